@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "readiness.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event)
+{
+    unsigned slot = 0;
+    bool taken = lb_pool_take(pool, &slot);
+    ssize_t size;
+
+    assert(taken && conn->receiving);
+    (void)taken;
+    size = recv(conn->fd, lb_pool_data(pool, slot), pool->slot_size, MSG_DONTWAIT);
+    if (size > 0) {
+        lb_pool_lend(pool, slot, 1, (size_t)size);
+        conn->receiving = !conn->once;
+        *event = (struct lb_event){
+            .type = LB_EVENT_DATA,
+            .conn = conn,
+            .chunk = {lb_pool_data(pool, slot), (size_t)size, slot, 1},
+        };
+        return true;
+    }
+    lb_pool_put(pool, slot);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    conn->receiving = false;
+    *event = (struct lb_event){
+        .type = size == 0 ? LB_EVENT_EOF : LB_EVENT_ERROR,
+        .error = size == 0 ? 0 : -errno,
+        .conn = conn,
+    };
+    return true;
+}
+
+void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk)
+{
+    lb_pool_regain(pool, chunk->slot, chunk->slots);
+    lb_pool_put(pool, chunk->slot);
+}
+
+void lb_readiness_fail(struct lb_conn *conn, struct lb_event *event)
+{
+    conn->receiving = false;
+    *event = (struct lb_event){.type = LB_EVENT_ERROR, .error = conn->error, .conn = conn};
+    conn->error = 0;
+}
+
+int lb_readiness_prepare(const struct lb_backend_config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        int flags = fcntl(config->listeners[i], F_GETFL);
+
+        if (flags < 0 || fcntl(config->listeners[i], F_SETFL, flags | O_NONBLOCK) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int lb_readiness_timeout_ms(const struct lb_turn *turn)
+{
+    if (turn->timeout_ns < 0)
+        return -1;
+    if (turn->timeout_ns > INT64_C(1000000) * INT32_MAX)
+        return INT32_MAX;
+    return (int)((turn->timeout_ns + 999999) / 1000000);
+}

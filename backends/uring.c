@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/* Completions from the kernel: one multishot accept per listener, one multishot receive per conn
+ * into a ring of provided slots. */
+#include "uring.h"
+
+#include "accept.h"
+#include "backends.h"
+#include "bufring.h"
+#include "error.h"
+#include "watches.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    SUBMISSIONS = 256,
+    COMPLETIONS = 4096,
+    MULTISHOT_ACCEPT_FROM = 64, /* accept ahead only when there is room for so many streams */
+};
+
+/* What a completion is about, in the low bits of its user_data, beside a pointer aligned to 16 or a
+ * listener's index. */
+enum tag { TAG_CONN, TAG_WATCH, TAG_ACCEPT, TAG_WAKE, TAG_CANCEL, TAG_MASK = 15 };
+
+enum accept_state { ACCEPT_OFF, ACCEPT_ON, ACCEPT_CANCELLING };
+
+/* Received bytes that did not fit into the last batch. */
+struct rest {
+    struct lb_conn *conn;
+    unsigned slot;
+    size_t size;
+    bool terminal; /* the conn's error is owed after them */
+};
+
+struct state {
+    struct io_uring ring;
+    bool enabled;
+    bool bundles;
+    struct lb_backend_config config;
+    struct lb_backend_status status;
+    struct lb_bufring buffers;
+    struct lb_watches watches;
+    enum accept_state *accepts; /* one per listener */
+    struct lb_conn *waiting, **waiting_tail; /* found no slot, or failed: first come, first served */
+    struct rest rest;
+};
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static struct io_uring_sqe *get_sqe(struct state *state, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&state->ring);
+
+    while (!sqe) {
+        /* The queue is full: it is emptied by submitting, always (SUBMIT_ALL). */
+        io_uring_submit(&state->ring);
+        sqe = io_uring_get_sqe(&state->ring);
+    }
+    sqe->user_data = user_data;
+    return sqe;
+}
+
+static void wait_for_slot(struct state *state, struct lb_conn *conn)
+{
+    conn->next = NULL;
+    *state->waiting_tail = conn;
+    state->waiting_tail = &conn->next;
+}
+
+static void arm_receive(struct state *state, struct lb_conn *conn)
+{
+    struct io_uring_sqe *sqe = get_sqe(state, (uintptr_t)conn | TAG_CONN);
+
+    if (conn->once) {
+        io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
+    } else {
+        io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
+        if (state->bundles)
+            sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    }
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = LB_BUFRING_GROUP;
+    conn->armed = true;
+}
+
+static void arm_wake(struct state *state)
+{
+    struct io_uring_sqe *sqe = get_sqe(state, TAG_WAKE);
+
+    io_uring_prep_poll_multishot(sqe, state->config.wake_fd, POLLIN);
+}
+
+static uint64_t accept_tag(size_t listener)
+{
+    return listener * (TAG_MASK + 1) | TAG_ACCEPT;
+}
+
+static void arm_accept(struct state *state, size_t listener, const struct lb_turn *turn)
+{
+    struct io_uring_sqe *sqe = get_sqe(state, accept_tag(listener));
+    int fd = state->config.listeners[listener];
+
+    if (turn->accept_limit >= MULTISHOT_ACCEPT_FROM)
+        io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+    else
+        io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+    state->accepts[listener] = ACCEPT_ON;
+}
+
+/* The request that has this user_data ends soon, with a completion of its own. */
+static void cancel_request(struct state *state, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = get_sqe(state, TAG_CANCEL);
+
+    io_uring_prep_cancel64(sqe, user_data, 0);
+}
+
+static void set_accepting(struct state *state, const struct lb_turn *turn)
+{
+    state->status.accepting = false;
+    for (size_t i = 0; i < state->config.listener_count; i++) {
+        if (turn->accept_limit > 0 && state->accepts[i] == ACCEPT_OFF) {
+            arm_accept(state, i, turn);
+        } else if (turn->accept_limit == 0 && state->accepts[i] == ACCEPT_ON) {
+            cancel_request(state, accept_tag(i));
+            state->accepts[i] = ACCEPT_CANCELLING;
+        }
+        state->status.accepting |= state->accepts[i] != ACCEPT_OFF;
+    }
+}
+
+/* ---- completions ----------------------------------------------------------------------------- */
+
+static struct lb_event terminal_event(struct lb_conn *conn, int error)
+{
+    conn->receiving = false;
+    conn->error = 0;
+    return (struct lb_event){
+        .type = error ? LB_EVENT_ERROR : LB_EVENT_EOF,
+        .error = error,
+        .conn = conn,
+    };
+}
+
+/* Lends out what was received; what doesn't fit into this batch stays for the next. */
+static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned max)
+{
+    struct rest *rest = &state->rest;
+    unsigned count = 0;
+
+    for (; rest->size > 0 && count < max; count++) {
+        struct lb_chunk *chunk = &events[count].chunk;
+
+        events[count].type = LB_EVENT_DATA;
+        events[count].conn = rest->conn;
+        chunk->slot = rest->slot;
+        chunk->slots = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
+        chunk->data = lb_pool_data(state->config.pool, chunk->slot);
+        lb_pool_lend(state->config.pool, chunk->slot, chunk->slots, chunk->size);
+    }
+    if (rest->size == 0 && rest->terminal && count < max) {
+        events[count++] = terminal_event(rest->conn, rest->conn->error);
+        rest->terminal = false;
+    }
+    return count;
+}
+
+static bool has_rest(const struct state *state)
+{
+    return state->rest.size > 0 || state->rest.terminal;
+}
+
+static unsigned received(struct state *state, struct lb_conn *conn, const struct io_uring_cqe *cqe,
+                         struct lb_event *events, unsigned max)
+{
+    bool ended = !(cqe->flags & IORING_CQE_F_MORE);
+
+    assert(cqe->flags & IORING_CQE_F_BUFFER);
+    state->rest = (struct rest){
+        .conn = conn,
+        .slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT,
+        .size = (size_t)cqe->res,
+    };
+    if (ended && conn->once) {
+        conn->receiving = false;
+        conn->error = 0;
+    } else if (ended && conn->error) {
+        state->rest.terminal = true;
+    } else if (ended) {
+        arm_receive(state, conn);
+    }
+    return lend_rest(state, events, max);
+}
+
+static unsigned conn_completed(struct state *state, const struct io_uring_cqe *cqe,
+                               struct lb_event *events, unsigned max)
+{
+    struct lb_conn *conn = (struct lb_conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        conn->armed = false;
+    if (cqe->res > 0)
+        return received(state, conn, cqe, events, max);
+    if (cqe->flags & IORING_CQE_F_BUFFER)
+        lb_bufring_skip(&state->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    switch (cqe->res) {
+    case -ENOBUFS:
+        state->status.starved++;
+        wait_for_slot(state, conn);
+        return 0;
+    case -EINTR:
+    case -EAGAIN:
+        wait_for_slot(state, conn);
+        return 0;
+    default:
+        events[0] = terminal_event(conn, conn->error ? conn->error : cqe->res);
+        return 1;
+    }
+}
+
+static unsigned accept_completed(struct state *state, const struct io_uring_cqe *cqe,
+                                 struct lb_event *event)
+{
+    size_t listener = cqe->user_data / (TAG_MASK + 1);
+
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        state->accepts[listener] = ACCEPT_OFF;
+    if (cqe->res >= 0) {
+        *event = (struct lb_event){.type = LB_EVENT_ACCEPTED, .fd = cqe->res};
+        return 1;
+    }
+    if (cqe->res == -ECANCELED || cqe->res == -EAGAIN || lb_accept_is_transient(cqe->res))
+        return 0;
+    *event = (struct lb_event){.type = LB_EVENT_ACCEPT_FAILED, .error = cqe->res};
+    return 1;
+}
+
+static unsigned watch_completed(struct state *state, const struct io_uring_cqe *cqe,
+                                struct lb_event *event)
+{
+    struct lb_watch *watch = (struct lb_watch *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+    unsigned count = !watch->withdrawn;
+
+    if (count)
+        *event = (struct lb_event){.type = LB_EVENT_READY, .cookie = watch->cookie};
+    lb_watches_remove(&state->watches, watch);
+    return count;
+}
+
+static unsigned wake_completed(struct state *state, const struct io_uring_cqe *cqe,
+                               struct lb_event *event)
+{
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        arm_wake(state);
+    *event = (struct lb_event){.type = LB_EVENT_WAKE};
+    return 1;
+}
+
+static unsigned completed(struct state *state, const struct io_uring_cqe *cqe,
+                          struct lb_event *events, unsigned max)
+{
+    switch ((enum tag)(cqe->user_data & TAG_MASK)) {
+    case TAG_CONN:
+        return conn_completed(state, cqe, events, max);
+    case TAG_ACCEPT:
+        return accept_completed(state, cqe, events);
+    case TAG_WATCH:
+        return watch_completed(state, cqe, events);
+    case TAG_WAKE:
+        return wake_completed(state, cqe, events);
+    case TAG_CANCEL:
+    default:
+        return 0;
+    }
+}
+
+static unsigned reap(struct state *state, struct lb_event *events, unsigned max)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, seen = 0, count = 0;
+
+    io_uring_for_each_cqe(&state->ring, head, cqe)
+    {
+        if (count == max || has_rest(state))
+            break;
+        count += completed(state, cqe, events + count, max - count);
+        seen++;
+    }
+    io_uring_cq_advance(&state->ring, seen);
+    return count;
+}
+
+/* ---- the contract ---------------------------------------------------------------------------- */
+
+static void receive(void *opaque, struct lb_conn *conn, bool once)
+{
+    assert(!conn->receiving && !conn->error);
+    conn->receiving = true;
+    conn->once = once;
+    arm_receive(opaque, conn);
+}
+
+static void cancel(void *opaque, struct lb_conn *conn)
+{
+    if (!conn->receiving || conn->error)
+        return;
+    conn->error = -ECANCELED;
+    if (conn->armed)
+        cancel_request(opaque, (uintptr_t)conn | TAG_CONN);
+}
+
+static void forget(void *opaque, struct lb_conn *conn)
+{
+    (void)opaque;
+    assert(!conn->armed);
+    (void)conn;
+}
+
+static int watch(void *opaque, int fd, unsigned events, void *cookie)
+{
+    struct state *state = opaque;
+    struct lb_watch *watch = lb_watches_find(&state->watches, fd);
+    struct io_uring_sqe *sqe;
+
+    if (watch) {
+        lb_watches_withdraw(&state->watches, watch);
+        cancel_request(state, (uintptr_t)watch | TAG_WATCH);
+    }
+    if (events == 0)
+        return 0;
+    watch = lb_watches_add(&state->watches, fd, cookie);
+    if (!watch)
+        return -ENOMEM;
+    sqe = get_sqe(state, (uintptr_t)watch | TAG_WATCH);
+    io_uring_prep_poll_add(sqe, fd, events);
+    return 0;
+}
+
+/* Those that found no slot, as many as there are slots now; the others keep their place. Those
+ * whose error is decided get it. */
+static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
+{
+    struct lb_conn *conn = state->waiting, *next;
+    unsigned slots = state->buffers.provided, count = 0;
+
+    state->waiting = NULL;
+    state->waiting_tail = &state->waiting;
+    for (; conn; conn = next) {
+        next = conn->next;
+        if (conn->error && count < max) {
+            events[count++] = terminal_event(conn, conn->error);
+        } else if (!conn->error && slots > 0) {
+            slots--;
+            arm_receive(state, conn);
+        } else {
+            wait_for_slot(state, conn);
+        }
+    }
+    return count;
+}
+
+static int enable(struct state *state)
+{
+    int rc = lb_uring_enable(&state->ring);
+
+    if (rc < 0)
+        return rc;
+    /* Saves a look-up and a reference at each enter; not having it is no failure. */
+    io_uring_register_ring_fd(&state->ring);
+    arm_wake(state);
+    state->enabled = true;
+    return 0;
+}
+
+/* Submits what is queued and, if block is set, waits as turn says. */
+static int enter(struct state *state, bool block, const struct lb_turn *turn)
+{
+    struct __kernel_timespec limit = {
+        .tv_sec = turn->timeout_ns / 1000000000,
+        .tv_nsec = turn->timeout_ns % 1000000000,
+    };
+    struct io_uring_cqe *cqe;
+    int rc = io_uring_submit_and_wait_timeout(&state->ring, &cqe, block,
+                                              turn->timeout_ns < 0 ? NULL : &limit, NULL);
+
+    switch (rc) {
+    case -ETIME:
+    case -EINTR:
+    case -EAGAIN:
+    case -EBUSY: /* the completion queue overflowed: emptying it is the remedy */
+        return 0;
+    default:
+        return rc < 0 ? rc : 0;
+    }
+}
+
+static int wait_events(void *opaque, struct lb_event *events, unsigned max,
+                       const struct lb_turn *turn)
+{
+    struct state *state = opaque;
+    unsigned count;
+    int rc = state->enabled ? 0 : enable(state);
+
+    if (rc < 0)
+        return rc;
+    lb_bufring_publish(&state->buffers);
+    set_accepting(state, turn);
+    count = lend_rest(state, events, max);
+    count += serve_waiting(state, events + count, max - count);
+    rc = enter(state, count == 0, turn);
+    if (rc < 0)
+        return rc;
+    return (int)(count + reap(state, events + count, max - count));
+}
+
+static void give_back(void *opaque, const struct lb_chunk *chunk)
+{
+    struct state *state = opaque;
+
+    lb_pool_regain(state->config.pool, chunk->slot, chunk->slots);
+    lb_bufring_return(&state->buffers, chunk->slot, chunk->slots);
+}
+
+static const struct lb_backend_status *status(const void *opaque)
+{
+    const struct state *state = opaque;
+
+    return &state->status;
+}
+
+static void close_uring(void *opaque)
+{
+    struct state *state = opaque;
+
+    io_uring_queue_exit(&state->ring);
+    lb_bufring_close(&state->buffers);
+    lb_watches_done(&state->watches);
+    free(state->accepts);
+    free(state);
+}
+
+static int open_uring(void **result, const struct lb_backend_config *config,
+                      struct lb_error *error)
+{
+    struct state *state = calloc(1, sizeof(*state));
+    int rc;
+
+    if (!state)
+        return lb_error_set(error, -ENOMEM, "out of memory");
+    state->config = *config;
+    state->waiting_tail = &state->waiting;
+    state->bundles = lb_uring_has_bundles();
+    rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, error);
+    if (rc < 0) {
+        free(state);
+        return rc;
+    }
+    state->accepts = calloc(config->listener_count + 1, sizeof(*state->accepts));
+    rc = state->accepts ? lb_bufring_open(&state->buffers, &state->ring, config->pool) : -ENOMEM;
+    if (rc < 0) {
+        close_uring(state);
+        return lb_error_set(error, rc, "no ring of %u slots for io_uring: %s",
+                            config->pool->working, strerror(-rc));
+    }
+    *result = state;
+    return 0;
+}
+
+const struct lb_backend lb_backend_uring = {
+    .name = "uring",
+    .slot_size = 16 << 10,
+    .slots = 64,
+    .probe = lb_uring_probe,
+    .open = open_uring,
+    .close = close_uring,
+    .receive = receive,
+    .cancel = cancel,
+    .forget = forget,
+    .watch = watch,
+    .wait = wait_events,
+    .give_back = give_back,
+    .status = status,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "uring.h"
+
+#include "bufring.h"
+#include "error.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Linux 6.1: multishot receive (6.0), DEFER_TASKRUN (6.1). */
+#define SETUP_FLAGS                                                                                \
+    (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |           \
+     IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE)
+
+static int io_uring_sysctl(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    int value = 0;
+
+    if (file) {
+        if (fscanf(file, "%d", &value) != 1)
+            value = 0;
+        fclose(file);
+    }
+    return value;
+}
+
+static int explain(int rc, struct lb_error *error)
+{
+    int disabled = io_uring_sysctl();
+
+    if (rc == -EPERM && disabled)
+        return lb_error_set(error, rc,
+                            "io_uring is disabled by the sysctl kernel.io_uring_disabled=%d; an "
+                            "administrator can set it to 0, or use --backend=epoll",
+                            disabled);
+    if (rc == -EPERM || rc == -EACCES)
+        return lb_error_set(error, rc,
+                            "io_uring is denied by a seccomp filter or a security policy, as "
+                            "containers do by default; allow io_uring_setup, io_uring_enter and "
+                            "io_uring_register there, or use --backend=epoll");
+    if (rc == -ENOSYS)
+        return lb_error_set(error, rc,
+                            "this kernel has no io_uring, or a seccomp filter hides it; run on "
+                            "Linux 6.1 or newer outside the filter, or use --backend=epoll");
+    if (rc == -EINVAL)
+        return lb_error_set(error, rc,
+                            "this kernel's io_uring is too old; run Linux 6.1 or newer, or use "
+                            "--backend=epoll");
+    if (rc == -ENOMEM)
+        return lb_error_set(error, rc,
+                            "io_uring can't get its memory; raise the limit of locked memory "
+                            "(ulimit -l), or use --backend=epoll");
+    return lb_error_set(error, rc, "io_uring can't be set up: %s; use --backend=epoll",
+                        strerror(-rc));
+}
+
+int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions,
+                    struct lb_error *error)
+{
+    struct io_uring_params params = {.flags = SETUP_FLAGS, .cq_entries = completions};
+    int rc = io_uring_queue_init_params(submissions, ring, &params);
+
+    return rc < 0 ? explain(rc, error) : 0;
+}
+
+/* ---- the self-test --------------------------------------------------------------------------- */
+
+enum { TEST_SLOTS = 4, TEST_ROUNDS = 12 };
+
+struct trial {
+    struct io_uring ring;
+    struct lb_pool pool;
+    struct lb_bufring buffers;
+    int sockets[2];
+};
+
+static void close_trial(struct trial *trial)
+{
+    io_uring_queue_exit(&trial->ring);
+    lb_bufring_close(&trial->buffers);
+    lb_pool_done(&trial->pool);
+    close(trial->sockets[0]);
+    close(trial->sockets[1]);
+}
+
+static int open_trial(struct trial *trial, struct lb_error *error)
+{
+    int rc;
+
+    memset(trial, 0, sizeof(*trial));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, trial->sockets) < 0)
+        return lb_error_set(error, -errno, "socketpair: %s", strerror(errno));
+    rc = lb_uring_create(&trial->ring, 8, 32, error);
+    if (rc < 0) {
+        close(trial->sockets[0]);
+        close(trial->sockets[1]);
+        return rc;
+    }
+    rc = lb_pool_init(&trial->pool, 4096, TEST_SLOTS, 0);
+    if (rc == 0)
+        rc = lb_bufring_open(&trial->buffers, &trial->ring, &trial->pool);
+    if (rc == 0)
+        rc = lb_uring_enable(&trial->ring);
+    if (rc < 0) {
+        close_trial(trial);
+        return explain(rc, error);
+    }
+    return 0;
+}
+
+static void arm(struct trial *trial, bool bundle)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&trial->ring);
+
+    io_uring_prep_recv_multishot(sqe, trial->sockets[1], NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = LB_BUFRING_GROUP;
+    if (bundle)
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+}
+
+/* Waits for one completion of the receive. Returns its result, or -ETIME. */
+static int next(struct trial *trial, unsigned *flags)
+{
+    struct __kernel_timespec limit = {.tv_sec = 1};
+    struct io_uring_cqe *cqe = NULL;
+    int rc;
+
+    lb_bufring_publish(&trial->buffers);
+    rc = io_uring_submit_and_wait_timeout(&trial->ring, &cqe, 1, &limit, NULL);
+    if (!cqe)
+        return rc < 0 ? rc : -ETIME;
+    rc = cqe->res;
+    *flags = cqe->flags;
+    io_uring_cqe_seen(&trial->ring, cqe);
+    return rc;
+}
+
+/* Bytes that tell their position, from one position of the stream on. */
+static uint8_t pattern(size_t position)
+{
+    return (uint8_t)(position * 131 + position / 4096 * 17);
+}
+
+/* Checks one completion's bytes and gives its slots back. */
+static bool check_bytes(struct trial *trial, unsigned flags, size_t size, size_t position)
+{
+    unsigned slot = flags >> IORING_CQE_BUFFER_SHIFT;
+    bool right = true;
+
+    while (size > 0) {
+        unsigned first = slot;
+        size_t part;
+        unsigned slots = lb_bufring_consume(&trial->buffers, &slot, &size, &part);
+        const uint8_t *data = lb_pool_data(&trial->pool, first);
+
+        lb_pool_lend(&trial->pool, first, slots, part);
+        for (size_t i = 0; i < part; i++)
+            right &= data[i] == pattern(position++);
+        lb_pool_regain(&trial->pool, first, slots);
+        lb_bufring_return(&trial->buffers, first, slots);
+    }
+    return right;
+}
+
+/* Sends a few sizes around a slot's and checks that they arrive whole, in order, and then EOF. */
+static int try_receive(struct trial *trial, bool bundle)
+{
+    uint8_t data[3 * 4096];
+    size_t sent = 0, received = 0;
+    unsigned flags = 0;
+
+    arm(trial, bundle);
+    for (unsigned round = 0; round < TEST_ROUNDS; round++) {
+        size_t size = (round % 3 + 1) * 4096 - round * 5 % 13;
+
+        for (size_t i = 0; i < size; i++)
+            data[i] = pattern(sent + i);
+        if (send(trial->sockets[0], data, size, MSG_NOSIGNAL) != (ssize_t)size)
+            return -EIO;
+        sent += size;
+        while (received < sent) {
+            int rc = next(trial, &flags);
+
+            if (rc <= 0 || !(flags & IORING_CQE_F_BUFFER))
+                return rc < 0 ? rc : -EPROTO;
+            if (!check_bytes(trial, flags, (size_t)rc, received))
+                return -EBADMSG;
+            received += (size_t)rc;
+            if (!(flags & IORING_CQE_F_MORE))
+                arm(trial, bundle);
+        }
+    }
+    shutdown(trial->sockets[0], SHUT_WR);
+    return next(trial, &flags) == 0 ? 0 : -EPROTO;
+}
+
+static int self_test(bool bundle, struct lb_error *error)
+{
+    struct trial trial;
+    int rc = open_trial(&trial, error);
+
+    if (rc < 0)
+        return rc;
+    if (bundle && !(trial.ring.features & IORING_FEAT_RECVSEND_BUNDLE))
+        rc = lb_error_set(error, -EOPNOTSUPP, "needs Linux 6.10");
+    else
+        rc = try_receive(&trial, bundle);
+    close_trial(&trial);
+    if (rc == -EINVAL)
+        return explain(rc, error);
+    if (rc < 0 && rc != -EOPNOTSUPP)
+        return lb_error_set(error, rc, "a test receive failed: %s", strerror(-rc));
+    return rc;
+}
+
+static pthread_once_t bundles_once = PTHREAD_ONCE_INIT;
+static struct lb_error bundles_error;
+static bool bundles_work;
+
+static void try_bundles(void)
+{
+    bundles_work = self_test(true, &bundles_error) == 0;
+}
+
+bool lb_uring_has_bundles(void)
+{
+    pthread_once(&bundles_once, try_bundles);
+    return bundles_work;
+}
+
+int lb_uring_probe(struct lb_probe *probe, struct lb_error *error)
+{
+    struct lb_feature *feature;
+    int rc = self_test(false, error);
+
+    if (!probe)
+        return rc;
+    feature = &probe->features[probe->count++];
+    *feature = (struct lb_feature){.name = "multishot_receive", .usable = rc == 0};
+    if (rc < 0 && error)
+        snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1,
+                 error->text);
+    feature = &probe->features[probe->count++];
+    *feature = (struct lb_feature){.name = "bundles", .usable = rc == 0 && lb_uring_has_bundles()};
+    if (!feature->usable)
+        snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1,
+                 rc < 0 && error ? error->text : bundles_error.text);
+    return rc;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between the engine and a backend: how bytes get from sockets into slots.
+ *
+ * Completion-shaped and pulled in batches. A worker calls wait() for a batch of events, feeds the
+ * sinks, gives the slots back, and waits again. A backend never calls into the engine, so there is
+ * no re-entrancy, and a scripted backend for tests is an array of events.
+ *
+ * All calls on one backend come from one thread, except that open may run on another before; so may
+ * close, if wait was never called.
+ */
+#ifndef LB_BACKEND_H
+#define LB_BACKEND_H
+
+#include <lastbyte/lastbyte.h>
+
+struct lb_pool;
+
+/* A backend's part of a stream: the first member of struct lb_stream. Its address is stable and
+ * aligned to 16 from accept until the stream's terminal event. */
+struct lb_conn {
+    int fd;           /* set by the worker; the backend borrows it */
+    /* The rest is the backend's. */
+    int error;            /* of the terminal event, when that is decided already */
+    bool receiving;       /* a terminal event (or, for once, a chunk) is owed */
+    bool once;            /* stop after one chunk */
+    bool armed;           /* the kernel watches it */
+    struct lb_conn *next; /* in one of the backend's lists */
+};
+
+/* Received bytes inside the pool: size bytes at data, in slots adjoining slots from slot on. */
+struct lb_chunk {
+    uint8_t *data;
+    size_t size;
+    unsigned slot;
+    unsigned slots;
+};
+
+enum lb_event_type {
+    LB_EVENT_ACCEPTED,      /* fd: a new connection, owned by the worker from now on; close-on-exec */
+    LB_EVENT_ACCEPT_FAILED, /* error: out of descriptors or memory; accept is off until asked for */
+    LB_EVENT_DATA,          /* conn, chunk: lent until give_back */
+    LB_EVENT_EOF,           /* conn: the kernel returned 0 bytes. Terminal */
+    LB_EVENT_ERROR,         /* conn, error: the receive failed, or was cancelled. Terminal */
+    LB_EVENT_READY,         /* cookie: a watched descriptor is ready. A hint: may come late, even
+                               after watch() withdrew it, and without cause */
+    LB_EVENT_WAKE,          /* the wake descriptor was readable; the worker empties it */
+};
+
+struct lb_event {
+    enum lb_event_type type;
+    int error; /* -errno */
+    union {
+        int fd;
+        struct lb_conn *conn;
+        void *cookie;
+    };
+    struct lb_chunk chunk;
+};
+
+struct lb_backend_config {
+    const int *listeners; /* listening, non-blocking; borrowed until close */
+    size_t listener_count;
+    int wake_fd;          /* an eventfd, borrowed until close */
+    unsigned max_streams; /* at most this many conns at a time */
+    struct lb_pool *pool; /* borrowed until close */
+};
+
+/* What the worker asks of one wait. */
+struct lb_turn {
+    int64_t timeout_ns;    /* negative: until something happens */
+    unsigned accept_limit; /* accept about this many at most; 0: none. A backend that accepts ahead
+                              may report more; the worker keeps those waiting */
+};
+
+/* What a backend tells about itself; written by its thread alone, read by the worker. */
+struct lb_backend_status {
+    uint64_t starved; /* times data waited because every slot was in use */
+    bool accepting;   /* the kernel may still accept: true until a wait with accept_limit 0 has
+                         seen the last of it */
+};
+
+struct lb_backend {
+    const char *name;
+    bool one_stream_per_worker;
+    bool shared_listeners; /* every worker waits on the same listening sockets */
+    unsigned workers;      /* default; 0: one per usable core, at most 4 */
+    size_t slot_size;      /* default */
+    unsigned slots;        /* default */
+
+    /* May this process use it? 0, or -errno with the cause and the remedy in error. Appends what
+     * it finds out about the kernel to probe, if that is not NULL. Leaves nothing behind. */
+    int (*probe)(struct lb_probe *probe, struct lb_error *error);
+
+    /* *state is owned by the caller (close). On failure nothing is left behind. */
+    int (*open)(void **state, const struct lb_backend_config *config, struct lb_error *error);
+
+    /* No conn may be receiving. Lent chunks need not have come back. */
+    void (*close)(void *state);
+
+    /* Begins to receive conn->fd: data events, then exactly one terminal event; with once, one data
+     * event or the terminal one, after which receiving is false until the next call. conn must not
+     * be receiving. Never fails: what goes wrong is the terminal event. */
+    void (*receive)(void *state, struct lb_conn *conn, bool once);
+
+    /* Ends a receive that is under way: its terminal event will come, soon, and data events may
+     * come before it. The descriptor must stay open until then. No effect on an idle conn. */
+    void (*cancel)(void *state, struct lb_conn *conn);
+
+    /* The conn has had its terminal event or is idle, and its descriptor is about to be closed:
+     * forget it. */
+    void (*forget)(void *state, struct lb_conn *conn);
+
+    /* One READY event with cookie once fd is ready for events (POLLIN, POLLOUT); replaces an
+     * earlier request for fd; events 0 withdraws it. */
+    int (*watch)(void *state, int fd, unsigned events, void *cookie);
+
+    /* Waits for events as turn says. Returns how many were written to events, at most max (at
+     * least LB_EVENTS_MIN): 0 when the time passed or for no reason. EINTR, EAGAIN, ENOBUFS and
+     * the like are the backend's own business. Returns -errno only if the backend is broken. */
+    int (*wait)(void *state, struct lb_event *events, unsigned max, const struct lb_turn *turn);
+
+    /* The chunk's slots are the backend's again. Each lent chunk comes back exactly once, whole,
+     * in any order. */
+    void (*give_back)(void *state, const struct lb_chunk *chunk);
+
+    /* Valid until close. */
+    const struct lb_backend_status *(*status)(const void *state);
+};
+
+enum { LB_EVENTS_MIN = 16 };
+
+/* The backends, best first, ending in NULL (backends/table.c). */
+extern const struct lb_backend *const lb_backends[];
+
+#endif

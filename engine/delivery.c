@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "delivery.h"
+
+#include "end.h"
+#include "engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const struct lb_sink *sink_of(const struct lb_stream *stream)
+{
+    return stream->worker->engine->sink;
+}
+
+static void *context_of(const struct lb_stream *stream)
+{
+    return stream->worker->engine->config.sink_context;
+}
+
+static void give_back(struct lb_stream *stream, const struct lb_chunk *chunk)
+{
+    stream->worker->backend->give_back(stream->worker->backend_state, chunk);
+}
+
+/* A sink that may pause gets one chunk at a time, so that a paused stream holds one at most. */
+static bool one_at_a_time(const struct lb_stream *stream)
+{
+    return sink_of(stream)->flags & LB_SINK_MAY_PAUSE;
+}
+
+static void receive(struct lb_stream *stream)
+{
+    stream->worker->backend->receive(stream->worker->backend_state, &stream->conn,
+                                     one_at_a_time(stream));
+}
+
+static void tell_end(const struct lb_stream *stream)
+{
+    struct lb_engine *engine = stream->worker->engine;
+    enum lb_note_level level = stream->end == LB_END_EOF ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
+    char peer[LB_PEER_SIZE];
+
+    if (!lb_engine_notes(engine, level))
+        return;
+    lb_engine_note(engine, level, "stream %llu from %s: %s after %llu bytes%s%s%s",
+                   (unsigned long long)stream->id, lb_stream_peer(stream, peer),
+                   lb_end_name(stream->end), (unsigned long long)stream->bytes,
+                   stream->error ? " (" : "", stream->error ? strerror(-stream->error) : "",
+                   stream->error ? ")" : "");
+}
+
+/* A stream that isn't complete must not look so to its sender: without this, a close after
+ * everything was read sends a FIN, and the sender sees a server that took it all. What the sink
+ * has answered is let through first: a reset would discard what the peer hasn't acknowledged. */
+static void reset_peer(int fd)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    int unsent = 0;
+
+    if (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+/* The one place where a stream's life ends. */
+static void close_stream(struct lb_stream *stream, int end_result)
+{
+    struct lb_worker *worker = stream->worker;
+
+    assert(!stream->conn.receiving);
+    if (end_result < 0 && stream->end == LB_END_EOF) {
+        stream->end = LB_END_SINK;
+        stream->error = end_result;
+    }
+    tell_end(stream);
+    if (stream->end != LB_END_EOF)
+        reset_peer(stream->conn.fd);
+    worker->backend->forget(worker->backend_state, &stream->conn);
+    close(stream->conn.fd);
+    lb_count(&worker->counters.ends[stream->end], 1);
+    worker->open_streams--;
+    lb_stream_table_retire(&worker->streams, stream);
+    lb_gate_release(&worker->engine->gate);
+    lb_engine_stream_ended(worker->engine);
+}
+
+static int call_end(struct lb_stream *stream)
+{
+    const struct lb_sink *sink = sink_of(stream);
+
+    return sink->end ? sink->end(stream, context_of(stream), stream->end) : 0;
+}
+
+static void try_end(struct lb_stream *stream)
+{
+    int rc = call_end(stream);
+
+    stream->state = LB_STREAM_ENDING;
+    if (rc != -EINPROGRESS)
+        close_stream(stream, rc);
+}
+
+/* No receive is under way and nothing is held: the sink hears of the end. */
+static void finish(struct lb_stream *stream, enum lb_end end, int error)
+{
+    struct lb_committer *committer = &stream->worker->engine->committer;
+
+    assert(!stream->conn.receiving);
+    stream->end = end;
+    stream->error = error;
+    if ((sink_of(stream)->flags & LB_SINK_SLOW_END) && committer->running) {
+        stream->state = LB_STREAM_COMMITTING;
+        lb_committer_submit(committer, stream);
+    } else {
+        try_end(stream);
+    }
+}
+
+int lb_delivery_commit(struct lb_stream *stream)
+{
+    return call_end(stream);
+}
+
+void lb_delivery_committed(struct lb_stream *stream)
+{
+    assert(stream->state == LB_STREAM_COMMITTING);
+    close_stream(stream, stream->end_result);
+}
+
+/* Offers the held chunk's rest to the sink: the only place where bytes are handed over. */
+static void feed(struct lb_stream *stream)
+{
+    struct lb_chunk chunk = stream->held;
+    size_t size = chunk.size - stream->taken;
+    ssize_t taken = sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken,
+                                           size);
+
+    if (taken < 0) {
+        lb_delivery_stop(stream, LB_END_SINK, (int)taken);
+        return;
+    }
+    assert((size_t)taken <= size);
+    stream->bytes += (uint64_t)taken;
+    lb_count(&stream->worker->counters.bytes, (uint64_t)taken);
+    if ((size_t)taken < size) {
+        assert(sink_of(stream)->flags & LB_SINK_MAY_PAUSE);
+        stream->taken += (size_t)taken;
+        return;
+    }
+    stream->state = LB_STREAM_RECEIVING;
+    give_back(stream, &chunk);
+    if (one_at_a_time(stream))
+        receive(stream);
+}
+
+void lb_delivery_begin(struct lb_stream *stream)
+{
+    const struct lb_config *config = &stream->worker->engine->config;
+    const struct lb_sink *sink = sink_of(stream);
+    int rc = 0;
+
+    stream->state = LB_STREAM_RECEIVING;
+    /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
+    if (config->greeting_size)
+        (void)!send(stream->conn.fd, config->greeting, config->greeting_size,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sink->open)
+        rc = sink->open(stream, context_of(stream));
+    if (rc < 0) {
+        stream->end = LB_END_SINK;
+        stream->error = rc;
+        close_stream(stream, rc);
+        return;
+    }
+    receive(stream);
+}
+
+void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
+{
+    if (stream->state == LB_STREAM_CANCELLED) {
+        give_back(stream, chunk);
+        if (one_at_a_time(stream))
+            finish(stream, stream->end, stream->error);
+        return;
+    }
+    assert(stream->state == LB_STREAM_RECEIVING);
+    lb_count(&stream->worker->counters.receives, 1);
+    stream->state = LB_STREAM_PAUSED;
+    stream->held = *chunk;
+    stream->taken = 0;
+    feed(stream);
+}
+
+void lb_delivery_terminal(struct lb_stream *stream, int error)
+{
+    assert(stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_CANCELLED);
+    if (stream->state == LB_STREAM_CANCELLED)
+        finish(stream, stream->end, stream->error);
+    else if (error == 0)
+        finish(stream, LB_END_EOF, 0);
+    else
+        finish(stream, lb_end_of_error(error), error);
+}
+
+void lb_delivery_ready(struct lb_stream *stream)
+{
+    const struct lb_sink *sink = sink_of(stream);
+    bool open = stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_PAUSED ||
+                stream->state == LB_STREAM_ENDING;
+    int rc;
+
+    if (!open)
+        return;
+    rc = sink->ready ? sink->ready(stream, context_of(stream)) : 0;
+    if (rc < 0 && stream->state == LB_STREAM_ENDING && stream->end == LB_END_EOF) {
+        stream->end = LB_END_SINK;
+        stream->error = rc;
+    } else if (rc < 0 && stream->state != LB_STREAM_ENDING) {
+        lb_delivery_stop(stream, LB_END_SINK, rc);
+        return;
+    }
+    if (stream->state == LB_STREAM_PAUSED)
+        feed(stream);
+    else if (stream->state == LB_STREAM_ENDING)
+        try_end(stream);
+}
+
+void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
+{
+    switch (stream->state) {
+    case LB_STREAM_PAUSED:
+        give_back(stream, &stream->held);
+        if (one_at_a_time(stream)) {
+            finish(stream, end, error);
+            break;
+        }
+        __attribute__((fallthrough));
+    case LB_STREAM_RECEIVING:
+        /* The last event may be in the worker's batch already: it comes all the same, so wait. */
+        stream->state = LB_STREAM_CANCELLED;
+        stream->end = end;
+        stream->error = error;
+        stream->worker->backend->cancel(stream->worker->backend_state, &stream->conn);
+        break;
+    case LB_STREAM_ENDING:
+        if (stream->end == LB_END_EOF)
+            stream->end = end;
+        try_end(stream);
+        break;
+    case LB_STREAM_FREE:
+    case LB_STREAM_PARKED:
+    case LB_STREAM_CANCELLED:
+    case LB_STREAM_COMMITTING:
+        break;
+    }
+}
+
+int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
+{
+    return stream->worker->backend->watch(stream->worker->backend_state, fd, events, stream);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Delivery: how a stream's chunks reach the sink, and how the stream comes to its one end. All but
+ * lb_delivery_commit run on the stream's worker. */
+#ifndef LB_DELIVERY_H
+#define LB_DELIVERY_H
+
+#include "stream.h"
+
+/* Opens the sink and begins to receive. The stream may have ended when this returns. */
+void lb_delivery_begin(struct lb_stream *stream);
+
+/* The backend delivered a chunk. */
+void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk);
+
+/* The backend's terminal event: 0 for EOF, else -errno. */
+void lb_delivery_terminal(struct lb_stream *stream, int error);
+
+/* A descriptor that the sink watches may be ready. */
+void lb_delivery_ready(struct lb_stream *stream);
+
+/* Ends the stream now, unless its end is on its way already. */
+void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error);
+
+/* On the committer's thread: runs the sink's end and returns its result. */
+int lb_delivery_commit(struct lb_stream *stream);
+
+/* Back from the committer. */
+void lb_delivery_committed(struct lb_stream *stream);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lastbyte: receive byte streams to the last byte.
+ *
+ * Conventions
+ * - Functions return 0 (or a count) on success and -errno on failure, unless they say otherwise.
+ * - The library prints nothing, never exits, installs no signal handler and never raises SIGPIPE
+ *   by its own writes to sockets. Sinks that write to pipes expect SIGPIPE to be ignored.
+ * - Sizes are in bytes, times are in the unit their name ends with.
+ * - A pointer handed in is borrowed for the call unless its comment says otherwise.
+ */
+#ifndef LASTBYTE_H
+#define LASTBYTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LB_PUBLIC __attribute__((visibility("default")))
+
+/* The library's version, "MAJOR.MINOR.PATCH". A static string. */
+LB_PUBLIC const char *lb_version(void);
+
+/* ---- ends and errors ------------------------------------------------------------------------ */
+
+/* The one reason a stream ended. Only LB_END_EOF means that it is complete. */
+enum lb_end {
+    LB_END_EOF,     /* the kernel returned 0 bytes: the peer said "that was all" */
+    LB_END_RESET,   /* the peer reset the connection */
+    LB_END_TIMEOUT, /* the peer vanished, or a time limit passed */
+    LB_END_LIMIT,   /* the stream passed a limit that was set for it */
+    LB_END_SINK,    /* the sink refused or failed; the data is not safe */
+    LB_END_STOPPED, /* the engine was stopped before the stream's end */
+    LB_END_ERROR,   /* any other error of the socket */
+    LB_END_COUNT
+};
+
+/* The end's name as options, messages and docs spell it ("eof", "reset", ...). A static string. */
+LB_PUBLIC const char *lb_end_name(enum lb_end end);
+
+/* Why a call failed, for a person: one line without a newline, naming the remedy where known.
+ * Owned by the caller; filled only when the call fails. Every function takes NULL for "don't tell". */
+struct lb_error {
+    int code; /* the -errno that the call returned */
+    char text[480];
+};
+
+/* ---- streams, as a sink sees them ----------------------------------------------------------- */
+
+struct lb_stream;
+
+enum { LB_PEER_SIZE = 72 }; /* holds any peer's name with its terminating NUL */
+
+/* Number of the stream in its engine, from 1, in the order of accepts. */
+LB_PUBLIC uint64_t lb_stream_id(const struct lb_stream *stream);
+
+/* Bytes that the stream's sink has taken so far. */
+LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
+
+/* Writes the peer's address, "127.0.0.1:40122", "[::1]:40122" or "unix:pid=71,uid=0", as it was
+ * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. */
+LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
+
+/* The connection. Borrowed: valid from the sink's open until its end has returned something else
+ * than -EINPROGRESS. Never read from it, never close it; write to it only after the stream's EOF,
+ * and only with MSG_DONTWAIT (a byte the peer never reads turns its close into a reset). */
+LB_PUBLIC int lb_stream_fd(const struct lb_stream *stream);
+
+/* The sink's own memory for this stream: state_size bytes, zeroed before open, aligned to 16.
+ * Freed by the engine after the stream's end. */
+LB_PUBLIC void *lb_stream_state(const struct lb_stream *stream);
+
+/* Asks that the sink be called again once fd is ready for events (POLLIN and/or POLLOUT; errors
+ * and hang-ups count as ready). Fires once; watching the same fd again replaces the request,
+ * events 0 withdraws it. One stream may watch several descriptors. Withdraw before closing fd.
+ * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
+ * descriptor can't be watched (-EPERM for a regular file, which is always ready). */
+LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
+
+/* ---- sinks ---------------------------------------------------------------------------------- */
+
+enum lb_sink_flags {
+    /* One stream at a time over the whole engine, in the order of accepts; others wait. */
+    LB_SINK_SERIAL = 1 << 0,
+    /* write may take less than it is given; see there. */
+    LB_SINK_MAY_PAUSE = 1 << 1,
+    /* end may block (a disk, a slow pipe): it runs on the engine's committer thread, one end at a
+     * time, in the order of ends, so that no other stream waits. */
+    LB_SINK_SLOW_END = 1 << 2,
+};
+
+/* Where a stream's bytes go. Constant, and alive as long as any engine that uses it. For one
+ * stream the calls come one after another: open, write..., end. open, write and ready come from
+ * the stream's worker thread; different streams may be on different threads. */
+struct lb_sink {
+    const char *name;
+    size_t state_size; /* bytes of lb_stream_state for each stream */
+    unsigned flags;    /* of enum lb_sink_flags */
+
+    /* A stream begins. Must not block. Returns 0, or -errno to refuse it: the stream then ends as
+     * LB_END_SINK and end is not called. May be NULL. */
+    int (*open)(struct lb_stream *stream, void *context);
+
+    /* Takes bytes. data is lent until the call returns. Must not block. Returns how many bytes it
+     * took, or -errno: the stream then ends as LB_END_SINK. Taking less than size is allowed with
+     * LB_SINK_MAY_PAUSE only: the stream is then not received from, the peer's window closes, and
+     * the rest is offered again when a descriptor that the sink has watched becomes ready. */
+    ssize_t (*write)(struct lb_stream *stream, void *context, const void *data, size_t size);
+
+    /* A watched descriptor became ready. Called before what waits (the rest of a write, or end)
+     * is tried again. Returns 0, or -errno: the stream then ends as LB_END_SINK. May be NULL. */
+    int (*ready)(struct lb_stream *stream, void *context);
+
+    /* The stream ended; called once for each successful open, whatever the reason. Returns 0 when
+     * everything the sink promises is done, or -errno when it failed (LB_END_EOF then becomes
+     * LB_END_SINK). Without LB_SINK_SLOW_END it must not block, and may return -EINPROGRESS after
+     * watching a descriptor: it is then called again, with the same arguments, when that is ready;
+     * or with LB_END_STOPPED when the engine is stopped at once meanwhile: it should then give up
+     * soon. After any other value the engine names the stream no more. May be NULL. */
+    int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
+};
+
+/* Options of the built-in sinks; zero is the default of each. */
+struct lb_sink_options {
+    int output_fd; /* where print, stdout and hash write; borrowed; 0 means standard output (1) */
+    bool append;   /* file: add each complete stream to the end of the file */
+};
+
+/* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
+ * "file:PATH", "dir:PATH", "exec:COMMAND". On success *sink is a static table and *context is
+ * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
+ * Fails with -EINVAL for an unknown or malformed specification, -errno when the target can't be
+ * used (no such directory, file exists, no permission). options may be NULL. */
+LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
+                           const struct lb_sink_options *options, struct lb_error *error);
+
+/* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
+LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
+
+/* The built-in sinks, best known first: writes the name and the argument's shape (NULL if it takes
+ * none) of the index-th. Returns false past the last. Static strings. */
+LB_PUBLIC bool lb_sink_describe(size_t index, const char **name, const char **argument);
+
+/* ---- backends ------------------------------------------------------------------------------- */
+
+/* What a backend or a kernel feature may do for this process, now. */
+struct lb_feature {
+    const char *name; /* static, e.g. "uring", "multishot_receive" */
+    bool usable;
+    char why[200]; /* when not usable: the cause and the remedy; else a detail, or empty */
+};
+
+enum { LB_FEATURES_MAX = 32 };
+
+struct lb_probe {
+    size_t backends; /* features[0 .. backends) are the backends, best first */
+    size_t count;    /* features[backends .. count) are kernel features */
+    struct lb_feature features[LB_FEATURES_MAX];
+};
+
+/* Finds out by trying, and leaves nothing behind. Always succeeds. */
+LB_PUBLIC void lb_probe(struct lb_probe *probe);
+
+/* ---- the engine ----------------------------------------------------------------------------- */
+
+struct lb_engine;
+
+/* How much a note matters. */
+enum lb_note_level {
+    LB_NOTE_DETAIL, /* for --verbose: what was chosen and why, each stream's end */
+    LB_NOTE_WARNING /* something a person should know: a stream did not end as eof, accept paused */
+};
+
+/* Set every field to its default with lb_config_init, then change what you need. All pointers are
+ * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */
+struct lb_config {
+    const char *const *listen; /* addresses, NULL-terminated list; see lb_address_check */
+    const char *backend;       /* "auto", "uring", "epoll", "blocking" */
+    const struct lb_sink *sink;
+    void *sink_context;
+
+    unsigned workers;     /* threads; default: usable cores, at most 4; blocking: 64 */
+    size_t slot_size;     /* bytes of one slot of the pool; default: the backend's; rounded up to
+                             a page */
+    unsigned slots;       /* slots per worker; default: the backend's */
+    unsigned max_streams; /* at once in the whole engine; default 10000; further peers wait in the
+                             backlog */
+    int backlog;          /* default: what the system allows (net.core.somaxconn) */
+    size_t rcvbuf;        /* SO_RCVBUF in bytes; default: the kernel's own tuning */
+    uint64_t count;       /* stop after this many streams have ended; 0: never */
+    const void *greeting; /* sent on accept, NULL for none */
+    size_t greeting_size; /* bytes, at most LB_GREETING_MAX */
+    unsigned drain_ms;    /* how long streams under way may go on after a stop; default 10000;
+                             LB_NO_DRAIN for none */
+
+    /* Told what a person may want to know; one line without a newline, lent for the call. Called
+     * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
+     * LB_NOTE_WARNING unless set. */
+    enum lb_note_level note_level;
+    void (*note)(void *context, enum lb_note_level level, const char *text);
+    void *note_context;
+};
+
+enum { LB_GREETING_MAX = 4096 };
+#define LB_NO_DRAIN UINT32_MAX
+
+LB_PUBLIC void lb_config_init(struct lb_config *config);
+
+/* What happened so far. Counts only grow. */
+struct lb_stats {
+    const char *backend;  /* static */
+    unsigned workers;     /* threads that receive */
+    double cpu_seconds;   /* user and system time of the engine's threads */
+    uint64_t accepted;    /* connections taken from the backlog */
+    uint64_t active;      /* streams under way now */
+    uint64_t streams;     /* streams that ended: the sum of ends */
+    uint64_t ends[LB_END_COUNT];
+    uint64_t partial;  /* streams that ended other than eof */
+    uint64_t bytes;    /* taken by sinks */
+    uint64_t waits;    /* times a worker asked its backend for events */
+    uint64_t receives; /* chunks handed to sinks */
+    uint64_t starved;  /* times data waited because every slot was in use */
+};
+
+/* Checks the configuration, chooses the backend, binds every address and makes the threads' memory.
+ * Nothing is accepted yet, but peers may already queue in the backlog. On success *engine is owned
+ * by the caller (lb_engine_close). On failure nothing is left behind.
+ * -EINVAL: bad configuration; -ENOSYS, -EPERM, -ENOMEM: the named backend can't run here;
+ * -EADDRINUSE and others: an address can't be bound. */
+LB_PUBLIC int lb_engine_open(struct lb_engine **engine, const struct lb_config *config,
+                             struct lb_error *error);
+
+/* The index-th bound address as it can be connected to, e.g. "127.0.0.1:41233", with the real port
+ * where 0 was asked for; NULL past the last. Owned by the engine. */
+LB_PUBLIC const char *lb_engine_address(const struct lb_engine *engine, size_t index);
+
+/* Name of the chosen backend. Static. */
+LB_PUBLIC const char *lb_engine_backend(const struct lb_engine *engine);
+
+/* Starts the threads. Once per engine. */
+LB_PUBLIC int lb_engine_start(struct lb_engine *engine);
+
+/* Waits until the engine has ended: count reached, or stopped and drained; every stream has its
+ * end by then. Returns 0, or -ETIMEDOUT after timeout_ms (negative: no limit). One thread only. */
+LB_PUBLIC int lb_engine_wait(struct lb_engine *engine, int timeout_ms);
+
+/* Stops accepting and lets streams under way end for up to drain_ms; a second call ends them at
+ * once, as LB_END_STOPPED. From any thread and from a signal handler. */
+LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
+
+/* From any thread, at any time between open and close. */
+LB_PUBLIC void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
+
+/* Stops at once if still running, waits, and frees everything. engine may be NULL. */
+LB_PUBLIC void lb_engine_close(struct lb_engine *engine);
+
+/* ---- one stream, in the calling thread ------------------------------------------------------ */
+
+/* Receives the connected stream socket fd until its end, in the calling thread, through the
+ * blocking backend; makes no threads. fd stays the caller's, and stays open. On return *end is set
+ * and the sink's end has been called. Returns 0 if the stream ended (whatever the end), or -errno
+ * if receiving could not begin (-ENOTSOCK, -ENOMEM, ...). end may be NULL. */
+LB_PUBLIC int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end);
+
+/* Receives fd until EOF into memory. On success *data holds *size bytes and a terminating NUL that
+ * is not counted; the caller frees it with free(). More than limit bytes: -EMSGSIZE. A stream that
+ * did not end as eof: -ECONNRESET, -ETIMEDOUT or -EIO; nothing is returned then. */
+LB_PUBLIC int lb_collect_fd(int fd, size_t limit, void **data, size_t *size);
+
+/* ---- addresses and sizes -------------------------------------------------------------------- */
+
+/* HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract), fd:N. Checks the form only, asks
+ * no resolver. Returns 0 or -EINVAL. */
+LB_PUBLIC int lb_address_check(const char *address, struct lb_error *error);
+
+/* Connects to an address of one of these forms (a missing HOST means localhost; fd:N is not one).
+ * Every address of a name is tried in the resolver's order. Returns a close-on-exec, blocking
+ * descriptor that the caller owns, or -errno. timeout_ms bounds the whole call but for the
+ * resolver; negative: the kernel's own limit. */
+LB_PUBLIC int lb_connect(const char *address, int timeout_ms, struct lb_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+#include "listener.h"
+
+#include "address.h"
+#include "error.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int set_int(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* Adds a listener with place for count descriptors, none open yet. */
+static struct lb_listener *add_listener(struct lb_listener_list *list, unsigned count)
+{
+    struct lb_listener *items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    struct lb_listener *listener;
+
+    if (!items)
+        return NULL;
+    list->items = items;
+    listener = &items[list->count];
+    *listener = (struct lb_listener){.fds = malloc(count * sizeof(int)), .count = count};
+    if (!listener->fds)
+        return NULL;
+    for (unsigned i = 0; i < count; i++)
+        listener->fds[i] = -1;
+    list->count++;
+    return listener;
+}
+
+static int start(int fd, const struct lb_listener_options *options)
+{
+    int backlog = options->backlog > 0 ? options->backlog : INT32_MAX; /* the kernel clamps it */
+
+    return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+/* How a TCP socket is bound. */
+struct binding {
+    struct sockaddr_storage address;
+    socklen_t size;
+    bool both_families; /* the IPv6 wildcard serves IPv4 as well */
+    bool join;          /* one more socket for an address that is ours already */
+};
+
+static int bind_tcp(int *fd, const struct binding *binding,
+                    const struct lb_listener_options *options)
+{
+    int rc;
+
+    *fd = socket(binding->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0)
+        return -errno;
+    rc = set_int(*fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (rc == 0 && binding->join)
+        rc = set_int(*fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (rc == 0 && binding->address.ss_family == AF_INET6)
+        rc = set_int(*fd, IPPROTO_IPV6, IPV6_V6ONLY, !binding->both_families);
+    /* Before listen: the window scale that peers are told follows from it (tcp(7)). */
+    if (rc == 0 && options->rcvbuf > 0)
+        rc = set_int(*fd, SOL_SOCKET, SO_RCVBUF,
+                     options->rcvbuf > INT32_MAX / 2 ? INT32_MAX / 2 : (int)options->rcvbuf);
+    if (rc == 0 && bind(*fd, (const struct sockaddr *)&binding->address, binding->size) < 0)
+        rc = -errno;
+    return rc;
+}
+
+static int name_tcp(struct lb_listener *listener, const struct binding *binding)
+{
+    char name[LB_PEER_SIZE];
+
+    lb_sockaddr_name((const struct sockaddr *)&binding->address, name, sizeof(name));
+    listener->name = strdup(name);
+    return listener->name ? 0 : -ENOMEM;
+}
+
+/* One socket per worker on the same address. The first is bound without SO_REUSEPORT, and gets it
+ * only then: so it can't join a group that another program (another lastbyte, even) has there, and
+ * a port in use is an error instead of a silent sharing. On success binding holds the real port. */
+static int listen_tcp(struct lb_listener *listener, struct binding *binding,
+                      const struct lb_listener_options *options)
+{
+    int rc = bind_tcp(&listener->fds[0], binding, options);
+
+    binding->size = sizeof(binding->address);
+    if (rc == 0 &&
+        getsockname(listener->fds[0], (struct sockaddr *)&binding->address, &binding->size) < 0)
+        rc = -errno;
+    if (rc == 0 && listener->count > 1)
+        rc = set_int(listener->fds[0], SOL_SOCKET, SO_REUSEPORT, 1);
+    if (rc == 0)
+        rc = start(listener->fds[0], options);
+    binding->join = true;
+    for (unsigned i = 1; rc == 0 && i < listener->count; i++) {
+        rc = bind_tcp(&listener->fds[i], binding, options);
+        if (rc == 0)
+            rc = start(listener->fds[i], options);
+    }
+    binding->join = false;
+    return rc == 0 ? name_tcp(listener, binding) : rc;
+}
+
+static void close_listener(struct lb_listener *listener)
+{
+    struct stat status;
+
+    for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++)
+        if (listener->fds[i] >= 0)
+            close(listener->fds[i]);
+    if (listener->path && lstat(listener->path, &status) == 0 &&
+        status.st_dev == listener->device && status.st_ino == listener->inode)
+        unlink(listener->path);
+    free(listener->fds);
+    free(listener->name);
+    free(listener->path);
+}
+
+static void drop_listeners(struct lb_listener_list *list, size_t keep)
+{
+    while (list->count > keep)
+        close_listener(&list->items[--list->count]);
+}
+
+static int add_tcp(struct lb_listener_list *list, struct binding *binding,
+                   const struct lb_listener_options *options)
+{
+    struct lb_listener *listener = add_listener(list, options->sockets);
+
+    return listener ? listen_tcp(listener, binding, options) : -ENOMEM;
+}
+
+/* No host: every address. One IPv6 socket serves both families; without IPv6, an IPv4 one. */
+static int open_wildcard(struct lb_listener_list *list, const struct lb_address *address,
+                         const struct lb_listener_options *options)
+{
+    in_port_t port = htons((in_port_t)strtoul(address->port, NULL, 10));
+    struct binding binding = {.size = sizeof(struct sockaddr_in6), .both_families = true};
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&binding.address;
+    struct sockaddr_in *in = (struct sockaddr_in *)&binding.address;
+    size_t before = list->count;
+    int rc;
+
+    *in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = port};
+    rc = add_tcp(list, &binding, options);
+    if (rc != -EAFNOSUPPORT && rc != -EADDRNOTAVAIL)
+        return rc;
+    drop_listeners(list, before);
+    binding = (struct binding){.size = sizeof(*in)};
+    *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
+    return add_tcp(list, &binding, options);
+}
+
+/* Every address that the host's name has, all on one port. */
+static int open_resolved(struct lb_listener_list *list, const struct addrinfo *info,
+                         const struct lb_listener_options *options)
+{
+    in_port_t port = 0;
+    int rc = 0;
+
+    for (; rc == 0 && info; info = info->ai_next) {
+        struct binding binding = {.size = info->ai_addrlen};
+        struct sockaddr_in *in = (struct sockaddr_in *)&binding.address;
+
+        memcpy(&binding.address, info->ai_addr, info->ai_addrlen);
+        /* sin_port and sin6_port are at the same place. */
+        if (in->sin_port == 0)
+            in->sin_port = port;
+        rc = add_tcp(list, &binding, options);
+        port = in->sin_port;
+    }
+    return rc;
+}
+
+static int open_tcp(struct lb_listener_list *list, const struct lb_address *address,
+                    const struct lb_listener_options *options, struct lb_error *error)
+{
+    struct addrinfo *info;
+    size_t before = list->count;
+    int rc = lb_address_resolve(address, true, &info, error);
+
+    if (rc < 0)
+        return rc;
+    /* Port 0 for a name with several addresses: the port found free on the first may be in use on
+     * the next; then another one is tried. */
+    for (int tries = 0; tries < 16; tries++) {
+        rc = open_resolved(list, info, options);
+        if (rc != -EADDRINUSE || strcmp(address->port, "0") != 0)
+            break;
+        drop_listeners(list, before);
+    }
+    freeaddrinfo(info);
+    return rc;
+}
+
+/* A socket file that nobody listens on was left by a server that was killed. */
+static bool is_stale(const struct lb_address *address)
+{
+    struct stat status;
+    bool stale;
+    int fd;
+
+    if (lstat(address->un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    stale = connect(fd, (const struct sockaddr *)&address->un, address->un_size) < 0 &&
+            errno == ECONNREFUSED;
+    close(fd);
+    return stale;
+}
+
+static int open_unix(struct lb_listener_list *list, const struct lb_address *address,
+                     const struct lb_listener_options *options)
+{
+    struct lb_listener *listener = add_listener(list, 1);
+    bool in_file_system = address->un.sun_path[0] != '\0';
+    char name[LB_UNIX_NAME_SIZE];
+    struct stat status;
+
+    if (!listener)
+        return -ENOMEM;
+    lb_unix_name(&address->un, address->un_size, name, sizeof(name));
+    listener->name = strdup(name);
+    if (!listener->name)
+        return -ENOMEM;
+    listener->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener->fds[0] < 0)
+        return -errno;
+    if (in_file_system && is_stale(address))
+        unlink(address->un.sun_path);
+    if (bind(listener->fds[0], (const struct sockaddr *)&address->un, address->un_size) < 0)
+        return -errno;
+    if (in_file_system && lstat(address->un.sun_path, &status) == 0) {
+        listener->path = strdup(address->un.sun_path);
+        listener->device = status.st_dev;
+        listener->inode = status.st_ino;
+        if (!listener->path) {
+            unlink(address->un.sun_path);
+            return -ENOMEM;
+        }
+    }
+    return start(listener->fds[0], options);
+}
+
+static int open_fd(struct lb_listener_list *list, const struct lb_address *address,
+                   struct lb_error *error)
+{
+    struct lb_listener *listener;
+    struct binding binding = {.size = sizeof(binding.address)};
+    struct sockaddr *bound = (struct sockaddr *)&binding.address;
+    int listening = 0, type = 0;
+    socklen_t size = sizeof(int);
+    char name[LB_UNIX_NAME_SIZE];
+
+    if (getsockopt(address->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 ||
+        getsockopt(address->fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || !listening ||
+        type != SOCK_STREAM)
+        return lb_error_set(error, errno == EBADF ? -EBADF : -ENOTSOCK,
+                            "fd:%d: not a listening stream socket of this process", address->fd);
+    if (getsockname(address->fd, bound, &binding.size) < 0)
+        return -errno;
+    listener = add_listener(list, 1);
+    if (!listener)
+        return -ENOMEM;
+    listener->fds[0] = address->fd;
+    listener->borrowed = true;
+    if (bound->sa_family != AF_UNIX)
+        return name_tcp(listener, &binding);
+    lb_unix_name((const struct sockaddr_un *)(const void *)bound, binding.size, name, sizeof(name));
+    listener->name = strdup(name);
+    return listener->name ? 0 : -ENOMEM;
+}
+
+static const char *remedy(int rc)
+{
+    switch (rc) {
+    case -EADDRINUSE:
+        return "; another program listens there: stop it, or choose another address (port 0 is "
+               "any free one)";
+    case -EACCES:
+    case -EPERM:
+        return "; ports below 1024 and foreign directories need a privilege: choose another one";
+    case -EADDRNOTAVAIL:
+        return "; this machine has no such address";
+    default:
+        return "";
+    }
+}
+
+static int open_one(struct lb_listener_list *list, const char *text,
+                    const struct lb_listener_options *options, struct lb_error *error)
+{
+    struct lb_error why = {0};
+    struct lb_address address;
+    int rc = lb_address_parse(&address, text, &why);
+
+    if (rc == 0 && address.kind == LB_ADDRESS_UNIX)
+        rc = open_unix(list, &address, options);
+    else if (rc == 0 && address.kind == LB_ADDRESS_FD)
+        rc = open_fd(list, &address, &why);
+    else if (rc == 0 && address.host[0] == '\0')
+        rc = open_wildcard(list, &address, options);
+    else if (rc == 0)
+        rc = open_tcp(list, &address, options, &why);
+    if (rc == 0)
+        return 0;
+    if (why.text[0])
+        return lb_error_set(error, rc, "%s", why.text);
+    return lb_error_set(error, rc, "cannot listen on %s: %s%s", text, strerror(-rc), remedy(rc));
+}
+
+int lb_listener_open(struct lb_listener_list *list, const char *const *addresses,
+                     const struct lb_listener_options *options, struct lb_error *error)
+{
+    *list = (struct lb_listener_list){0};
+    assert(options->sockets > 0);
+    for (; *addresses; addresses++) {
+        int rc = open_one(list, *addresses, options, error);
+
+        if (rc < 0) {
+            lb_listener_close(list);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void lb_listener_close(struct lb_listener_list *list)
+{
+    drop_listeners(list, 0);
+    free(list->items);
+    list->items = NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Listening sockets: one per worker where the kernel can spread peers over several, else shared. */
+#ifndef LB_LISTENER_H
+#define LB_LISTENER_H
+
+#include <lastbyte/lastbyte.h>
+
+#include <sys/stat.h>
+
+/* One bound address. */
+struct lb_listener {
+    int *fds;       /* one per worker, or one for all */
+    unsigned count;
+    bool borrowed;  /* fd:N: the descriptor is not ours to close */
+    char *name;     /* as one connects to it */
+    char *path;     /* of a Unix socket in the file system, to be removed at the end; or NULL */
+    dev_t device;   /* that file's identity, so that only our own is removed */
+    ino_t inode;
+};
+
+struct lb_listener_list {
+    struct lb_listener *items;
+    size_t count;
+};
+
+struct lb_listener_options {
+    unsigned sockets; /* per TCP address: one for each worker, or 1 */
+    int backlog;      /* 0: what the system allows */
+    size_t rcvbuf;    /* 0: the kernel's own tuning */
+};
+
+/* Binds and listens on every address. On failure nothing is left behind. */
+int lb_listener_open(struct lb_listener_list *list, const char *const *addresses,
+                     const struct lb_listener_options *options, struct lb_error *error);
+void lb_listener_close(struct lb_listener_list *list);
+
+/* The descriptor of listener that the worker accepts from. */
+static inline int lb_listener_fd(const struct lb_listener *listener, unsigned worker)
+{
+    return listener->fds[listener->count > 1 ? worker : 0];
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The built-in sinks: one file each, one const table of them all (table.c). */
+#ifndef LB_SINKS_H
+#define LB_SINKS_H
+
+#include <lastbyte/lastbyte.h>
+
+struct lb_builtin {
+    struct lb_sink sink;  /* first: a public sink pointer is a pointer to its entry */
+    const char *argument; /* the shape of what follows "name:", NULL if nothing may */
+    bool argument_optional;
+
+    /* Makes the context that every call of the sink gets; argument is NULL if none was given.
+     * Returns 0, or -errno with error filled and nothing left behind. */
+    int (*setup)(void **context, const char *argument, const struct lb_sink_options *options,
+                 struct lb_error *error);
+    void (*teardown)(void *context);
+};
+
+extern const struct lb_builtin lb_sink_print, lb_sink_stdout, lb_sink_discard, lb_sink_hash,
+    lb_sink_file, lb_sink_dir, lb_sink_exec;
+
+/* All of them, ending in NULL. */
+extern const struct lb_builtin *const lb_builtins[];
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "clock.h"
+#include "delivery.h"
+#include "engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 256,        /* events per wait */
+    ACCEPT_AHEAD = 8192 /* streams that may be parked beyond max_streams */
+};
+
+/* Out of descriptors or memory: accepting at once again would only burn CPU. */
+#define ACCEPT_PAUSE_NS (100 * LB_NS_PER_MS)
+
+/* Slots beside the working set: what paused streams hold must not stop the others, and each holds
+ * one at most. The pool is reserved, not touched, so those that are never needed cost nothing. */
+static unsigned reserve_slots(const struct lb_engine *engine, const struct lb_worker *worker)
+{
+    bool may_pause = engine->sink->flags & LB_SINK_MAY_PAUSE;
+    bool serial = engine->sink->flags & LB_SINK_SERIAL;
+
+    if (!may_pause)
+        return 0;
+    return serial || worker->backend->one_stream_per_worker ? 1 : engine->gate.max_streams;
+}
+
+static unsigned table_capacity(const struct lb_engine *engine, const struct lb_worker *worker)
+{
+    return worker->backend->one_stream_per_worker ? 2 : engine->gate.max_streams + ACCEPT_AHEAD;
+}
+
+static int open_backend(struct lb_worker *worker, struct lb_error *error)
+{
+    const struct lb_backend_config config = {
+        .listeners = worker->listener_fds,
+        .listener_count = worker->listener_count,
+        .wake_fd = worker->wake_fd,
+        .max_streams = worker->streams.capacity,
+        .pool = &worker->pool,
+    };
+    int rc = worker->backend->open(&worker->backend_state, &config, error);
+
+    if (rc == 0)
+        worker->status = worker->backend->status(worker->backend_state);
+    return rc;
+}
+
+int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *listener_fds,
+                   size_t listener_count, struct lb_error *error)
+{
+    const struct lb_config *config = &engine->config;
+    int rc;
+
+    memset(worker, 0, sizeof(*worker));
+    worker->engine = engine;
+    worker->backend = engine->backend;
+    worker->listener_fds = listener_fds;
+    worker->listener_count = listener_count;
+    pthread_mutex_init(&worker->committed_lock, NULL);
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = worker->wake_fd < 0 ? -errno : 0;
+    if (rc == 0)
+        rc = lb_pool_init(&worker->pool, config->slot_size, config->slots,
+                          reserve_slots(engine, worker));
+    if (rc == 0)
+        rc = lb_stream_table_init(&worker->streams, engine->sink->state_size,
+                                  table_capacity(engine, worker));
+    if (rc == 0) {
+        worker->events = malloc(BATCH * sizeof(*worker->events));
+        rc = worker->events ? 0 : -ENOMEM;
+    }
+    if (rc < 0)
+        lb_error_set(error, rc, "no memory for %u slots of %zu bytes and %u streams: %s",
+                     config->slots, config->slot_size, engine->gate.max_streams, strerror(-rc));
+    else
+        rc = open_backend(worker, error);
+    if (rc < 0)
+        lb_worker_done(worker);
+    return rc;
+}
+
+static void close_backend(struct lb_worker *worker)
+{
+    if (worker->backend_state)
+        worker->backend->close(worker->backend_state);
+    worker->backend_state = NULL;
+}
+
+void lb_worker_done(struct lb_worker *worker)
+{
+    close_backend(worker);
+    /* Accepted ahead of a limit, and the limit never let them in. */
+    for (struct lb_stream *stream = worker->parked_first; stream; stream = stream->queued)
+        close(stream->conn.fd);
+    lb_stream_table_done(&worker->streams);
+    lb_pool_done(&worker->pool);
+    free(worker->events);
+    free(worker->listener_fds);
+    if (worker->wake_fd >= 0)
+        close(worker->wake_fd);
+    pthread_mutex_destroy(&worker->committed_lock);
+    worker->wake_fd = -1;
+}
+
+/* ---- streams come ---------------------------------------------------------------------------- */
+
+static int park(struct lb_worker *worker, int fd)
+{
+    struct lb_stream *stream = lb_stream_table_add(&worker->streams);
+
+    if (!stream)
+        return -EMFILE;
+    stream->conn.fd = fd;
+    stream->worker = worker;
+    stream->state = LB_STREAM_PARKED;
+    lb_peer_get(&stream->peer, fd);
+    if (worker->parked_first)
+        worker->parked_last->queued = stream;
+    else
+        worker->parked_first = stream;
+    worker->parked_last = stream;
+    return 0;
+}
+
+static void accepted(struct lb_worker *worker, int fd)
+{
+    if (park(worker, fd) == 0)
+        return;
+    close(fd);
+    lb_engine_note(worker->engine, LB_NOTE_WARNING,
+                   "a peer was turned away: %u streams are waiting already",
+                   worker->streams.capacity);
+}
+
+static bool has_place(const struct lb_worker *worker)
+{
+    return !worker->backend->one_stream_per_worker || worker->open_streams == 0;
+}
+
+/* Asks for a wake-up when a stream ends anywhere; then the caller has to look once more, since one
+ * may have ended in between. */
+static void await_room(struct lb_worker *worker)
+{
+    atomic_store(&worker->hungry, true);
+}
+
+static bool claim(struct lb_worker *worker)
+{
+    struct lb_gate *gate = &worker->engine->gate;
+
+    if (lb_gate_claim(gate))
+        return true;
+    await_room(worker);
+    return lb_gate_claim(gate);
+}
+
+static void begin_parked(struct lb_worker *worker)
+{
+    while (worker->parked_first && !worker->stopped_now && has_place(worker) && claim(worker)) {
+        struct lb_stream *stream = worker->parked_first;
+
+        worker->parked_first = stream->queued;
+        stream->id = atomic_fetch_add(&worker->engine->last_id, 1) + 1;
+        worker->open_streams++;
+        lb_count(&worker->counters.accepted, 1);
+        lb_delivery_begin(stream);
+    }
+}
+
+static unsigned accept_limit(struct lb_worker *worker)
+{
+    struct lb_engine *engine = worker->engine;
+    unsigned room;
+
+    if (worker->drain_until_ns || worker->parked_first || worker->accept_again_ns ||
+        !has_place(worker))
+        return 0;
+    room = lb_gate_room(&engine->gate);
+    if (room == 0) {
+        await_room(worker);
+        room = lb_gate_room(&engine->gate);
+    }
+    return worker->backend->one_stream_per_worker && room > 1 ? 1 : room;
+}
+
+static void accept_failed(struct lb_worker *worker, int error)
+{
+    worker->accept_again_ns = lb_clock_ns() + ACCEPT_PAUSE_NS;
+    lb_engine_note(worker->engine, LB_NOTE_WARNING,
+                   "accepting pauses: %s; peers wait in the backlog (raise the limit: ulimit -n)",
+                   strerror(-error));
+}
+
+/* ---- streams go ------------------------------------------------------------------------------ */
+
+static void stop_streams(struct lb_worker *worker)
+{
+    struct lb_stream *next;
+
+    worker->stopped_now = true;
+    for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
+        next = stream->next;
+        lb_delivery_stop(stream, LB_END_STOPPED, 0);
+    }
+}
+
+static void look_at_stop(struct lb_worker *worker)
+{
+    struct lb_engine *engine = worker->engine;
+    int stop = atomic_load(&engine->stop);
+
+    if (stop == LB_RUNNING || worker->stopped_now)
+        return;
+    if (!worker->drain_until_ns)
+        worker->drain_until_ns = lb_clock_ns() + engine->drain_ns;
+    if (stop == LB_STOP_NOW || lb_clock_ns() >= worker->drain_until_ns)
+        stop_streams(worker);
+}
+
+static void take_committed(struct lb_worker *worker)
+{
+    struct lb_stream *stream, *next;
+
+    pthread_mutex_lock(&worker->committed_lock);
+    stream = worker->committed;
+    worker->committed = NULL;
+    pthread_mutex_unlock(&worker->committed_lock);
+    for (; stream; stream = next) {
+        next = stream->queued;
+        lb_delivery_committed(stream);
+    }
+}
+
+void lb_worker_committed(struct lb_worker *worker, struct lb_stream *stream)
+{
+    pthread_mutex_lock(&worker->committed_lock);
+    stream->queued = worker->committed;
+    worker->committed = stream;
+    /* Under the lock: once the worker has seen the last stream it may end, and close the
+     * descriptor. */
+    lb_worker_wake(worker);
+    pthread_mutex_unlock(&worker->committed_lock);
+}
+
+void lb_worker_wake(const struct lb_worker *worker)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+
+    /* EAGAIN would mean that it is awake many times over. */
+    (void)!write(worker->wake_fd, &one, sizeof(one));
+    errno = saved;
+}
+
+/* The backend is broken: nothing more will come from it, so no cancel is waited for. */
+static void give_up(struct lb_worker *worker, int error)
+{
+    struct lb_stream *next;
+
+    lb_engine_note(worker->engine, LB_NOTE_WARNING, "the %s backend failed: %s",
+                   worker->backend->name, strerror(-error));
+    atomic_store(&worker->engine->stop, LB_STOP_NOW);
+    for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
+        next = stream->next;
+        stream->conn.receiving = false;
+        if (stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_CANCELLED)
+            lb_delivery_terminal(stream, error);
+        else
+            lb_delivery_stop(stream, LB_END_ERROR, error);
+    }
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void woken(struct lb_worker *worker)
+{
+    uint64_t count;
+
+    (void)!read(worker->wake_fd, &count, sizeof(count));
+    take_committed(worker);
+}
+
+static void handle(struct lb_worker *worker, const struct lb_event *event)
+{
+    switch (event->type) {
+    case LB_EVENT_ACCEPTED:
+        accepted(worker, event->fd);
+        break;
+    case LB_EVENT_ACCEPT_FAILED:
+        accept_failed(worker, event->error);
+        break;
+    case LB_EVENT_DATA:
+        lb_delivery_chunk((struct lb_stream *)(void *)event->conn, &event->chunk);
+        break;
+    case LB_EVENT_EOF:
+        lb_delivery_terminal((struct lb_stream *)(void *)event->conn, 0);
+        break;
+    case LB_EVENT_ERROR:
+        lb_delivery_terminal((struct lb_stream *)(void *)event->conn, event->error);
+        break;
+    case LB_EVENT_READY:
+        lb_delivery_ready(event->cookie);
+        break;
+    case LB_EVENT_WAKE:
+        woken(worker);
+        break;
+    }
+}
+
+/* When the loop must run again even if nothing happens; negative: never. */
+static int64_t next_timeout_ns(struct lb_worker *worker)
+{
+    uint64_t now, when = UINT64_MAX;
+
+    if (worker->accept_again_ns)
+        when = worker->accept_again_ns;
+    if (worker->drain_until_ns && !worker->stopped_now && worker->drain_until_ns < when)
+        when = worker->drain_until_ns;
+    if (when == UINT64_MAX)
+        return -1;
+    now = lb_clock_ns();
+    return when > now ? (int64_t)(when - now) : 0;
+}
+
+static int turn(struct lb_worker *worker)
+{
+    struct lb_turn request;
+    int count;
+
+    if (worker->accept_again_ns && lb_clock_ns() >= worker->accept_again_ns)
+        worker->accept_again_ns = 0;
+    request.accept_limit = accept_limit(worker);
+    request.timeout_ns = next_timeout_ns(worker);
+    count = worker->backend->wait(worker->backend_state, worker->events, BATCH, &request);
+    lb_count(&worker->counters.waits, 1);
+    for (int i = 0; i < count; i++)
+        handle(worker, &worker->events[i]);
+    atomic_store_explicit(&worker->counters.starved, worker->status->starved,
+                          memory_order_relaxed);
+    look_at_stop(worker);
+    begin_parked(worker);
+    lb_stream_table_reuse(&worker->streams);
+    return count;
+}
+
+static bool is_done(const struct lb_worker *worker)
+{
+    if (worker->open_streams > 0)
+        return false;
+    if (lb_gate_finished(&worker->engine->gate) || worker->stopped_now)
+        return true;
+    /* Draining: what the kernel has accepted for us is still to be served. */
+    return worker->drain_until_ns && !worker->parked_first && !worker->status->accepting;
+}
+
+void lb_worker_run(struct lb_worker *worker)
+{
+    int rc = 0;
+
+    while (rc >= 0 && !is_done(worker))
+        rc = turn(worker);
+    if (rc < 0)
+        give_up(worker, rc);
+    /* After a failure: what the committer still has comes back by the wake descriptor. */
+    while (worker->open_streams > 0) {
+        struct pollfd poller = {.fd = worker->wake_fd, .events = POLLIN};
+
+        poll(&poller, 1, -1);
+        woken(worker);
+    }
+    close_backend(worker);
+}
+
+int lb_worker_adopt(struct lb_worker *worker, int fd)
+{
+    int rc = park(worker, fd);
+
+    if (rc == 0)
+        begin_parked(worker);
+    return rc;
+}
