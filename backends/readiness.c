@@ -10,18 +10,19 @@ bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_
 {
     unsigned slot = 0;
     bool taken = lb_pool_take(pool, &slot);
+    uint8_t *data = lb_pool_data(pool, slot);
     ssize_t size;
 
     assert(taken && conn->receiving);
     (void)taken;
-    size = recv(conn->fd, lb_pool_data(pool, slot), pool->slot_size, MSG_DONTWAIT);
+    size = recv(conn->fd, data, pool->slot_size, MSG_DONTWAIT);
     if (size > 0) {
-        lb_pool_lend(pool, slot, 1, (size_t)size);
+        lb_pool_lend(pool, data, (size_t)size);
         conn->receiving = !conn->once;
         *event = (struct lb_event){
             .type = LB_EVENT_DATA,
             .conn = conn,
-            .chunk = {lb_pool_data(pool, slot), (size_t)size, slot, 1},
+            .chunk = {data, (size_t)size},
         };
         return true;
     }
@@ -39,8 +40,8 @@ bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_
 
 void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk)
 {
-    lb_pool_regain(pool, chunk->slot, chunk->slots);
-    lb_pool_put(pool, chunk->slot);
+    lb_pool_regain(pool, chunk->data, chunk->size);
+    lb_pool_put(pool, lb_pool_slot(pool, chunk->data));
 }
 
 void lb_readiness_fail(struct lb_conn *conn, struct lb_event *event)

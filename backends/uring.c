@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ struct rest {
 struct state {
     struct io_uring ring;
     bool enabled;
-    bool bundles;
+    struct lb_uring_modes modes;
     struct lb_backend_config config;
     struct lb_backend_status status;
     struct lb_bufring buffers;
@@ -77,13 +78,11 @@ static void arm_receive(struct state *state, struct lb_conn *conn)
 
     if (conn->once) {
         io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = LB_BUFRING_GROUP;
     } else {
-        io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
-        if (state->bundles)
-            sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+        lb_uring_prep_receive(sqe, conn->fd, state->modes);
     }
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = LB_BUFRING_GROUP;
     conn->armed = true;
 }
 
@@ -157,10 +156,8 @@ static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned
 
         events[count].type = LB_EVENT_DATA;
         events[count].conn = rest->conn;
-        chunk->slot = rest->slot;
-        chunk->slots = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
-        chunk->data = lb_pool_data(state->config.pool, chunk->slot);
-        lb_pool_lend(state->config.pool, chunk->slot, chunk->slots, chunk->size);
+        chunk->data =
+            lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
     }
     if (rest->size == 0 && rest->terminal && count < max) {
         events[count++] = terminal_event(rest->conn, rest->conn->error);
@@ -345,7 +342,9 @@ static int watch(void *opaque, int fd, unsigned events, void *cookie)
 static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
 {
     struct lb_conn *conn = state->waiting, *next;
-    unsigned slots = state->buffers.provided, count = 0;
+    /* An incremental slot serves many. */
+    unsigned slots = state->modes.incremental ? UINT_MAX : lb_bufring_provided(&state->buffers);
+    unsigned count = 0;
 
     state->waiting = NULL;
     state->waiting_tail = &state->waiting;
@@ -421,8 +420,7 @@ static void give_back(void *opaque, const struct lb_chunk *chunk)
 {
     struct state *state = opaque;
 
-    lb_pool_regain(state->config.pool, chunk->slot, chunk->slots);
-    lb_bufring_return(&state->buffers, chunk->slot, chunk->slots);
+    lb_bufring_give_back(&state->buffers, chunk->data, chunk->size);
 }
 
 static const struct lb_backend_status *status(const void *opaque)
@@ -453,14 +451,18 @@ static int open_uring(void **result, const struct lb_backend_config *config,
         return lb_error_set(error, -ENOMEM, "out of memory");
     state->config = *config;
     state->waiting_tail = &state->waiting;
-    state->bundles = lb_uring_has_bundles();
+    state->modes = lb_uring_modes();
+    if (config->whole_slots)
+        state->modes.incremental = false;
     rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, error);
     if (rc < 0) {
         free(state);
         return rc;
     }
     state->accepts = calloc(config->listener_count + 1, sizeof(*state->accepts));
-    rc = state->accepts ? lb_bufring_open(&state->buffers, &state->ring, config->pool) : -ENOMEM;
+    rc = state->accepts ? lb_bufring_open(&state->buffers, &state->ring, config->pool,
+                                          state->modes.incremental)
+                        : -ENOMEM;
     if (rc < 0) {
         close_uring(state);
         return lb_error_set(error, rc, "no ring of %u slots for io_uring: %s",

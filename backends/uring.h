@@ -14,7 +14,16 @@ int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned comple
 /* Receives something through a ring; see struct lb_backend. */
 int lb_uring_probe(struct lb_probe *probe, struct lb_error *error);
 
-/* Bundled receives work here: tried once per process. */
-bool lb_uring_has_bundles(void);
+/* Ways of receiving that newer kernels have, and that some of them got wrong. */
+struct lb_uring_modes {
+    bool bundles;     /* one completion for a receive through several slots */
+    bool incremental; /* several receives into one slot */
+};
+
+/* The best that passes a test here, tried once per process. */
+struct lb_uring_modes lb_uring_modes(void);
+
+/* Sets a request up as a multishot receive into the provided slots. */
+void lb_uring_prep_receive(struct io_uring_sqe *sqe, int fd, struct lb_uring_modes modes);
 
 #endif

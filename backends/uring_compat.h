@@ -18,6 +18,14 @@
 #define IORING_FEAT_MIN_TIMEOUT (1U << 15)
 #endif
 
+/* 6.12: incremental buffers; the field was padding before it had a name. */
+#define LB_PBUF_RING_INC 2
+#ifdef LB_HAVE_BUF_REG_FLAGS
+#define LB_BUF_REG_FLAGS flags
+#else
+#define LB_BUF_REG_FLAGS pad
+#endif
+
 /* liburing 2.3 declares io_uring_enable_rings, but its shared library doesn't export it. */
 static inline int lb_uring_enable(struct io_uring *ring)
 {

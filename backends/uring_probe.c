@@ -88,7 +88,7 @@ static void close_trial(struct trial *trial)
     close(trial->sockets[1]);
 }
 
-static int open_trial(struct trial *trial, struct lb_error *error)
+static int open_trial(struct trial *trial, struct lb_uring_modes modes, struct lb_error *error)
 {
     int rc;
 
@@ -103,7 +103,7 @@ static int open_trial(struct trial *trial, struct lb_error *error)
     }
     rc = lb_pool_init(&trial->pool, 4096, TEST_SLOTS, 0);
     if (rc == 0)
-        rc = lb_bufring_open(&trial->buffers, &trial->ring, &trial->pool);
+        rc = lb_bufring_open(&trial->buffers, &trial->ring, &trial->pool, modes.incremental);
     if (rc == 0)
         rc = lb_uring_enable(&trial->ring);
     if (rc < 0) {
@@ -113,15 +113,9 @@ static int open_trial(struct trial *trial, struct lb_error *error)
     return 0;
 }
 
-static void arm(struct trial *trial, bool bundle)
+static void arm(struct trial *trial, struct lb_uring_modes modes)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&trial->ring);
-
-    io_uring_prep_recv_multishot(sqe, trial->sockets[1], NULL, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = LB_BUFRING_GROUP;
-    if (bundle)
-        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    lb_uring_prep_receive(io_uring_get_sqe(&trial->ring), trial->sockets[1], modes);
 }
 
 /* Waits for one completion of the receive. Returns its result, or -ETIME. */
@@ -154,28 +148,24 @@ static bool check_bytes(struct trial *trial, unsigned flags, size_t size, size_t
     bool right = true;
 
     while (size > 0) {
-        unsigned first = slot;
         size_t part;
-        unsigned slots = lb_bufring_consume(&trial->buffers, &slot, &size, &part);
-        const uint8_t *data = lb_pool_data(&trial->pool, first);
+        uint8_t *data = lb_bufring_consume(&trial->buffers, &slot, &size, &part);
 
-        lb_pool_lend(&trial->pool, first, slots, part);
         for (size_t i = 0; i < part; i++)
             right &= data[i] == pattern(position++);
-        lb_pool_regain(&trial->pool, first, slots);
-        lb_bufring_return(&trial->buffers, first, slots);
+        lb_bufring_give_back(&trial->buffers, data, part);
     }
     return right;
 }
 
 /* Sends a few sizes around a slot's and checks that they arrive whole, in order, and then EOF. */
-static int try_receive(struct trial *trial, bool bundle)
+static int try_receive(struct trial *trial, struct lb_uring_modes modes)
 {
     uint8_t data[3 * 4096];
     size_t sent = 0, received = 0;
     unsigned flags = 0;
 
-    arm(trial, bundle);
+    arm(trial, modes);
     for (unsigned round = 0; round < TEST_ROUNDS; round++) {
         size_t size = (round % 3 + 1) * 4096 - round * 5 % 13;
 
@@ -193,63 +183,85 @@ static int try_receive(struct trial *trial, bool bundle)
                 return -EBADMSG;
             received += (size_t)rc;
             if (!(flags & IORING_CQE_F_MORE))
-                arm(trial, bundle);
+                arm(trial, modes);
         }
     }
     shutdown(trial->sockets[0], SHUT_WR);
     return next(trial, &flags) == 0 ? 0 : -EPROTO;
 }
 
-static int self_test(bool bundle, struct lb_error *error)
+static int self_test(struct lb_uring_modes modes, struct lb_error *error)
 {
     struct trial trial;
-    int rc = open_trial(&trial, error);
+    int rc = open_trial(&trial, modes, error);
 
     if (rc < 0)
         return rc;
-    if (bundle && !(trial.ring.features & IORING_FEAT_RECVSEND_BUNDLE))
-        rc = lb_error_set(error, -EOPNOTSUPP, "needs Linux 6.10");
+    /* An old kernel ignores the bit, or refuses it: ask before trusting it. */
+    if (modes.bundles && !(trial.ring.features & IORING_FEAT_RECVSEND_BUNDLE))
+        rc = -EINVAL;
     else
-        rc = try_receive(&trial, bundle);
+        rc = try_receive(&trial, modes);
     close_trial(&trial);
     if (rc == -EINVAL)
         return explain(rc, error);
-    if (rc < 0 && rc != -EOPNOTSUPP)
+    if (rc < 0)
         return lb_error_set(error, rc, "a test receive failed: %s", strerror(-rc));
-    return rc;
+    return 0;
 }
 
-static pthread_once_t bundles_once = PTHREAD_ONCE_INIT;
-static struct lb_error bundles_error;
-static bool bundles_work;
+static pthread_once_t modes_once = PTHREAD_ONCE_INIT;
+static struct lb_uring_modes best;
+static struct lb_error bundles_error, incremental_error;
 
-static void try_bundles(void)
+static void try_modes(void)
 {
-    bundles_work = self_test(true, &bundles_error) == 0;
+    const struct lb_uring_modes both = {true, true};
+
+    best.bundles = self_test((struct lb_uring_modes){.bundles = true}, &bundles_error) == 0;
+    best.incremental =
+        self_test((struct lb_uring_modes){.incremental = true}, &incremental_error) == 0;
+    /* Each alone is older than both together (6.14). */
+    if (best.bundles && best.incremental && self_test(both, &incremental_error) < 0)
+        best.incremental = false;
 }
 
-bool lb_uring_has_bundles(void)
+struct lb_uring_modes lb_uring_modes(void)
 {
-    pthread_once(&bundles_once, try_bundles);
-    return bundles_work;
+    pthread_once(&modes_once, try_modes);
+    return best;
+}
+
+void lb_uring_prep_receive(struct io_uring_sqe *sqe, int fd, struct lb_uring_modes modes)
+{
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = LB_BUFRING_GROUP;
+    if (modes.bundles)
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+}
+
+static void add_feature(struct lb_probe *probe, const char *name, bool usable, const char *why)
+{
+    struct lb_feature *feature = &probe->features[probe->count++];
+
+    *feature = (struct lb_feature){.name = name, .usable = usable};
+    if (!usable)
+        snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1, why);
 }
 
 int lb_uring_probe(struct lb_probe *probe, struct lb_error *error)
 {
-    struct lb_feature *feature;
-    int rc = self_test(false, error);
+    struct lb_error why = {0};
+    int rc = self_test((struct lb_uring_modes){0}, &why);
 
-    if (!probe)
-        return rc;
-    feature = &probe->features[probe->count++];
-    *feature = (struct lb_feature){.name = "multishot_receive", .usable = rc == 0};
-    if (rc < 0 && error)
-        snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1,
-                 error->text);
-    feature = &probe->features[probe->count++];
-    *feature = (struct lb_feature){.name = "bundles", .usable = rc == 0 && lb_uring_has_bundles()};
-    if (!feature->usable)
-        snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1,
-                 rc < 0 && error ? error->text : bundles_error.text);
+    if (rc < 0)
+        lb_error_set(error, rc, "%s", why.text);
+    if (probe) {
+        add_feature(probe, "multishot_receive", rc == 0, why.text);
+        add_feature(probe, "bundles", lb_uring_modes().bundles, bundles_error.text);
+        add_feature(probe, "incremental_buffers", lb_uring_modes().incremental,
+                    incremental_error.text);
+    }
     return rc;
 }

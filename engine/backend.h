@@ -28,12 +28,10 @@ struct lb_conn {
     struct lb_conn *next; /* in one of the backend's lists */
 };
 
-/* Received bytes inside the pool: size bytes at data, in slots adjoining slots from slot on. */
+/* Received bytes inside the pool: a part of a slot, or a run through neighbouring slots. */
 struct lb_chunk {
     uint8_t *data;
     size_t size;
-    unsigned slot;
-    unsigned slots;
 };
 
 enum lb_event_type {
@@ -64,6 +62,7 @@ struct lb_backend_config {
     int wake_fd;          /* an eventfd, borrowed until close */
     unsigned max_streams; /* at most this many conns at a time */
     struct lb_pool *pool; /* borrowed until close */
+    bool whole_slots;     /* streams may keep a chunk for long: don't let two share a slot */
 };
 
 /* What the worker asks of one wait. */
@@ -120,7 +119,7 @@ struct lb_backend {
      * the like are the backend's own business. Returns -errno only if the backend is broken. */
     int (*wait)(void *state, struct lb_event *events, unsigned max, const struct lb_turn *turn);
 
-    /* The chunk's slots are the backend's again. Each lent chunk comes back exactly once, whole,
+    /* The chunk's bytes are the backend's again. Each lent chunk comes back exactly once, whole,
      * in any order. */
     void (*give_back)(void *state, const struct lb_chunk *chunk);
 

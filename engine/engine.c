@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The pool for sinks that may pause, many at a time: small slots, since each paused stream keeps
+ * one. */
+enum { PAUSING_SLOT_SIZE = 16 << 10, PAUSING_SLOTS = 64 };
+
 enum { WORKERS_MAX = 1024, STREAMS_MAX = 1 << 20, SLOTS_MAX = 1 << 15, NOTE_SIZE = 600 };
 #define SLOT_SIZE_MAX ((size_t)1 << 30)
 
@@ -95,6 +99,19 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
     return 0;
 }
 
+static void settle_pool(struct lb_engine *engine)
+{
+    struct lb_config *config = &engine->config;
+    bool pausing = (engine->sink->flags & LB_SINK_MAY_PAUSE) &&
+                   !(engine->sink->flags & LB_SINK_SERIAL) &&
+                   !engine->backend->one_stream_per_worker;
+
+    if (!config->slot_size)
+        config->slot_size = pausing ? PAUSING_SLOT_SIZE : engine->backend->slot_size;
+    if (!config->slots)
+        config->slots = pausing ? PAUSING_SLOTS : engine->backend->slots;
+}
+
 /* Replaces every "default" by what it means here. */
 static void settle_config(struct lb_engine *engine)
 {
@@ -114,10 +131,7 @@ static void settle_config(struct lb_engine *engine)
     }
     if (config->workers > config->max_streams)
         config->workers = config->max_streams;
-    if (!config->slot_size)
-        config->slot_size = engine->backend->slot_size;
-    if (!config->slots)
-        config->slots = engine->backend->slots;
+    settle_pool(engine);
     engine->drain_ns = config->drain_ms == LB_NO_DRAIN ? 0 : config->drain_ms * LB_NS_PER_MS;
     engine->gate.max_streams = config->max_streams;
     engine->gate.count = config->count;

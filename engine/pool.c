@@ -47,8 +47,8 @@ int lb_pool_init(struct lb_pool *pool, size_t slot_size, unsigned working, unsig
     }
     pool->count = count;
     pool->free = calloc(count, sizeof(*pool->free));
-    pool->states = calloc(count, sizeof(*pool->states));
-    if (!pool->free || !pool->states) {
+    pool->slots = calloc(count, sizeof(*pool->slots));
+    if (!pool->free || !pool->slots) {
         lb_pool_done(pool);
         return -ENOMEM;
     }
@@ -66,7 +66,7 @@ void lb_pool_done(struct lb_pool *pool)
         munmap(pool->base, pool->slot_size * pool->count);
     }
     free(pool->free);
-    free(pool->states);
+    free(pool->slots);
     *pool = (struct lb_pool){0};
 }
 
@@ -75,35 +75,50 @@ bool lb_pool_take(struct lb_pool *pool, unsigned *slot)
     if (pool->free_count == 0)
         return false;
     *slot = pool->free[--pool->free_count];
-    assert(pool->states[*slot] == LB_SLOT_FREE);
-    pool->states[*slot] = LB_SLOT_TAKEN;
+    assert(!pool->slots[*slot].taken && pool->slots[*slot].lent == 0);
+    pool->slots[*slot].taken = true;
     return true;
 }
 
 void lb_pool_put(struct lb_pool *pool, unsigned slot)
 {
-    assert(slot < pool->count && pool->states[slot] == LB_SLOT_TAKEN);
-    pool->states[slot] = LB_SLOT_FREE;
+    assert(slot < pool->count && pool->slots[slot].taken && pool->slots[slot].lent == 0);
+    pool->slots[slot].taken = false;
     pool->free[pool->free_count++] = slot;
 }
 
-void lb_pool_lend(struct lb_pool *pool, unsigned first, unsigned slots, size_t size)
+/* How many bytes of a run that begins at data and has size bytes lie in data's slot. */
+static size_t within_slot(const struct lb_pool *pool, const uint8_t *data, size_t size)
 {
-    assert(slots > 0 && first + slots <= pool->count);
-    assert(size > 0 && size <= slots * pool->slot_size);
-    for (unsigned i = first; i < first + slots; i++) {
-        assert(pool->states[i] == LB_SLOT_TAKEN);
-        pool->states[i] = LB_SLOT_LENT;
-    }
-    unpoison(lb_pool_data(pool, first), size);
+    size_t left = pool->slot_size - (size_t)(data - pool->base) % pool->slot_size;
+
+    return size < left ? size : left;
 }
 
-void lb_pool_regain(struct lb_pool *pool, unsigned first, unsigned slots)
+void lb_pool_lend(struct lb_pool *pool, uint8_t *data, size_t size)
 {
-    assert(slots > 0 && first + slots <= pool->count);
-    for (unsigned i = first; i < first + slots; i++) {
-        assert(pool->states[i] == LB_SLOT_LENT);
-        pool->states[i] = LB_SLOT_TAKEN;
+    unpoison(data, size);
+    while (size > 0) {
+        size_t part = within_slot(pool, data, size);
+        struct lb_slot *slot = &pool->slots[lb_pool_slot(pool, data)];
+
+        assert(slot->taken && slot->lent + part <= pool->slot_size);
+        slot->lent += (uint32_t)part;
+        data += part;
+        size -= part;
     }
-    poison(lb_pool_data(pool, first), slots * pool->slot_size);
+}
+
+void lb_pool_regain(struct lb_pool *pool, uint8_t *data, size_t size)
+{
+    poison(data, size);
+    while (size > 0) {
+        size_t part = within_slot(pool, data, size);
+        struct lb_slot *slot = &pool->slots[lb_pool_slot(pool, data)];
+
+        assert(slot->taken && slot->lent >= part);
+        slot->lent -= (uint32_t)part;
+        data += part;
+        size -= part;
+    }
 }

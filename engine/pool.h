@@ -2,9 +2,10 @@
 /*
  * The pool: fixed-size slots in one mapping, made at start and never grown.
  *
- * A slot is free (in the pool), taken (a backend has it, e.g. in the kernel's ring) or lent (a
- * chunk in it is with a stream). Only lent slots may be read; under AddressSanitizer all others
- * are poisoned, so that a sink which keeps a pointer crashes in a test and not at a user's.
+ * A slot is free (in the pool) or taken (a backend has it, in the kernel's ring perhaps). Parts of
+ * taken slots, and runs of neighbours, are lent as chunks. Only lent bytes may be read; under
+ * AddressSanitizer all others are poisoned, so that a sink which keeps a pointer crashes in a test
+ * and not at a user's.
  */
 #ifndef LB_POOL_H
 #define LB_POOL_H
@@ -13,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lb_slot_state { LB_SLOT_FREE, LB_SLOT_TAKEN, LB_SLOT_LENT };
+struct lb_slot {
+    uint32_t lent; /* bytes with streams */
+    bool taken;
+};
 
 struct lb_pool {
     uint8_t *base; /* page-aligned, count * slot_size bytes, touched only as slots are used */
@@ -22,8 +26,8 @@ struct lb_pool {
     unsigned working; /* how many slots a backend should keep in use; the others are there for
                          slots that paused streams hold */
     unsigned free_count;
-    unsigned *free;  /* a stack: the slot used last, the warmest, is taken first */
-    uint8_t *states; /* of enum lb_slot_state */
+    unsigned *free; /* a stack: the slot used last, the warmest, is taken first */
+    struct lb_slot *slots;
 };
 
 /* slot_size is rounded up to a page. Returns 0, -ENOMEM, or -EOVERFLOW. */
@@ -38,13 +42,18 @@ static inline uint8_t *lb_pool_data(const struct lb_pool *pool, unsigned slot)
 /* A free slot becomes taken. Returns false when none is free. */
 bool lb_pool_take(struct lb_pool *pool, unsigned *slot);
 
-/* A taken slot becomes free. */
+/* A taken slot of which nothing is lent becomes free. */
 void lb_pool_put(struct lb_pool *pool, unsigned slot);
 
-/* Taken slots first .. first + slots - 1, which hold size bytes, become lent. */
-void lb_pool_lend(struct lb_pool *pool, unsigned first, unsigned slots, size_t size);
+static inline unsigned lb_pool_slot(const struct lb_pool *pool, const uint8_t *data)
+{
+    return (unsigned)((size_t)(data - pool->base) / pool->slot_size);
+}
 
-/* Lent slots become taken again. */
-void lb_pool_regain(struct lb_pool *pool, unsigned first, unsigned slots);
+/* size bytes at data, within taken slots, are lent. */
+void lb_pool_lend(struct lb_pool *pool, uint8_t *data, size_t size);
+
+/* The same bytes come back. */
+void lb_pool_regain(struct lb_pool *pool, uint8_t *data, size_t size);
 
 #endif

@@ -46,6 +46,7 @@ static int open_backend(struct lb_worker *worker, struct lb_error *error)
         .wake_fd = worker->wake_fd,
         .max_streams = worker->streams.capacity,
         .pool = &worker->pool,
+        .whole_slots = reserve_slots(worker->engine, worker) > 0,
     };
     int rc = worker->backend->open(&worker->backend_state, &config, error);
 
