@@ -215,13 +215,18 @@ static const struct lb_backend_status *status(const void *opaque)
     return &state->status;
 }
 
+static struct lb_pool_shape shape(bool whole_slots)
+{
+    (void)whole_slots;
+    return (struct lb_pool_shape){.slot_size = 256 << 10, .slots = 1};
+}
+
 const struct lb_backend lb_backend_blocking = {
     .name = "blocking",
     .one_stream_per_worker = true,
     .shared_listeners = true,
     .workers = 64,
-    .slot_size = 256 << 10,
-    .slots = 1,
+    .shape = shape,
     .probe = probe_blocking,
     .open = open_blocking,
     .close = close_blocking,

@@ -247,10 +247,15 @@ static const struct lb_backend_status *status(const void *opaque)
     return &state->status;
 }
 
+static struct lb_pool_shape shape(bool whole_slots)
+{
+    (void)whole_slots;
+    return (struct lb_pool_shape){.slot_size = 128 << 10, .slots = 4};
+}
+
 const struct lb_backend lb_backend_epoll = {
     .name = "epoll",
-    .slot_size = 128 << 10,
-    .slots = 4,
+    .shape = shape,
     .probe = probe_epoll,
     .open = open_epoll,
     .close = close_epoll,

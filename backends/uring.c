@@ -472,10 +472,18 @@ static int open_uring(void **result, const struct lb_backend_config *config,
     return 0;
 }
 
+/* The kernel goes round the ring, so the working set is all of it: what fits the L2 cache of most
+ * machines. A receive that takes a whole slot, however small it is, wants many. */
+static struct lb_pool_shape shape(bool whole_slots)
+{
+    if (whole_slots || lb_uring_modes().incremental)
+        return (struct lb_pool_shape){.slot_size = 128 << 10, .slots = 8};
+    return (struct lb_pool_shape){.slot_size = 16 << 10, .slots = 64};
+}
+
 const struct lb_backend lb_backend_uring = {
     .name = "uring",
-    .slot_size = 16 << 10,
-    .slots = 64,
+    .shape = shape,
     .probe = lb_uring_probe,
     .open = open_uring,
     .close = close_uring,

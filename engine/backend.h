@@ -56,6 +56,11 @@ struct lb_event {
     struct lb_chunk chunk;
 };
 
+struct lb_pool_shape {
+    size_t slot_size;
+    unsigned slots;
+};
+
 struct lb_backend_config {
     const int *listeners; /* listening, non-blocking; borrowed until close */
     size_t listener_count;
@@ -84,8 +89,9 @@ struct lb_backend {
     bool one_stream_per_worker;
     bool shared_listeners; /* every worker waits on the same listening sockets */
     unsigned workers;      /* default; 0: one per usable core, at most 4 */
-    size_t slot_size;      /* default */
-    unsigned slots;        /* default */
+
+    /* The pool that suits it, if a chunk in use keeps its whole slot, or if not. */
+    struct lb_pool_shape (*shape)(bool whole_slots);
 
     /* May this process use it? 0, or -errno with the cause and the remedy in error. Appends what
      * it finds out about the kernel to probe, if that is not NULL. Leaves nothing behind. */

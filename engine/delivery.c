@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct lb_sink *sink_of(const struct lb_stream *stream)
@@ -261,5 +262,12 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
 
 int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
 {
+    struct stat status;
+
+    /* Backends differ in what they say of these. */
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+        return -EPERM;
     return stream->worker->backend->watch(stream->worker->backend_state, fd, events, stream);
 }

@@ -13,9 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The pool for sinks that may pause, many at a time: small slots, since each paused stream keeps
- * one. */
-enum { PAUSING_SLOT_SIZE = 16 << 10, PAUSING_SLOTS = 64 };
+/* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
+static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
 
 enum { WORKERS_MAX = 1024, STREAMS_MAX = 1 << 20, SLOTS_MAX = 1 << 15, NOTE_SIZE = 600 };
 #define SLOT_SIZE_MAX ((size_t)1 << 30)
@@ -102,14 +101,15 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
 static void settle_pool(struct lb_engine *engine)
 {
     struct lb_config *config = &engine->config;
-    bool pausing = (engine->sink->flags & LB_SINK_MAY_PAUSE) &&
-                   !(engine->sink->flags & LB_SINK_SERIAL) &&
-                   !engine->backend->one_stream_per_worker;
+    bool may_pause = engine->sink->flags & LB_SINK_MAY_PAUSE;
+    bool many = !(engine->sink->flags & LB_SINK_SERIAL) && !engine->backend->one_stream_per_worker;
+    struct lb_pool_shape shape =
+        may_pause && many ? pausing_shape : engine->backend->shape(may_pause);
 
     if (!config->slot_size)
-        config->slot_size = pausing ? PAUSING_SLOT_SIZE : engine->backend->slot_size;
+        config->slot_size = shape.slot_size;
     if (!config->slots)
-        config->slots = pausing ? PAUSING_SLOTS : engine->backend->slots;
+        config->slots = shape.slots;
 }
 
 /* Replaces every "default" by what it means here. */

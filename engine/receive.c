@@ -47,6 +47,7 @@ int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end
         .sink = sink,
         .gate = {.max_streams = 1, .count = 1},
     };
+    struct lb_pool_shape shape;
     int type = 0, rc;
     socklen_t size = sizeof(type);
 
@@ -57,8 +58,9 @@ int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end
     rc = lb_choice_make(&engine.backend, "blocking", NULL, NULL, NULL);
     if (rc < 0)
         return rc;
-    engine.config.slot_size = engine.backend->slot_size;
-    engine.config.slots = engine.backend->slots;
+    shape = engine.backend->shape(sink->flags & LB_SINK_MAY_PAUSE);
+    engine.config.slot_size = shape.slot_size;
+    engine.config.slots = shape.slots;
     return receive_one(&engine, fd, end);
 }
 
