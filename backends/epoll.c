@@ -203,6 +203,7 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
 {
     struct state *state = opaque;
     struct lb_pool *pool = state->config.pool;
+    bool was_accepting = state->status.accepting, block;
     unsigned lent = 0, count = 0;
     int rc = set_accepting(state, turn->accept_limit > 0);
 
@@ -216,7 +217,10 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     }
     if (state->ready_next == state->ready_count) {
         state->ready_next = state->ready_count = 0;
-        rc = epoll_wait(state->epoll, state->ready, READY_MAX, count ? 0 : lb_readiness_timeout_ms(turn));
+        /* That accepting is over is news the worker may be waiting for. */
+        block = count == 0 && was_accepting <= state->status.accepting;
+        rc = epoll_wait(state->epoll, state->ready, READY_MAX,
+                        block ? lb_readiness_timeout_ms(turn) : 0);
         if (rc < 0 && errno != EINTR)
             return -errno;
         state->ready_count = rc < 0 ? 0 : rc;

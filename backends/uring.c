@@ -120,7 +120,6 @@ static void cancel_request(struct state *state, uint64_t user_data)
 
 static void set_accepting(struct state *state, const struct lb_turn *turn)
 {
-    state->status.accepting = false;
     for (size_t i = 0; i < state->config.listener_count; i++) {
         if (turn->accept_limit > 0 && state->accepts[i] == ACCEPT_OFF) {
             arm_accept(state, i, turn);
@@ -128,8 +127,15 @@ static void set_accepting(struct state *state, const struct lb_turn *turn)
             cancel_request(state, accept_tag(i));
             state->accepts[i] = ACCEPT_CANCELLING;
         }
-        state->status.accepting |= state->accepts[i] != ACCEPT_OFF;
     }
+}
+
+static bool is_accepting(const struct state *state)
+{
+    for (size_t i = 0; i < state->config.listener_count; i++)
+        if (state->accepts[i] != ACCEPT_OFF)
+            return true;
+    return false;
 }
 
 /* ---- completions ----------------------------------------------------------------------------- */
@@ -413,7 +419,9 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     rc = enter(state, count == 0, turn);
     if (rc < 0)
         return rc;
-    return (int)(count + reap(state, events + count, max - count));
+    count += reap(state, events + count, max - count);
+    state->status.accepting = is_accepting(state);
+    return (int)count;
 }
 
 static void give_back(void *opaque, const struct lb_chunk *chunk)

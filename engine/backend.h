@@ -81,7 +81,7 @@ struct lb_turn {
 struct lb_backend_status {
     uint64_t starved; /* times data waited because every slot was in use */
     bool accepting;   /* the kernel may still accept: true until a wait with accept_limit 0 has
-                         seen the last of it */
+                         seen the last of it, and has returned to say so */
 };
 
 struct lb_backend {
