@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -165,6 +166,14 @@ static void disarm(struct state *state, struct lb_conn *conn)
     conn->armed = false;
 }
 
+/* Lets readiness gather: what was reported meanwhile is taken by one epoll_wait. */
+static void gather(uint64_t ns)
+{
+    const struct timespec pause = {.tv_nsec = (long)ns};
+
+    nanosleep(&pause, NULL);
+}
+
 /* Turns one readiness into events. Returns how many. */
 static unsigned translate(struct state *state, const struct epoll_event *ready,
                           struct lb_event *events, unsigned max, const struct lb_turn *turn)
@@ -218,6 +227,8 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     if (state->ready_next == state->ready_count) {
         state->ready_next = state->ready_count = 0;
         /* That accepting is over is news the worker may be waiting for. */
+        if (turn->gather_ns && count == 0)
+            gather(turn->gather_ns);
         block = count == 0 && was_accepting <= state->status.accepting;
         rc = epoll_wait(state->epoll, state->ready, READY_MAX,
                         block ? lb_readiness_timeout_ms(turn) : 0);

@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 enum {
     SUBMISSIONS = 256,
     COMPLETIONS = 4096,
+    SERVE_MORE = 8, /* waiting conns tried beyond those that the last batch had slots for */
     MULTISHOT_ACCEPT_FROM = 64, /* accept ahead only when there is room for so many streams */
 };
 
@@ -40,6 +40,7 @@ struct rest {
 struct state {
     struct io_uring ring;
     bool enabled;
+    bool registered; /* the ring's descriptor, with this thread */
     struct lb_uring_modes modes;
     struct lb_backend_config config;
     struct lb_backend_status status;
@@ -48,6 +49,7 @@ struct state {
     enum accept_state *accepts; /* one per listener */
     struct lb_conn *waiting, **waiting_tail; /* found no slot, or failed: first come, first served */
     struct rest rest;
+    unsigned served; /* receives that brought data in the last batch */
 };
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -182,6 +184,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
 {
     bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 
+    state->served++;
     assert(cqe->flags & IORING_CQE_F_BUFFER);
     state->rest = (struct rest){
         .conn = conn,
@@ -348,8 +351,10 @@ static int watch(void *opaque, int fd, unsigned events, void *cookie)
 static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
 {
     struct lb_conn *conn = state->waiting, *next;
-    /* An incremental slot serves many. */
-    unsigned slots = state->modes.incremental ? UINT_MAX : lb_bufring_provided(&state->buffers);
+    /* How many a ring of incremental slots will serve is known from the last batch only. Arming all
+     * that wait would cost a request and a completion each, just to find the ring empty again. */
+    unsigned slots =
+        state->modes.incremental ? state->served + SERVE_MORE : lb_bufring_provided(&state->buffers);
     unsigned count = 0;
 
     state->waiting = NULL;
@@ -375,10 +380,32 @@ static int enable(struct state *state)
     if (rc < 0)
         return rc;
     /* Saves a look-up and a reference at each enter; not having it is no failure. */
-    io_uring_register_ring_fd(&state->ring);
+    state->registered = io_uring_register_ring_fd(&state->ring) == 1;
     arm_wake(state);
     state->enabled = true;
     return 0;
+}
+
+/* More completions than a turn could ever want: the time alone ends the gathering. */
+enum { GATHER_COMPLETIONS = COMPLETIONS / 2 };
+
+/* Waits until gather_ns has passed and there is a completion, or turn's timeout. */
+static int gather(struct state *state, const struct lb_turn *turn,
+                  const struct __kernel_timespec *limit)
+{
+    const struct lb_getevents_arg argument = {
+        .min_wait_us = (uint32_t)(turn->gather_ns / 1000),
+        .timespec = turn->timeout_ns < 0 ? 0 : (uintptr_t)limit,
+    };
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    int rc = io_uring_submit(&state->ring);
+
+    if (rc < 0 || io_uring_cq_ready(&state->ring) > 0)
+        return rc;
+    if (state->registered)
+        flags |= IORING_ENTER_REGISTERED_RING;
+    return io_uring_enter2((unsigned)state->ring.enter_ring_fd, 0, GATHER_COMPLETIONS, flags,
+                           (sigset_t *)(uintptr_t)&argument, sizeof(argument));
 }
 
 /* Submits what is queued and, if block is set, waits as turn says. */
@@ -389,7 +416,12 @@ static int enter(struct state *state, bool block, const struct lb_turn *turn)
         .tv_nsec = turn->timeout_ns % 1000000000,
     };
     struct io_uring_cqe *cqe;
-    int rc = io_uring_submit_and_wait_timeout(&state->ring, &cqe, block,
+    int rc;
+
+    if (block && turn->gather_ns && (state->ring.features & IORING_FEAT_MIN_TIMEOUT))
+        rc = gather(state, turn, &limit);
+    else
+        rc = io_uring_submit_and_wait_timeout(&state->ring, &cqe, block,
                                               turn->timeout_ns < 0 ? NULL : &limit, NULL);
 
     switch (rc) {
@@ -416,6 +448,7 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     set_accepting(state, turn);
     count = lend_rest(state, events, max);
     count += serve_waiting(state, events + count, max - count);
+    state->served = 0;
     rc = enter(state, count == 0, turn);
     if (rc < 0)
         return rc;

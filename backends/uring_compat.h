@@ -5,6 +5,7 @@
 #define LB_URING_COMPAT_H
 
 #include <liburing.h>
+#include <stdint.h>
 
 #ifndef IORING_FEAT_RECVSEND_BUNDLE /* 6.10 */
 #define IORING_FEAT_RECVSEND_BUNDLE (1U << 14)
@@ -25,6 +26,15 @@
 #else
 #define LB_BUF_REG_FLAGS pad
 #endif
+
+/* 6.12: the argument's padding became the time for which completions may gather before one is
+ * enough to return (io_uring_enter(2), IORING_ENTER_EXT_ARG). */
+struct lb_getevents_arg {
+    uint64_t sigmask;
+    uint32_t sigmask_size;
+    uint32_t min_wait_us;
+    uint64_t timespec;
+};
 
 /* liburing 2.3 declares io_uring_enable_rings, but its shared library doesn't export it. */
 static inline int lb_uring_enable(struct io_uring *ring)

@@ -73,6 +73,8 @@ struct lb_backend_config {
 /* What the worker asks of one wait. */
 struct lb_turn {
     int64_t timeout_ns;    /* negative: until something happens */
+    uint64_t gather_ns;    /* let events gather so long before the first is reported; a backend that
+                              can't ignores it */
     unsigned accept_limit; /* accept about this many at most; 0: none. A backend that accepts ahead
                               may report more; the worker keeps those waiting */
 };

@@ -33,6 +33,7 @@ void lb_config_init(struct lb_config *config)
         .backend = "auto",
         .max_streams = 10000,
         .drain_ms = 10000,
+        .gather_max_us = 1000,
         .note_level = LB_NOTE_WARNING,
     };
 }
@@ -120,6 +121,8 @@ static void settle_config(struct lb_engine *engine)
 
     if (!config->max_streams)
         config->max_streams = 10000;
+    if (!config->gather_max_us)
+        config->gather_max_us = 1000;
     if (!config->workers)
         config->workers = default_workers(engine->backend);
     /* A worker that could never get a stream would only hold peers in its backlog. */
@@ -133,6 +136,8 @@ static void settle_config(struct lb_engine *engine)
         config->workers = config->max_streams;
     settle_pool(engine);
     engine->drain_ns = config->drain_ms == LB_NO_DRAIN ? 0 : config->drain_ms * LB_NS_PER_MS;
+    engine->gather_max_ns =
+        config->gather_max_us == LB_NO_GATHER ? 0 : config->gather_max_us * UINT64_C(1000);
     engine->gate.max_streams = config->max_streams;
     engine->gate.count = config->count;
 }

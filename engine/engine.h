@@ -25,6 +25,7 @@ struct lb_engine {
     struct lb_committer committer;
     struct lb_gate gate;
     uint64_t drain_ns;
+    uint64_t gather_max_ns;
     _Atomic uint64_t last_id;
     _Atomic int stop; /* of enum lb_stop_level */
 

@@ -21,6 +21,10 @@ enum {
 /* Out of descriptors or memory: accepting at once again would only burn CPU. */
 #define ACCEPT_PAUSE_NS (100 * LB_NS_PER_MS)
 
+/* Bytes a turn: a few hundred KiB fit the L2 cache of every server, and their receiving costs many
+ * times the wake-up. */
+#define GATHER_TARGET ((uint64_t)256 << 10)
+
 /* Slots beside the working set: what paused streams hold must not stop the others, and each holds
  * one at most. The pool is reserved, not touched, so those that are never needed cost nothing. */
 static unsigned reserve_slots(const struct lb_engine *engine, const struct lb_worker *worker)
@@ -66,6 +70,7 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
     worker->backend = engine->backend;
     worker->listener_fds = listener_fds;
     worker->listener_count = listener_count;
+    lb_gather_init(&worker->gather, engine->gather_max_ns, GATHER_TARGET);
     pthread_mutex_init(&worker->committed_lock, NULL);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = worker->wake_fd < 0 ? -errno : 0;
@@ -332,6 +337,32 @@ static int64_t next_timeout_ns(struct lb_worker *worker)
     return when > now ? (int64_t)(when - now) : 0;
 }
 
+/* Once a window is over, decides how long the next turns gather. The clocks are read at its ends
+ * only: the thread's own costs a system call. */
+static void look_at_load(struct lb_worker *worker)
+{
+    uint64_t now, cpu, turns, bytes;
+    struct lb_gather_window window;
+
+    if (worker->gather.max_ns == 0)
+        return;
+    now = lb_clock_ns();
+    if (now - worker->window.wall_ns < LB_GATHER_WINDOW_NS)
+        return;
+    cpu = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
+    turns = atomic_load_explicit(&worker->counters.waits, memory_order_relaxed);
+    bytes = atomic_load_explicit(&worker->counters.bytes, memory_order_relaxed);
+    window.wall_ns = now - worker->window.wall_ns;
+    window.cpu_ns = cpu - worker->window.cpu_ns;
+    window.turns = turns - worker->window.turns;
+    window.bytes = bytes - worker->window.bytes;
+    lb_gather_decide(&worker->gather, &window);
+    worker->window.wall_ns = now;
+    worker->window.cpu_ns = cpu;
+    worker->window.turns = turns;
+    worker->window.bytes = bytes;
+}
+
 static int turn(struct lb_worker *worker)
 {
     struct lb_turn request;
@@ -341,12 +372,14 @@ static int turn(struct lb_worker *worker)
         worker->accept_again_ns = 0;
     request.accept_limit = accept_limit(worker);
     request.timeout_ns = next_timeout_ns(worker);
+    request.gather_ns = worker->gather.ns;
     count = worker->backend->wait(worker->backend_state, worker->events, BATCH, &request);
     lb_count(&worker->counters.waits, 1);
     for (int i = 0; i < count; i++)
         handle(worker, &worker->events[i]);
     atomic_store_explicit(&worker->counters.starved, worker->status->starved,
                           memory_order_relaxed);
+    look_at_load(worker);
     look_at_stop(worker);
     begin_parked(worker);
     lb_stream_table_reuse(&worker->streams);

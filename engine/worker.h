@@ -5,6 +5,7 @@
 #define LB_WORKER_H
 
 #include "backend.h"
+#include "gather.h"
 #include "pool.h"
 #include "stats.h"
 #include "stream.h"
@@ -30,6 +31,11 @@ struct lb_worker {
     uint64_t accept_again_ns; /* after a failed accept: when to try again; else 0 */
     uint64_t drain_until_ns;  /* once stopping: when patience ends; else 0 */
     bool stopped_now;         /* every stream has been told to end */
+
+    struct lb_gather gather;
+    struct {
+        uint64_t wall_ns, cpu_ns, turns, bytes;
+    } window; /* the counts at its beginning */
 
     struct lb_counters counters;
     _Atomic bool hungry; /* waits for room at the gate: wake it when a stream ends anywhere */

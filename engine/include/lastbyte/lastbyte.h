@@ -198,6 +198,11 @@ struct lb_config {
     unsigned drain_ms;    /* how long streams under way may go on after a stop; default 10000;
                              LB_NO_DRAIN for none */
 
+    /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
+     * costs more than copying. A worker with time to spare never waits. LB_NO_GATHER: off;
+     * default 1000. */
+    unsigned gather_max_us;
+
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
      * LB_NOTE_WARNING unless set. */
@@ -208,6 +213,7 @@ struct lb_config {
 
 enum { LB_GREETING_MAX = 4096 };
 #define LB_NO_DRAIN UINT32_MAX
+#define LB_NO_GATHER UINT32_MAX
 
 LB_PUBLIC void lb_config_init(struct lb_config *config);
 
