@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A command's options are a const table: it drives both the reading and the help. */
+
+enum option_kind {
+    OPTION_END,     /* the last row */
+    OPTION_HEADING, /* name is a line of the help */
+    OPTION_FLAG,    /* bool */
+    OPTION_TEXT,    /* const char * into argv */
+    OPTION_LIST,    /* struct option_list; may repeat */
+    OPTION_COUNT,   /* uint64_t */
+    OPTION_SIZE,    /* uint64_t, bytes */
+    OPTION_SECONDS, /* uint64_t, milliseconds */
+    OPTION_CHOICE,  /* unsigned: index into argument, which lists the words: "json|text|none" */
+};
+
+struct option_row {
+    enum option_kind kind;
+    char letter; /* short form, or 0 */
+    const char *name;
+    const char *argument; /* as the help shows it */
+    size_t offset;        /* of the kind's type in the command's settings */
+    uint64_t least, most; /* limits of numbers, in the unit they are stored in */
+    const char *implied;  /* the value of a bare --name where a value may be left out */
+    const char *help;     /* newlines begin a new line of the help */
+};
+
+/* A list of values in the order given; words[count] is NULL. */
+struct option_list {
+    const char **words;
+    size_t count;
+};
+
+/* Reads argv, moving the operands behind the options, into settings, which holds the defaults.
+ * Returns the index of the first operand, or -EINVAL after telling what is wrong. A list's words
+ * are allocated once and live as long as the process needs its settings: free(words). */
+int options_read(const struct option_row *rows, int argc, char **argv, void *settings);
+
+/* Prints the table for a person. */
+void options_help(const struct option_row *rows, FILE *out);
+
+/* Which of the NULL-terminated names word was probably meant to be, or NULL. */
+const char *options_guess(const char *word, const char *const *names);
+
+#endif

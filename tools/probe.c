@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+#include "console.h"
+#include "options.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct probe_settings {
+    bool json;
+    bool help, version;
+};
+
+static const struct option_row rows[] = {
+    {OPTION_HEADING, .name = "Options"},
+    {OPTION_FLAG, .name = "json", .offset = offsetof(struct probe_settings, json),
+     .help = "print one JSON object instead of the table"},
+    {OPTION_FLAG, 'h', "help", .offset = offsetof(struct probe_settings, help),
+     .help = "print this and exit"},
+    {OPTION_FLAG, .name = "version", .offset = offsetof(struct probe_settings, version),
+     .help = "print the version and exit"},
+    {.kind = OPTION_END},
+};
+
+static int print_help(void)
+{
+    puts("Usage: lastbyte probe [--json]\n\n"
+         "Tells which backends and kernel features this process may use here, and why not.");
+    options_help(rows, stdout);
+    return command_printed();
+}
+
+static void print_rows(const char *title, const struct lb_feature *features, size_t count)
+{
+    printf("%-22s %-7s %s\n", title, "usable", "why");
+    for (size_t i = 0; i < count; i++) {
+        int width = printf("%-22s %-7s", features[i].name, features[i].usable ? "yes" : "no");
+
+        (void)width;
+        printf(features[i].why[0] ? " %s\n" : "%s\n", features[i].why);
+    }
+}
+
+static json_t *json_rows(const struct lb_feature *features, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", features[i].name, "usable",
+                                              features[i].usable, "why", features[i].why));
+    return list;
+}
+
+static int print_json(const struct lb_probe *probe)
+{
+    json_t *object =
+        json_pack("{s:s, s:o, s:o}", "version", lb_version(), "backends",
+                  json_rows(probe->features, probe->backends), "features",
+                  json_rows(probe->features + probe->backends, probe->count - probe->backends));
+
+    int error = json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+    if (error) {
+        console_tell("out of memory");
+        return STATUS_FAILED;
+    }
+    return command_printed();
+}
+
+int probe_command(int argc, char **argv)
+{
+    struct probe_settings settings = {0};
+    struct lb_probe probe;
+    int operand = options_read(rows, argc, argv, &settings);
+
+    if (operand < 0)
+        return STATUS_USAGE;
+    if (settings.help)
+        return print_help();
+    if (settings.version)
+        return command_version();
+    if (operand < argc) {
+        console_tell("%s: probe takes only options; --help lists them", argv[operand]);
+        return STATUS_USAGE;
+    }
+    lb_probe(&probe);
+    if (settings.json)
+        return print_json(&probe);
+    print_rows("backend", probe.features, probe.backends);
+    putchar('\n');
+    print_rows("kernel feature", probe.features + probe.backends, probe.count - probe.backends);
+    return command_printed();
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+#include "console.h"
+#include "options.h"
+#include "progress.h"
+#include "report.h"
+#include "value.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum stats_form { STATS_JSON, STATS_TEXT, STATS_NONE, STATS_UNSET };
+
+struct recv_settings {
+    struct option_list listen;
+    const char *backend;
+    const char *sink;
+    bool append;
+    uint64_t count;
+    bool once;
+    uint64_t workers, buffer_size, buffers, max_streams, backlog, rcvbuf;
+    const char *greeting;
+    uint64_t drain_ms;
+    unsigned stats; /* enum stats_form */
+    uint64_t progress_ms;
+    bool quiet, verbose, help, version;
+};
+
+#define AT(member) .offset = offsetof(struct recv_settings, member)
+
+static const struct option_row rows[] = {
+    {OPTION_HEADING, .name = "From where, and where to"},
+    {OPTION_LIST, 'l', "listen", "ADDR", AT(listen),
+     .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract) or\n"
+             "fd:N; may repeat; port 0 is any free one (default :1090)"},
+    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink),
+     .help = "where each stream's bytes go (default print); see below"},
+    {OPTION_FLAG, .name = "append", AT(append),
+     .help = "file: add each complete stream to the end of the file"},
+    {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting),
+     .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
+
+    {OPTION_HEADING, .name = "How long"},
+    {OPTION_COUNT, 'n', "count", "N", AT(count), .least = 1, .most = INT64_MAX,
+     .help = "stop after N streams have ended (default: never)"},
+    {OPTION_FLAG, .name = "once", AT(once), .help = "the same as --count=1"},
+    {OPTION_SECONDS, .name = "drain", .argument = "SECONDS", AT(drain_ms), .most = 1000000000,
+     .help = "how long streams under way may go on after SIGINT or SIGTERM\n"
+             "(default 10; 0: not at all)"},
+
+    {OPTION_HEADING, .name = "How"},
+    {OPTION_TEXT, 'b', "backend", "NAME", AT(backend),
+     .help = "auto (default: the best that works), uring, epoll or blocking"},
+    {OPTION_COUNT, 'w', "workers", "N", AT(workers), .least = 1, .most = 1024,
+     .help = "threads (default: one per usable core, at most 4; blocking: 64)"},
+    {OPTION_SIZE, .name = "buffer-size", .argument = "SIZE", AT(buffer_size), .least = 1,
+     .most = 1 << 30, .help = "bytes of one slot of the pool; sizes take K, M or G"},
+    {OPTION_COUNT, .name = "buffers", .argument = "N", AT(buffers), .least = 1, .most = 1 << 15,
+     .help = "slots of the pool of each worker"},
+    {OPTION_COUNT, .name = "max-streams", .argument = "N", AT(max_streams), .least = 1,
+     .most = 1 << 20,
+     .help = "streams at a time; further peers wait in the backlog\n"
+             "(default 10000)"},
+    {OPTION_COUNT, .name = "backlog", .argument = "N", AT(backlog), .least = 1, .most = INT_MAX,
+     .help = "peers that may wait for accept (default: what the system allows)"},
+    {OPTION_SIZE, .name = "rcvbuf", .argument = "SIZE", AT(rcvbuf), .least = 1, .most = INT_MAX,
+     .help = "receive buffer of each socket (default: the kernel's own tuning)"},
+
+    {OPTION_HEADING, .name = "What is told on standard error"},
+    {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
+     .help = "the sums at the end (default text)"},
+    {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(progress_ms), .least = 100,
+     .most = 3600000, .implied = "1",
+     .help = "a live line: streams, bytes, rate, CPU (default: each second on\n"
+             "a terminal that nothing else is printed on)"},
+    {OPTION_FLAG, 'q', "quiet", AT(quiet), .help = "errors only"},
+    {OPTION_FLAG, 'v', "verbose", AT(verbose),
+     .help = "also what was chosen and why, and each stream's end"},
+    {OPTION_FLAG, 'h', "help", AT(help), .help = "print this and exit"},
+    {OPTION_FLAG, .name = "version", AT(version), .help = "print the version and exit"},
+    {.kind = OPTION_END},
+};
+
+static int print_help(void)
+{
+    puts("Usage: lastbyte recv [options]\n\n"
+         "Receives each stream until its end and hands every byte to a sink.");
+    options_help(rows, stdout);
+    puts("\nSinks:\n"
+         "  print         each stream in one piece on standard output, after its end\n"
+         "  stdout        as it comes, one stream at a time, the others wait\n"
+         "  discard       received, then dropped\n"
+         "  hash[:ALGO]   a line with digest, bytes, end and peer; xxh3 (default) or sha256\n"
+         "  file:PATH     one stream into one file\n"
+         "  dir:PATH      a file per stream, named by time and sequence\n"
+         "  exec:COMMAND  a process per stream; what it prints goes back to the peer\n"
+         "\nExamples:\n"
+         "  lastbyte recv                                 print streams on port 1090\n"
+         "  lastbyte recv --once --sink=stdout | tar x    unpack what one peer sends\n"
+         "  lastbyte recv -l unix:/run/drop -s dir:drop   keep each stream in a file\n"
+         "\nExit status: 0 every stream ended eof, 1 some did not, 2 usage, 3 could not start.");
+    return command_printed();
+}
+
+/* Is there such a backend, usable here or not? */
+static int check_backend(const char *name)
+{
+    struct lb_probe probe;
+    char names[200] = "auto";
+
+    if (strcmp(name, "auto") == 0)
+        return STATUS_OK;
+    lb_probe(&probe);
+    for (size_t i = 0; i < probe.backends; i++) {
+        size_t used = strlen(names);
+
+        if (strcmp(name, probe.features[i].name) == 0)
+            return STATUS_OK;
+        snprintf(names + used, sizeof(names) - used, ", %s", probe.features[i].name);
+    }
+    console_tell("--backend=%s: no such backend; use one of %s", name, names);
+    return STATUS_USAGE;
+}
+
+/* What the table alone can't tell. */
+static int check_settings(struct recv_settings *settings)
+{
+    struct lb_error error;
+
+    if (settings->once && settings->count)
+        return command_misused("--once: means --count=1; leave out one of the two");
+    if (settings->quiet && settings->verbose)
+        return command_misused("--quiet: contradicts --verbose; leave out one of the two");
+    if (settings->quiet && settings->progress_ms)
+        return command_misused("--quiet: contradicts --progress; leave out one of the two");
+    if (settings->append && strncmp(settings->sink, "file:", strlen("file:")) != 0)
+        return command_misused("--append: needs --sink=file:PATH");
+    for (size_t i = 0; i < settings->listen.count; i++) {
+        if (lb_address_check(settings->listen.words[i], &error)) {
+            console_tell("--listen=%s", error.text); /* it begins with the address */
+            return STATUS_USAGE;
+        }
+    }
+    if (check_backend(settings->backend))
+        return STATUS_USAGE;
+    if (settings->once)
+        settings->count = 1;
+    if (settings->stats == STATS_UNSET)
+        settings->stats = settings->quiet ? STATS_NONE : STATS_TEXT;
+    return STATUS_OK;
+}
+
+/* greeting has room for LB_GREETING_MAX bytes. */
+static int read_greeting(const char *text, char *greeting, size_t *size)
+{
+    long used = value_unescape(text, greeting, LB_GREETING_MAX);
+
+    if (used == -E2BIG)
+        console_tell("--greeting: more than %d bytes; make it shorter", LB_GREETING_MAX);
+    else if (used < 0)
+        console_tell("--greeting=%s: unknown escape; use \\n, \\t or \\\\", text);
+    if (used < 0)
+        return STATUS_USAGE;
+    *size = (size_t)used;
+    return STATUS_OK;
+}
+
+static void on_note(void *context, enum lb_note_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    console_tell("%s", text);
+}
+
+static void fill_config(struct lb_config *config, const struct recv_settings *settings)
+{
+    static const char *const everywhere[] = {":1090", NULL};
+
+    lb_config_init(config);
+    config->listen = settings->listen.count ? settings->listen.words : everywhere;
+    config->backend = settings->backend;
+    config->workers = (unsigned)settings->workers;
+    config->slot_size = settings->buffer_size;
+    config->slots = (unsigned)settings->buffers;
+    if (settings->max_streams)
+        config->max_streams = (unsigned)settings->max_streams;
+    config->backlog = (int)settings->backlog;
+    config->rcvbuf = settings->rcvbuf;
+    config->count = settings->count;
+    config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
+    config->note = settings->quiet ? NULL : on_note;
+    config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
+}
+
+static struct lb_engine *_Atomic running;
+static atomic_uint signals_seen;
+
+/* The first signal drains, the second stops at once; a third finds the default action, so that a
+ * disk or a pipe that hangs can't keep the process. */
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    lb_engine_stop(running);
+    if (atomic_fetch_add(&signals_seen, 1) > 0) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+    }
+    errno = saved;
+}
+
+static void catch_signals(struct lb_engine *engine)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    running = engine;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* The engine is about to go, and so are we. */
+static void drop_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+}
+
+static bool asks_for_any_port(const struct option_list *listen)
+{
+    for (size_t i = 0; i < listen->count; i++) {
+        const char *address = listen->words[i];
+        const char *colon = strrchr(address, ':');
+
+        if (colon && strcmp(colon, ":0") == 0 && strncmp(address, "unix:", strlen("unix:")) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void tell_addresses(const struct lb_engine *engine)
+{
+    const char *address;
+
+    for (size_t i = 0; (address = lb_engine_address(engine, i)); i++)
+        console_print("listening on %s", address);
+}
+
+/* A live line that nobody asked for must not tear what the sink or its commands print. */
+static int progress_interval_ms(const struct recv_settings *settings)
+{
+    static const char *const silent[] = {"discard", "file:", "dir:"};
+    bool shared = isatty(STDOUT_FILENO) || strncmp(settings->sink, "exec:", strlen("exec:")) == 0;
+
+    if (settings->progress_ms)
+        return (int)settings->progress_ms;
+    for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++)
+        shared = shared && strncmp(settings->sink, silent[i], strlen(silent[i])) != 0;
+    return settings->quiet || shared || !isatty(STDERR_FILENO) ? -1 : 1000;
+}
+
+/* Waits for the end of the engine, showing progress. */
+static int wait_for_end(struct lb_engine *engine, int interval_ms)
+{
+    struct progress progress;
+    struct lb_stats stats;
+    int error;
+
+    progress_init(&progress);
+    while ((error = lb_engine_wait(engine, interval_ms)) == -ETIMEDOUT) {
+        lb_engine_stats(engine, &stats);
+        progress_received(&progress, &stats);
+    }
+    console_wipe();
+    return error;
+}
+
+static int report(const struct lb_engine *engine, unsigned form, double wall_seconds)
+{
+    struct lb_stats stats;
+
+    lb_engine_stats(engine, &stats);
+    if (form == STATS_TEXT)
+        report_text(&stats, wall_seconds);
+    if (form == STATS_JSON && report_json(&stats, wall_seconds))
+        console_tell("--stats=json: out of memory");
+    return stats.partial > 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+static int run_engine(struct lb_engine *engine, const struct recv_settings *settings)
+{
+    double begin;
+    int error;
+
+    catch_signals(engine);
+    if (!settings->quiet || asks_for_any_port(&settings->listen))
+        tell_addresses(engine);
+    begin = progress_clock();
+    error = lb_engine_start(engine);
+    if (error) {
+        console_tell("the engine can't start: %s", strerror(-error));
+        drop_signals();
+        return STATUS_NO_START;
+    }
+    error = wait_for_end(engine, progress_interval_ms(settings));
+    drop_signals();
+    int status = report(engine, settings->stats, progress_clock() - begin);
+    if (error) {
+        console_tell("the engine failed: %s", strerror(-error));
+        return STATUS_FAILED;
+    }
+    return status;
+}
+
+static int receive(const struct recv_settings *settings, struct lb_config *config)
+{
+    struct lb_sink_options sink_options = {.append = settings->append};
+    struct lb_engine *engine;
+    struct lb_error error;
+    void *context;
+    int status;
+
+    /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    command_raise_limits();
+    status = lb_sink_open(&config->sink, &context, settings->sink, &sink_options, &error);
+    if (status) {
+        console_tell("--sink: %s", error.text);
+        return status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
+    }
+    config->sink_context = context;
+    status = lb_engine_open(&engine, config, &error);
+    if (status) {
+        console_tell("%s", error.text);
+        status = status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
+    } else {
+        status = run_engine(engine, settings);
+        lb_engine_close(engine);
+    }
+    lb_sink_close(config->sink, context);
+    return status;
+}
+
+static int configure(struct recv_settings *settings)
+{
+    char greeting[LB_GREETING_MAX];
+    struct lb_config config;
+    int status = check_settings(settings);
+
+    if (status)
+        return status;
+    fill_config(&config, settings);
+    status = read_greeting(settings->greeting, greeting, &config.greeting_size);
+    if (status)
+        return status;
+    if (config.greeting_size)
+        config.greeting = greeting;
+    return receive(settings, &config);
+}
+
+int recv_command(int argc, char **argv)
+{
+    struct recv_settings settings = {.backend = "auto",
+                                     .sink = "print",
+                                     .greeting = "",
+                                     .drain_ms = 10000,
+                                     .stats = STATS_UNSET};
+    int status = STATUS_USAGE;
+    int operand = options_read(rows, argc, argv, &settings);
+
+    if (operand >= 0 && settings.help)
+        status = print_help();
+    else if (operand >= 0 && settings.version)
+        status = command_version();
+    else if (operand >= 0 && operand < argc)
+        console_tell("%s: recv takes only options; to listen there: --listen=%s", argv[operand],
+                     argv[operand]);
+    else if (operand >= 0)
+        status = configure(&settings);
+    free(settings.listen.words);
+    return status;
+}

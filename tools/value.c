@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Reads digits from *text and moves it behind them. */
+static int read_digits(const char **text, uint64_t *value)
+{
+    uint64_t sum = 0;
+
+    if (!is_digit(**text))
+        return -EINVAL;
+    for (; is_digit(**text); (*text)++) {
+        if (__builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_add_overflow(sum, (uint64_t)(**text - '0'), &sum))
+            return -ERANGE;
+    }
+    *value = sum;
+    return 0;
+}
+
+int value_count(const char *text, uint64_t *value)
+{
+    uint64_t count;
+    int error = read_digits(&text, &count);
+
+    if (error)
+        return error;
+    if (*text)
+        return -EINVAL;
+    *value = count;
+    return 0;
+}
+
+int value_size(const char *text, uint64_t *bytes)
+{
+    static const char suffixes[] = "KkMmGg";
+    uint64_t size;
+    int error = read_digits(&text, &size);
+
+    if (error)
+        return error;
+    if (*text) {
+        const char *suffix = strchr(suffixes, *text);
+
+        if (!suffix || text[1])
+            return -EINVAL;
+        unsigned shift = 10 * ((unsigned)(suffix - suffixes) / 2 + 1);
+        if (size > UINT64_MAX >> shift)
+            return -ERANGE;
+        size <<= shift;
+    }
+    *bytes = size;
+    return 0;
+}
+
+int value_seconds(const char *text, uint64_t *milliseconds)
+{
+    uint64_t whole = 0, total;
+    uint64_t micro = 0; /* one digit more than needed, to round by */
+    bool any = is_digit(*text);
+
+    if (any && read_digits(&text, &whole))
+        return -ERANGE;
+    if (*text == '.') {
+        any = any || is_digit(text[1]);
+        uint64_t worth = 100000;
+        for (text++; is_digit(*text); text++, worth /= 10)
+            micro += (uint64_t)(*text - '0') * worth;
+    }
+    if (!any || *text)
+        return -EINVAL;
+    if (__builtin_mul_overflow(whole, 1000, &total) ||
+        __builtin_add_overflow(total, (micro + 500) / 1000, &total))
+        return -ERANGE;
+    *milliseconds = total;
+    return 0;
+}
+
+long value_unescape(const char *text, char *bytes, size_t room)
+{
+    size_t used = 0;
+
+    for (; *text; text++) {
+        char byte = *text;
+
+        if (byte == '\\') {
+            switch (*++text) {
+            case 'n':
+                byte = '\n';
+                break;
+            case 't':
+                byte = '\t';
+                break;
+            case '\\':
+                break;
+            default:
+                return -EINVAL;
+            }
+        }
+        if (used == room)
+            return -E2BIG;
+        bytes[used++] = byte;
+    }
+    return (long)used;
+}
+
+const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
+{
+    static const char *const suffixes[] = {"", "K", "M", "G"};
+    size_t suffix = 0;
+
+    for (; bytes && bytes % 1024 == 0 && suffix < 3; suffix++)
+        bytes /= 1024;
+    snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", bytes, suffixes[suffix]);
+    return text;
+}
+
+const char *value_seconds_text(uint64_t milliseconds, char text[VALUE_TEXT_SIZE])
+{
+    snprintf(text, VALUE_TEXT_SIZE, "%.15g", (double)milliseconds / 1000);
+    return text;
+}
+
+const char *value_amount_text(double bytes, char text[VALUE_TEXT_SIZE])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    size_t unit = 0;
+
+    while (bytes >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        bytes /= 1024;
+        unit++;
+    }
+    int decimals = unit == 0 || bytes >= 100 ? 0 : bytes >= 10 ? 1 : 2;
+    snprintf(text, VALUE_TEXT_SIZE, "%.*f %s", decimals, bytes,
+             unit == 0 && bytes == 1 ? "byte" : units[unit]);
+    return text;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VALUE_H
+#define VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The values of options, read strictly: no sign, no blanks, nothing behind. Each returns 0, -EINVAL
+ * when text has another form, or -ERANGE when the number does not fit; *value is then untouched. */
+
+/* A whole number. */
+int value_count(const char *text, uint64_t *value);
+
+/* A whole number of bytes, or of 1024 (K), 1024² (M) or 1024³ (G) bytes. */
+int value_size(const char *text, uint64_t *bytes);
+
+/* Seconds with or without a fraction; stored in milliseconds, rounded to the nearest. */
+int value_seconds(const char *text, uint64_t *milliseconds);
+
+/* Copies text to bytes with \n, \t and \\ resolved, without a terminating NUL. Returns the number
+ * of bytes, -EINVAL for any other escape, or -E2BIG for more than room. */
+long value_unescape(const char *text, char *bytes, size_t room);
+
+enum { VALUE_TEXT_SIZE = 32 };
+
+/* Write a value the way it is read: 262144 as "256K"; 1500 as "1.5". Return text. */
+const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE]);
+const char *value_seconds_text(uint64_t milliseconds, char text[VALUE_TEXT_SIZE]);
+
+/* Writes an amount of bytes for a person: "17 bytes", "1.25 GiB". Returns text. */
+const char *value_amount_text(double bytes, char text[VALUE_TEXT_SIZE]);
+
+#endif
