@@ -15,7 +15,9 @@ bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_
 
     assert(taken && conn->receiving);
     (void)taken;
+    lb_pool_uncover(pool, slot);
     size = recv(conn->fd, data, pool->slot_size, MSG_DONTWAIT);
+    lb_pool_cover(pool, slot);
     if (size > 0) {
         lb_pool_lend(pool, data, (size_t)size);
         conn->receiving = !conn->once;

@@ -217,7 +217,7 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         lb_engine_close(engine);
         return rc;
     }
-    lb_engine_note(engine, LB_NOTE_DETAIL, "backend %s, %u workers, %u slots of %zu bytes each",
+    lb_engine_note(engine, LB_NOTE_DETAIL, "backend %s; workers: %u, with %u slots of %zu bytes each",
                    engine->backend->name, engine->worker_count, engine->config.slots,
                    engine->config.slot_size);
     *result = engine;
@@ -246,6 +246,7 @@ static int start_threads(struct lb_engine *engine)
 
     if (engine->sink->flags & LB_SINK_SLOW_END)
         rc = lb_committer_start(&engine->committer);
+    engine->at_door = engine->worker_count;
     for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++) {
         pthread_mutex_lock(&engine->running_lock);
         rc = -pthread_create(&engine->workers[i].thread, NULL, run_worker, &engine->workers[i]);
@@ -318,6 +319,12 @@ void lb_engine_stop(struct lb_engine *engine)
     if (!atomic_compare_exchange_strong(&engine->stop, &level, LB_STOP_DRAIN))
         atomic_store(&engine->stop, LB_STOP_NOW);
     wake_all(engine);
+}
+
+void lb_engine_left_door(struct lb_engine *engine)
+{
+    if (atomic_fetch_sub(&engine->at_door, 1) == 1)
+        lb_listener_shut(&engine->listeners);
 }
 
 void lb_engine_stream_ended(struct lb_engine *engine)

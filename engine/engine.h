@@ -27,7 +27,8 @@ struct lb_engine {
     uint64_t drain_ns;
     uint64_t gather_max_ns;
     _Atomic uint64_t last_id;
-    _Atomic int stop; /* of enum lb_stop_level */
+    _Atomic unsigned at_door; /* workers that may still accept */
+    _Atomic int stop;         /* of enum lb_stop_level */
 
     pthread_mutex_t note_lock;
     pthread_mutex_t running_lock;
@@ -45,6 +46,9 @@ static inline bool lb_engine_notes(const struct lb_engine *engine, enum lb_note_
 {
     return engine->config.note && level >= engine->config.note_level;
 }
+
+/* A worker accepts no more; after the last one the listeners are closed. */
+void lb_engine_left_door(struct lb_engine *engine);
 
 /* A stream has ended somewhere: workers that wait for room, or for the last end, look again. */
 void lb_engine_stream_ended(struct lb_engine *engine);

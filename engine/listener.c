@@ -108,19 +108,27 @@ static int listen_tcp(struct lb_listener *listener, struct binding *binding,
     return rc == 0 ? name_tcp(listener, binding) : rc;
 }
 
-static void close_listener(struct lb_listener *listener)
+static void shut_listener(struct lb_listener *listener)
 {
     struct stat status;
 
-    for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++)
+    for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++) {
         if (listener->fds[i] >= 0)
             close(listener->fds[i]);
+        listener->fds[i] = -1;
+    }
     if (listener->path && lstat(listener->path, &status) == 0 &&
         status.st_dev == listener->device && status.st_ino == listener->inode)
         unlink(listener->path);
+    free(listener->path);
+    listener->path = NULL;
+}
+
+static void close_listener(struct lb_listener *listener)
+{
+    shut_listener(listener);
     free(listener->fds);
     free(listener->name);
-    free(listener->path);
 }
 
 static void drop_listeners(struct lb_listener_list *list, size_t keep)
@@ -332,6 +340,12 @@ int lb_listener_open(struct lb_listener_list *list, const char *const *addresses
         }
     }
     return 0;
+}
+
+void lb_listener_shut(struct lb_listener_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        shut_listener(&list->items[i]);
 }
 
 void lb_listener_close(struct lb_listener_list *list)

@@ -34,6 +34,10 @@ int lb_listener_open(struct lb_listener_list *list, const char *const *addresses
                      const struct lb_listener_options *options, struct lb_error *error);
 void lb_listener_close(struct lb_listener_list *list);
 
+/* Closes the sockets: new peers are refused, those in the backlog are reset. A borrowed socket
+ * stays as it is, and so do the names. */
+void lb_listener_shut(struct lb_listener_list *list);
+
 /* The descriptor of listener that the worker accepts from. */
 static inline int lb_listener_fd(const struct lb_listener *listener, unsigned worker)
 {

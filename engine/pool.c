@@ -87,6 +87,16 @@ void lb_pool_put(struct lb_pool *pool, unsigned slot)
     pool->free[pool->free_count++] = slot;
 }
 
+void lb_pool_uncover(struct lb_pool *pool, unsigned slot)
+{
+    unpoison(lb_pool_data(pool, slot), pool->slot_size);
+}
+
+void lb_pool_cover(struct lb_pool *pool, unsigned slot)
+{
+    poison(lb_pool_data(pool, slot), pool->slot_size);
+}
+
 /* How many bytes of a run that begins at data and has size bytes lie in data's slot. */
 static size_t within_slot(const struct lb_pool *pool, const uint8_t *data, size_t size)
 {

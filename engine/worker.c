@@ -219,6 +219,15 @@ static void stop_streams(struct lb_worker *worker)
     }
 }
 
+/* New peers are refused at once instead of waiting for nobody, as soon as no worker can accept. */
+static void leave_door(struct lb_worker *worker)
+{
+    if (worker->left_door)
+        return;
+    worker->left_door = true;
+    lb_engine_left_door(worker->engine);
+}
+
 static void look_at_stop(struct lb_worker *worker)
 {
     struct lb_engine *engine = worker->engine;
@@ -230,6 +239,8 @@ static void look_at_stop(struct lb_worker *worker)
         worker->drain_until_ns = lb_clock_ns() + engine->drain_ns;
     if (stop == LB_STOP_NOW || lb_clock_ns() >= worker->drain_until_ns)
         stop_streams(worker);
+    if (!worker->status->accepting)
+        leave_door(worker);
 }
 
 static void take_committed(struct lb_worker *worker)
@@ -412,6 +423,7 @@ void lb_worker_run(struct lb_worker *worker)
         woken(worker);
     }
     close_backend(worker);
+    leave_door(worker);
 }
 
 int lb_worker_adopt(struct lb_worker *worker, int fd)

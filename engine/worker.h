@@ -30,6 +30,7 @@ struct lb_worker {
     struct lb_stream *parked_first, *parked_last; /* accepted ahead of a limit, in order */
     uint64_t accept_again_ns; /* after a failed accept: when to try again; else 0 */
     uint64_t drain_until_ns;  /* once stopping: when patience ends; else 0 */
+    bool left_door;           /* it accepts no more, for good */
     bool stopped_now;         /* every stream has been told to end */
 
     struct lb_gather gather;
