@@ -7,7 +7,7 @@
 
 struct lb_watch *lb_watches_find(const struct lb_watches *watches, int fd)
 {
-    return fd < watches->fds ? watches->by_fd[fd] : NULL;
+    return fd >= 0 && fd < watches->fds ? watches->by_fd[fd] : NULL;
 }
 
 static bool make_room(struct lb_watches *watches, int fd)

@@ -79,7 +79,8 @@ static int parse_tcp(struct lb_address *address, const char *text, struct lb_err
         return lb_error_set(error, -EINVAL, "%s: '%s' is not a port; use a number from 0 to 65535",
                             text, colon + 1);
     if ((size_t)(host_end - host) >= sizeof(address->host))
-        return lb_error_set(error, -EINVAL, "%s: the host's name is too long", text);
+        return lb_error_set(error, -EINVAL, "%s: the host's name is too long; it has at most %zu bytes", text,
+                            sizeof(address->host) - 1);
     address->kind = LB_ADDRESS_TCP;
     memcpy(address->host, host, (size_t)(host_end - host));
     snprintf(address->port, sizeof(address->port), "%lu", port);

@@ -208,7 +208,9 @@ static int open_tcp(struct lb_listener_list *list, const struct lb_address *addr
     return rc;
 }
 
-/* A socket file that nobody listens on was left by a server that was killed. */
+/* A socket file that no socket is bound to was left by a server that was killed. Asked by a connect
+ * of the wrong type: the kernel looks for the socket, and finds none (ECONNREFUSED) or one of
+ * another type (EPROTOTYPE), and a live server notices nothing. */
 static bool is_stale(const struct lb_address *address)
 {
     struct stat status;
@@ -217,7 +219,7 @@ static bool is_stale(const struct lb_address *address)
 
     if (lstat(address->un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
         return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     stale = connect(fd, (const struct sockaddr *)&address->un, address->un_size) < 0 &&
@@ -265,15 +267,18 @@ static int open_fd(struct lb_listener_list *list, const struct lb_address *addre
     struct lb_listener *listener;
     struct binding binding = {.size = sizeof(binding.address)};
     struct sockaddr *bound = (struct sockaddr *)&binding.address;
-    int listening = 0, type = 0;
+    int listening = 0, type = 0, rc = 0;
     socklen_t size = sizeof(int);
     char name[LB_UNIX_NAME_SIZE];
 
     if (getsockopt(address->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 ||
-        getsockopt(address->fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || !listening ||
-        type != SOCK_STREAM)
-        return lb_error_set(error, errno == EBADF ? -EBADF : -ENOTSOCK,
-                            "fd:%d: not a listening stream socket of this process", address->fd);
+        getsockopt(address->fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        rc = -errno;
+    if (rc < 0 || !listening || type != SOCK_STREAM)
+        return lb_error_set(error, rc < 0 ? rc : -ENOTSOCK,
+                            "fd:%d: not a listening stream socket of this process; open one and "
+                            "hand it down, as systemd does",
+                            address->fd);
     if (getsockname(address->fd, bound, &binding.size) < 0)
         return -errno;
     listener = add_listener(list, 1);

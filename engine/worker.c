@@ -15,7 +15,8 @@
 
 enum {
     BATCH = 256,        /* events per wait */
-    ACCEPT_AHEAD = 8192 /* streams that may be parked beyond max_streams */
+    ACCEPT_AHEAD = 8192, /* streams that may be parked beyond max_streams */
+    RETRY_MS = 10        /* between tries of an end, when the backend can't tell the moment */
 };
 
 /* Out of descriptors or memory: accepting at once again would only burn CPU. */
@@ -278,6 +279,14 @@ void lb_worker_wake(const struct lb_worker *worker)
     errno = saved;
 }
 
+static void woken(struct lb_worker *worker)
+{
+    uint64_t count;
+
+    (void)!read(worker->wake_fd, &count, sizeof(count));
+    take_committed(worker);
+}
+
 /* The backend is broken: nothing more will come from it, so no cancel is waited for. */
 static void give_up(struct lb_worker *worker, int error)
 {
@@ -296,15 +305,24 @@ static void give_up(struct lb_worker *worker, int error)
     }
 }
 
-/* ---- the loop -------------------------------------------------------------------------------- */
-
-static void woken(struct lb_worker *worker)
+/* After that: what the committer has comes back by the wake descriptor, and ends that wait for a
+ * descriptor, which nobody watches any more, are tried from time to time. */
+static void await_ends(struct lb_worker *worker)
 {
-    uint64_t count;
+    while (worker->open_streams > 0) {
+        struct pollfd poller = {.fd = worker->wake_fd, .events = POLLIN};
+        struct lb_stream *next;
 
-    (void)!read(worker->wake_fd, &count, sizeof(count));
-    take_committed(worker);
+        poll(&poller, 1, RETRY_MS);
+        woken(worker);
+        for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
+            next = stream->next;
+            lb_delivery_ready(stream);
+        }
+    }
 }
+
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void handle(struct lb_worker *worker, const struct lb_event *event)
 {
@@ -413,14 +431,9 @@ void lb_worker_run(struct lb_worker *worker)
 
     while (rc >= 0 && !is_done(worker))
         rc = turn(worker);
-    if (rc < 0)
+    if (rc < 0) {
         give_up(worker, rc);
-    /* After a failure: what the committer still has comes back by the wake descriptor. */
-    while (worker->open_streams > 0) {
-        struct pollfd poller = {.fd = worker->wake_fd, .events = POLLIN};
-
-        poll(&poller, 1, -1);
-        woken(worker);
+        await_ends(worker);
     }
     close_backend(worker);
     leave_door(worker);

@@ -67,6 +67,23 @@ static int stop_blocking(const struct lb_command *command)
     return 0;
 }
 
+/* By number: the C library's wrapper (glibc 2.36) is younger than the call. */
+static int open_pid(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int lb_command_check(void)
+{
+    int fd = open_pid(getpid());
+
+    if (fd >= 0)
+        close(fd);
+    return fd == -ENOSYS ? fd : 0;
+}
+
 int lb_command_start(struct lb_command *command, const char *line, char *const *environment)
 {
     int input[2];
@@ -90,10 +107,9 @@ int lb_command_start(struct lb_command *command, const char *line, char *const *
         rc = spawn(&command->pid, line, environment, input[0], output[1]);
     close(output[1]);
     if (rc == 0) {
-        /* By number: the wrapper is younger (glibc 2.36) than the call (Linux 5.3). */
-        command->pid_fd = (int)syscall(SYS_pidfd_open, command->pid, 0);
+        command->pid_fd = open_pid(command->pid);
         if (command->pid_fd < 0) {
-            rc = -errno;
+            rc = command->pid_fd;
             lb_command_kill(command);
             lb_command_wait(command);
         }

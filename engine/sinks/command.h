@@ -16,6 +16,9 @@ struct lb_command {
     bool successful; /* exited: by itself, with status 0 */
 };
 
+/* Whether this kernel can tell of a command's exit: 0, or -ENOSYS before Linux 5.3. */
+int lb_command_check(void);
+
 /* Starts /bin/sh -c line with the environment given, standard error as ours, signals as a fresh
  * process has them. On failure nothing is left behind. */
 int lb_command_start(struct lb_command *command, const char *line, char *const *environment);

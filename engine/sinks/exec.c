@@ -344,6 +344,10 @@ static int exec_setup(void **context, const char *argument, const struct lb_sink
                             "exec:%s: this process ignores SIGCHLD, so exit statuses are lost; set "
                             "it to its default",
                             argument);
+    if (lb_command_check() < 0)
+        return lb_error_set(error, -ENOSYS,
+                            "exec:%s: this kernel has no pidfd_open; Linux 5.3 or newer is needed",
+                            argument);
     sink = calloc(1, sizeof(*sink) + size);
     if (!sink || !copy_environment(sink)) {
         free(sink);

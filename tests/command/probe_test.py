@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""lastbyte probe: what this process may use, for people and for programs."""
+
+import unittest
+
+from harness import BACKENDS, Server, exchange, main, probe, require_backend, run
+
+
+class Probe(unittest.TestCase):
+    def test_json_names_every_backend_best_first(self):
+        self.assertEqual(list(BACKENDS), [item["name"] for item in probe()["backends"]])
+        for item in probe()["backends"] + probe()["features"]:
+            self.assertIs(bool, type(item["usable"]))
+            if not item["usable"]:
+                self.assertTrue(item["why"], item)
+
+    def test_uring_is_usable_where_the_kernel_has_it(self):
+        require_backend(self, "uring")
+
+    def test_the_table_says_the_same(self):
+        lines = run("probe").output.decode().splitlines()
+        for item in probe()["backends"] + probe()["features"]:
+            line = next(line for line in lines if line.split()[:1] == [item["name"]])
+            self.assertEqual("yes" if item["usable"] else "no", line.split()[1])
+
+    def test_auto_is_the_best_usable_one(self):
+        best = next(item["name"] for item in probe()["backends"] if item["usable"])
+        server = Server(self, "--once", "--stats=json")
+        exchange(server.connect(), b"x")
+        self.assertEqual(best, server.finish().stats["backend"])
+
+
+if __name__ == "__main__":
+    main()

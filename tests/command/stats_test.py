@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What is told on standard error."""
+
+import os
+import pty
+import unittest
+
+from harness import Server, each_backend, exchange, main, seeded
+
+ENDS = {"eof", "reset", "timeout", "limit", "sink", "stopped", "error"}
+COUNTS = ("workers", "bytes", "streams", "waits", "receives", "starved", "partial")
+
+
+@each_backend
+class Stats(unittest.TestCase):
+    def served(self, backend, *options):
+        server = Server(self, "--backend=" + backend, "--count=2", "--sink=discard", *options)
+        for seed in (1, 2):
+            exchange(server.connect(), seeded(200_000, seed))
+        result = server.finish()
+        self.assertEqual(0, result.status, result)
+        return result
+
+    def test_json_has_every_field_and_the_books_balance(self, backend):
+        result = self.served(backend, "--stats=json", "--workers=2")
+        stats = result.stats
+        self.assertEqual(backend, stats["backend"])
+        self.assertEqual(2, stats["workers"])
+        self.assertEqual(ENDS, set(stats["ends"]))
+        self.assertEqual(stats["streams"], sum(stats["ends"].values()))
+        self.assertEqual((2, 400_000, 0), (stats["streams"], stats["bytes"], stats["partial"]))
+        for name in COUNTS:
+            self.assertIs(int, type(stats[name]), name)
+            self.assertGreaterEqual(stats[name], 0, name)
+        self.assertGreater(stats["receives"], 1)
+        self.assertGreater(stats["waits"], 0)
+        self.assertGreater(stats["wall_seconds"], 0)
+        self.assertGreater(stats["cpu_seconds"], 0)
+        self.assertTrue(result.errors.endswith("}\n"), result)
+
+    def test_text_is_the_default_and_names_the_end(self, backend):
+        result = self.served(backend)
+        self.assertRegex(result.errors, r"2 streams")
+        self.assertRegex(result.errors, backend)
+
+    def test_none_tells_the_address_only(self, backend):
+        result = self.served(backend, "--stats=none")
+        self.assertRegex(result.errors, r"\A(lastbyte: )?listening on 127\.0\.0\.1:\d+\n\Z")
+
+    def test_verbose_tells_what_was_chosen(self, backend):
+        self.assertIn(backend, self.served(backend, "--verbose", "--stats=none").errors)
+
+    def test_progress_comes_where_no_terminal_is(self, backend):
+        server = Server(self, "--backend=" + backend, "--progress=0.1", "--sink=discard",
+                        "--once", "--stats=none")
+        connection = server.connect()
+        connection.sendall(b"x" * 1000)
+        before = len(server.errors.data)
+        server.errors.wait_for(lambda data: b"1 stream" in data[before:], "a line of progress")
+        exchange(connection, b"")
+        self.assertEqual(0, server.finish().status)
+
+    def test_progress_does_not_come_by_itself_into_a_file(self, backend):
+        self.assertEqual(1, self.served(backend, "--stats=none").errors.count("\n"))
+
+
+class Terminal(unittest.TestCase):
+    def test_progress_comes_by_itself_on_a_terminal(self):
+        # script(1) would do, but it is not everywhere.
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execv(os.environ["LASTBYTE"], ["lastbyte", "recv", "--listen=127.0.0.1:0",
+                                              "--sink=discard"])
+        self.addCleanup(os.close, terminal)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, 9)
+        seen = b""
+        while b"0 streams" not in seen:
+            seen += os.read(terminal, 4096)
+
+
+if __name__ == "__main__":
+    main()

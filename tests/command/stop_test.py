@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""How a server ends: counts, signals, drain."""
+
+import signal
+import socket
+import time
+import unittest
+
+from harness import DEADLINE, Server, each_backend, exchange, main, reset, seeded, until
+
+
+def refuses(server):
+    """Whether new peers are turned away: the server has stopped accepting."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), DEADLINE).close()
+        return False
+    except ConnectionError:
+        return True
+
+
+@each_backend
+class Stop(unittest.TestCase):
+    def serve_one_under_way(self, backend, *options):
+        server = Server(self, "--backend=" + backend, "--sink=stdout", "--stats=json", *options)
+        connection = server.connect()
+        connection.sendall(b"begun ")
+        server.output.wait_for(lambda data: data == b"begun ", "the first bytes")
+        return server, connection
+
+    def test_an_idle_server_ends_well(self, backend):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server = Server(self, "--backend=" + backend, "--stats=json")
+            server.signal(number)
+            result = server.finish()
+            self.assertEqual((0, 0), (result.status, result.stats["streams"]), result)
+
+    def test_a_stream_under_way_may_end(self, backend):
+        server, connection = self.serve_one_under_way(backend, "--drain=1000")
+        server.signal(signal.SIGTERM)
+        payload = seeded(1 << 20)
+        exchange(connection, payload)
+        result = server.finish()
+        self.assertEqual(b"begun " + payload, result.output)
+        self.assertEqual((0, 1), (result.status, result.stats["ends"]["eof"]), result)
+
+    def test_new_peers_are_refused_meanwhile(self, backend):
+        server, connection = self.serve_one_under_way(backend, "--drain=1000")
+        server.signal(signal.SIGTERM)
+        until(lambda: refuses(server), "new peers are refused")
+        exchange(connection, b"ended")
+        result = server.finish()
+        self.assertEqual((b"begun ended", 1), (result.output, result.stats["ends"]["eof"]), result)
+
+    def test_a_second_signal_stops_at_once(self, backend):
+        server, connection = self.serve_one_under_way(backend, "--drain=1000")
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)
+        result = server.finish()
+        self.assertEqual((1, 1), (result.status, result.stats["ends"]["stopped"]), result)
+        self.assertEqual(1, result.stats["partial"], result)
+
+    def test_the_drain_has_a_bound(self, backend):
+        server, connection = self.serve_one_under_way(backend, "--drain=0.2")
+        begin = time.monotonic()
+        server.signal(signal.SIGTERM)
+        result = server.finish()
+        self.assertGreaterEqual(time.monotonic() - begin, 0.2)
+        self.assertEqual((1, 1), (result.status, result.stats["ends"]["stopped"]), result)
+
+    def test_no_drain_at_all(self, backend):
+        server, connection = self.serve_one_under_way(backend, "--drain=0")
+        server.signal(signal.SIGTERM)
+        result = server.finish()
+        self.assertEqual((1, 1), (result.status, result.stats["ends"]["stopped"]), result)
+
+    def test_a_flood_does_not_hold_off_the_end(self, backend):
+        server = Server(self, "--backend=" + backend, "--sink=discard", "--stats=json",
+                        "--drain=0.2", "--greeting=go")
+        connection = server.connect()
+        self.assertEqual(b"go", connection.recv(2, socket.MSG_WAITALL))
+        server.signal(signal.SIGTERM)
+        with self.assertRaises(ConnectionError):
+            while True:
+                connection.sendall(bytes(1 << 20))
+        result = server.finish()
+        self.assertEqual((1, 1), (result.status, result.stats["partial"]), result)
+
+
+@each_backend
+class Count(unittest.TestCase):
+    def test_once(self, backend):
+        server = Server(self, "--backend=" + backend, "--once")
+        exchange(server.connect(), b"only")
+        result = server.finish()
+        self.assertEqual((0, b"only"), (result.status, result.output), result)
+
+    def test_every_end_counts(self, backend):
+        server = Server(self, "--backend=" + backend, "-n", "4", "--stats=json")
+        for number in range(4):
+            connection = server.connect()
+            if number % 2:
+                connection.sendall(b"x")
+                reset(connection)
+            else:
+                exchange(connection, b"x")
+        result = server.finish()
+        self.assertEqual((1, 4, 2, 2), (result.status, result.stats["streams"],
+                                        result.stats["ends"]["eof"],
+                                        result.stats["ends"]["reset"]), result)
+
+    def test_a_peer_too_many_is_not_counted(self, backend):
+        server = Server(self, "--backend=" + backend, "--once", "--stats=json")
+        first, second = server.connect(), server.connect()
+        exchange(first, b"x")
+        result = server.finish()
+        self.assertEqual(1, result.stats["ends"]["eof"], result)
+        self.assertEqual(b"x", result.output)
+        second.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "suite.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void note(void *context, enum lb_note_level level, const char *text)
+{
+    const struct server *server = context;
+
+    if (getenv("LASTBYTE_TEST_VERBOSE"))
+        fprintf(stderr, "# %s: %s%s\n", server->name, level == LB_NOTE_WARNING ? "warning: " : "",
+                text);
+}
+
+const char *server_listen_address(void)
+{
+    static char path[256];
+
+    switch (suite.family) {
+    case FAMILY_TCP4:
+        return "127.0.0.1:0";
+    case FAMILY_TCP6:
+        return "[::1]:0";
+    case FAMILY_UNIX:
+        break;
+    }
+    snprintf(path, sizeof(path), "unix:%s/socket", suite.directory);
+    return path;
+}
+
+bool suite_is_blocking(void)
+{
+    return strcmp(suite.backend, "blocking") == 0;
+}
+
+int server_setup(void **state)
+{
+    const struct test_case *test_case = *state;
+    struct server *server = calloc(1, sizeof(*server));
+
+    if (!server)
+        return -1;
+    server->name = test_case->name;
+    lb_config_init(&server->config);
+    snprintf(server->path, sizeof(server->path), "%s", server_listen_address());
+    server->listen[0] = server->path;
+    server->config.listen = server->listen;
+    server->config.backend = suite.backend;
+    server->config.note = note;
+    server->config.note_level = LB_NOTE_DETAIL;
+    server->config.note_context = server;
+    server->sink = ledger_sink;
+    *state = server;
+    if (ledger_init(&server->ledger))
+        return -1;
+    server->fds = process_count_fds();
+    server->threads = process_count_threads();
+    watchdog_watch(server, test_case->seconds);
+    return 0;
+}
+
+int server_teardown(void **state)
+{
+    struct server *server = *state;
+
+    /* Only a case that failed still has an engine; its hooks may hang on the gate. */
+    if (server->engine) {
+        gate_open(&server->ledger.gate);
+        lb_engine_close(server->engine);
+    }
+    watchdog_rest();
+    ledger_done(&server->ledger);
+    free(server);
+    return 0;
+}
+
+void server_open(struct server *server, size_t room)
+{
+    struct lb_error error = {0};
+
+    CHECK_OK(server, ledger_reserve(&server->ledger, room));
+    server->ledger.slow_end = server->sink.flags & LB_SINK_SLOW_END;
+    server->config.sink = &server->sink;
+    server->config.sink_context = &server->ledger;
+    if (lb_engine_open(&server->engine, &server->config, &error) != 0)
+        server_give_up(server, __FILE__, __LINE__, "lb_engine_open: %s", error.text);
+    CHECK(server, strcmp(lb_engine_backend(server->engine), suite.backend) == 0);
+    server->address = lb_engine_address(server->engine, 0);
+    CHECK(server, server->address != NULL);
+}
+
+void server_start(struct server *server)
+{
+    CHECK_OK(server, lb_engine_start(server->engine));
+}
+
+void server_begin(struct server *server, size_t room)
+{
+    server_open(server, room);
+    server_start(server);
+}
+
+int server_connect(struct server *server)
+{
+    int fd = peer_connect(server->address);
+
+    if (fd < 0)
+        server_give_up(server, __FILE__, __LINE__, "connect: %s", strerror(-fd));
+    return fd;
+}
+
+struct lb_stats server_stats(struct server *server)
+{
+    struct lb_stats stats;
+
+    lb_engine_stats(server->engine, &stats);
+    return stats;
+}
+
+void server_await_ends(struct server *server, size_t count)
+{
+    AWAIT(server, atomic_load(&server->ledger.ended) >= count);
+}
+
+struct ledger_entry *server_await_tag(struct server *server, uint64_t tag)
+{
+    AWAIT(server, ledger_find(&server->ledger, tag) != NULL);
+    return ledger_find(&server->ledger, tag);
+}
+
+struct ledger_entry *server_entry(struct server *server, size_t index)
+{
+    CHECK(server, index < server->ledger.room);
+    return &server->ledger.entries[index];
+}
+
+void server_check_payload(struct server *server, uint64_t tag, uint64_t size, enum lb_end end)
+{
+    const struct ledger_entry *entry = server_await_tag(server, tag);
+
+    CHECK_SAME(server, atomic_load(&entry->phase), LEDGER_ENDED);
+    CHECK_SAME(server, atomic_load(&entry->bytes), size);
+    CHECK_SAME(server, entry->end, end);
+    if (!XXH128_isEqual(entry->digest, payload_digest(tag, size)))
+        server_give_up(server, __FILE__, __LINE__,
+                       "stream %" PRIu64 ": not the bytes that were sent", tag);
+}
+
+void server_check_bytes(struct server *server, size_t index, const void *data, size_t size,
+                        enum lb_end end)
+{
+    const struct ledger_entry *entry = server_entry(server, index);
+
+    CHECK_SAME(server, atomic_load(&entry->phase), LEDGER_ENDED);
+    CHECK_SAME(server, atomic_load(&entry->bytes), size);
+    CHECK_SAME(server, entry->end, end);
+    if (!XXH128_isEqual(entry->digest, XXH3_128bits(data, size)))
+        server_give_up(server, __FILE__, __LINE__, "stream at %zu: not the bytes that were sent",
+                       index);
+}
+
+/* What the engine counted is what the sink saw. */
+static void check_stats(struct server *server)
+{
+    const struct lb_stats *stats = &server->stats;
+    const struct ledger *ledger = &server->ledger;
+    size_t opened = atomic_load(&ledger->opened);
+    uint64_t ends[LB_END_COUNT] = {0}, bytes = 0, chunks = 0, sum = 0;
+
+    for (size_t i = 0; i < opened && i < ledger->room; i++) {
+        const struct ledger_entry *entry = &ledger->entries[i];
+
+        if (atomic_load(&entry->phase) < LEDGER_REFUSED)
+            server_give_up(server, __FILE__, __LINE__, "stream %" PRIu64 " has no end", entry->id);
+        ends[entry->counted_end]++;
+        bytes += atomic_load(&entry->bytes);
+        chunks += entry->chunks;
+        CHECK(server, entry->id >= 1 && entry->id <= stats->accepted);
+    }
+    for (int i = 0; i < LB_END_COUNT; i++)
+        sum += stats->ends[i];
+    /* Peers that were accepted ahead of a limit may be stopped before the sink hears of them. */
+    CHECK(server, sum >= opened);
+    ends[LB_END_STOPPED] += sum - opened;
+    for (int i = 0; i < LB_END_COUNT; i++)
+        CHECK_SAME(server, stats->ends[i], ends[i]);
+    CHECK_SAME(server, stats->streams, sum);
+    CHECK_SAME(server, stats->accepted, sum);
+    CHECK_SAME(server, stats->active, 0);
+    CHECK_SAME(server, stats->partial, stats->streams - stats->ends[LB_END_EOF]);
+    CHECK_SAME(server, stats->bytes, bytes);
+    CHECK(server, stats->receives <= chunks);
+    CHECK(server, bytes == 0 || (stats->receives > 0 && stats->waits > 0));
+    CHECK(server, stats->workers > 0);
+    CHECK(server, strcmp(stats->backend, suite.backend) == 0);
+}
+
+static void check_ids(struct server *server)
+{
+    const struct ledger *ledger = &server->ledger;
+    size_t opened = atomic_load(&ledger->opened);
+    uint8_t *seen = calloc(server->stats.accepted + 1, 1);
+
+    for (size_t i = 0; i < opened; i++)
+        seen[ledger->entries[i].id]++;
+    for (uint64_t id = 0; id <= server->stats.accepted; id++) {
+        if (seen[id] > 1) {
+            free(seen);
+            server_give_up(server, __FILE__, __LINE__, "two streams have the id %" PRIu64, id);
+        }
+    }
+    free(seen);
+}
+
+void server_finish(struct server *server)
+{
+    lb_engine_stop(server->engine);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    server->stats = server_stats(server);
+    check_stats(server);
+    check_ids(server);
+    if (atomic_load(&server->ledger.broken))
+        server_give_up(server, __FILE__, __LINE__, "%s", server->ledger.why);
+    lb_engine_close(server->engine);
+    server->engine = NULL;
+    server->address = NULL;
+    CHECK_SAME(server, process_count_fds(), server->fds);
+    /* A thread that was joined, or a kernel worker of a closed ring, leaves /proc a little later. */
+    AWAIT(server, process_count_threads() <= server->threads);
+}
+
+static void dump_entry(const struct ledger_entry *entry)
+{
+    static const char *const phases[] = {"none", "open", "refused", "ended"};
+    enum ledger_phase phase = atomic_load(&entry->phase);
+
+    fprintf(stderr, "  stream %" PRIu64 " tag %" PRIu64 " from %s: %s, %" PRIu64 " bytes%s%s\n",
+            entry->id, entry->tag, entry->peer, phases[phase], atomic_load(&entry->bytes),
+            phase == LEDGER_ENDED ? ", end " : "",
+            phase == LEDGER_ENDED ? lb_end_name(entry->end) : "");
+}
+
+void server_dump(struct server *server)
+{
+    struct ledger *ledger = &server->ledger;
+    size_t opened = atomic_load(&ledger->opened), shown = 0;
+    struct lb_stats stats;
+
+    fprintf(stderr, "%s on %s, %s\n", server->name, suite.backend, server->path);
+    if (server->engine) {
+        lb_engine_stats(server->engine, &stats);
+        fprintf(stderr,
+                "  accepted %" PRIu64 " active %" PRIu64 " streams %" PRIu64 " partial %" PRIu64
+                " bytes %" PRIu64 " waits %" PRIu64 " receives %" PRIu64 " starved %" PRIu64 "\n",
+                stats.accepted, stats.active, stats.streams, stats.partial, stats.bytes,
+                stats.waits, stats.receives, stats.starved);
+        for (int i = 0; i < LB_END_COUNT; i++)
+            fprintf(stderr, "  %s %" PRIu64, lb_end_name((enum lb_end)i), stats.ends[i]);
+        fprintf(stderr, "\n");
+    }
+    fprintf(stderr, "  sink: opened %zu ended %zu under way %u, at most %u\n", opened,
+            atomic_load(&ledger->ended), atomic_load(&ledger->under_way),
+            atomic_load(&ledger->most_under_way));
+    if (atomic_load(&ledger->broken))
+        fprintf(stderr, "  sink: broken promise: %s\n", ledger->why);
+    for (size_t i = 0; i < opened && i < ledger->room && shown < 20; i++) {
+        if (opened <= 20 || atomic_load(&ledger->entries[i].phase) == LEDGER_OPEN) {
+            dump_entry(&ledger->entries[i]);
+            shown++;
+        }
+    }
+}
+
+void server_give_up(struct server *server, const char *file, int line, const char *format, ...)
+{
+    char text[400];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    server_dump(server);
+    print_error("%s on %s, %s: %s\n", server->name, suite.backend, server->path, text);
+    _fail(file, line);
+    abort(); /* _fail has jumped away */
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS: installs into a DESTDIR, then does what a
+# packager and an outside program do, with nothing but what was installed there. The program is the
+# README's, word for word.
+set -euo pipefail
+
+build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5
+root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-install.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+
+DESTDIR=$root meson install -C "$build" --no-rebuild --quiet
+libraries=$root$prefix/$libdir
+export LD_LIBRARY_PATH=$libraries
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+for file in "$prefix/bin/lastbyte" "$prefix/include/lastbyte/lastbyte.h" \
+    "$prefix/$libdir/liblastbyte.so" "$prefix/$libdir/liblastbyte.a" \
+    "$prefix/$libdir/pkgconfig/lastbyte.pc" "$prefix/share/man/man1/lastbyte.1"; do
+    [ -s "$root$file" ] || fail "$file is not installed"
+done
+headers=$(find "$root$prefix/include" -type f | wc -l)
+[ "$headers" -eq 1 ] || fail "$headers headers are installed; there is one public header"
+if grep -rqF "$source" "$libraries/pkgconfig" "$root$prefix/include"; then
+    fail "an installed file names the source directory"
+fi
+
+[[ $("$root$prefix/bin/lastbyte" --version) =~ ^lastbyte\ [0-9]+\.[0-9]+\.[0-9]+ ]] ||
+    fail "the installed command does not run"
+if command -v man >/dev/null; then
+    LC_ALL=C man --warnings --local-file "$root$prefix/share/man/man1/lastbyte.1" \
+        >"$root/page" 2>"$root/warnings" || fail "man can't read the page"
+    [ ! -s "$root/warnings" ] || fail "man warns: $(cat "$root/warnings")"
+    grep -q EXAMPLES "$root/page" || fail "the manual page has no examples"
+fi
+
+export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libraries/pkgconfig
+[ "$(pkg-config --modversion lastbyte)" = "$("$root$prefix/bin/lastbyte" --version |
+    cut -d ' ' -f 2)" ] || fail "lastbyte.pc and the command name different versions"
+
+# The first C block of the README is a whole program.
+awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/README.md" >"$root/program.c"
+grep -q 'int main' "$root/program.c" || fail "README.md has no C program"
+
+read -ra cflags < <(pkg-config --cflags lastbyte)
+cflags+=(-std=c11 -Wall -Wextra -Werror)
+[ "$sanitizers" = none ] || cflags+=("-fsanitize=$sanitizers")
+read -ra shared < <(pkg-config --libs lastbyte)
+read -ra static < <(pkg-config --static --libs lastbyte)
+static=("${static[@]/#-llastbyte/-l:liblastbyte.a}")
+compiler=${CC:-cc}
+"$compiler" "${cflags[@]}" -o "$root/shared" "$root/program.c" "${shared[@]}"
+"$compiler" "${cflags[@]}" -o "$root/static" "$root/program.c" "${static[@]}"
+readelf --dynamic "$root/shared" | grep -q 'NEEDED.*liblastbyte' ||
+    fail "the shared program does not use the shared library"
+if readelf --dynamic "$root/static" | grep -q 'NEEDED.*liblastbyte'; then
+    fail "the static program uses the shared library"
+fi
+
+# Sends three lines to the program, on whatever port it got.
+try_program() {
+    local line address=
+    exec 3< <(exec "$1" 127.0.0.1:0 2>&1)
+    while [ -z "$address" ] && IFS= read -r -t 20 line <&3; do
+        address=${line#listening on }
+    done
+    printf 'one\ntwo\nthree\n' | "$root$prefix/bin/lastbyte" send "$address"
+    IFS= read -r -t 20 line <&3 || fail "$1 says nothing"
+    exec 3<&-
+    [[ $line =~ ^127\.0\.0\.1:[0-9]+:\ 3\ lines,\ 14\ bytes,\ eof$ ]] ||
+        fail "$1 says '$line'"
+}
+
+try_program "$root/shared"
+try_program "$root/static"

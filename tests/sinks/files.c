@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* file and dir: a name is given to what is complete, and never to anything else. */
+#include "fixture.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct lb_sink_options append = {.append = true};
+
+static void expect_private(const char *path)
+{
+    struct stat status;
+
+    assert_return_code(lstat(path, &status), errno);
+    assert_true(S_ISREG(status.st_mode));
+    assert_int_equal(0600, status.st_mode & 07777);
+}
+
+static void file_is_published(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    struct opened file = sink_open(NULL, "file:%s", path);
+    uint8_t *payload = payload_make(1, MIB + 1);
+
+    assert_false(file_exists(path));
+    assert_int_equal(LB_END_EOF, send_bytes(&file, payload, MIB + 1));
+    sink_close(&file);
+    expect_file(path, payload, MIB + 1);
+    expect_private(path);
+    assert_int_equal(1, count_names(fixture, "", NULL, 0));
+    free(payload);
+}
+
+static int expect_unpublished(struct exchange *exchange)
+{
+    char partial[500];
+
+    snprintf(partial, sizeof(partial), "%s.partial", (const char *)exchange->argument);
+    return await_file(partial) == 0 && !file_exists(exchange->argument) ? 0 : -EPROTO;
+}
+
+static void file_has_no_name_before_its_end(void **state)
+{
+    const char *path = path_in(*state, "received");
+    struct opened file = sink_open(NULL, "file:%s", path);
+    struct exchange exchange = {
+        .data = "x", .size = 1, .before_end = expect_unpublished, .argument = path};
+
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &file));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    sink_close(&file);
+    expect_file(path, "x", 1);
+}
+
+static void file_in_the_working_directory(void **state)
+{
+    const struct fixture *fixture = *state;
+    char before[1000];
+    struct opened file;
+
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_return_code(chdir(fixture->directory), errno);
+    file = sink_open(NULL, "file:received");
+    assert_return_code(chdir(before), errno);
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "here", 4));
+    sink_close(&file);
+    expect_file(path_in(fixture, "received"), "here", 4);
+}
+
+static void expect_file_refused(const struct lb_sink_options *options, int code, const char *path,
+                                const char *word)
+{
+    char specification[500];
+
+    snprintf(specification, sizeof(specification), "file:%s", path);
+    expect_refused(options, code, specification, (const char *[]){specification, word, NULL});
+}
+
+static void file_refuses_what_it_would_fail_on(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *taken = path_in(fixture, "taken");
+    const char *stale = path_in(fixture, "stale");
+    char longest[300];
+
+    file_write(taken, "precious", 8);
+    file_write(path_in(fixture, "stale.partial"), "half", 4);
+    expect_file_refused(NULL, -EEXIST, taken, "append");
+    expect_file(taken, "precious", 8);
+    expect_file_refused(NULL, -EEXIST, stale, "stale.partial");
+    expect_file_refused(&append, -EEXIST, stale, "stale.partial");
+    expect_file_refused(NULL, -EINVAL, fixture->directory, "dir:PATH");
+    expect_file_refused(NULL, -EINVAL, path_in(fixture, "sub/"), "dir:PATH");
+    expect_file_refused(NULL, -ENOENT, path_in(fixture, "none/file"), "mkdir -p");
+    expect_file_refused(NULL, -ENOTDIR, path_in(fixture, "taken/file"), "directory");
+    memset(longest, 'x', 250);
+    longest[250] = '\0';
+    expect_file_refused(NULL, -ENAMETOOLONG, path_in(fixture, longest), "247");
+}
+
+static void file_follows_no_link(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *link = path_in(fixture, "link");
+    const char *target = path_in(fixture, "target");
+
+    file_write(target, "precious", 8);
+    assert_return_code(symlink(target, link), errno);
+    expect_file_refused(NULL, -EINVAL, link, "regular file");
+    expect_file_refused(&append, -EINVAL, link, "regular file");
+    expect_file(target, "precious", 8);
+}
+
+static void file_takes_one_stream(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    struct opened file = sink_open(NULL, "file:%s", path);
+
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "first", 5));
+    assert_int_equal(LB_END_SINK, send_bytes(&file, "second", 6));
+    assert_return_code(unlink(path), errno);
+    assert_int_equal(LB_END_SINK, send_bytes(&file, "third", 5));
+    sink_close(&file);
+    assert_int_equal(0, count_names(fixture, "", NULL, 0));
+}
+
+static void file_keeps_what_is_not_complete_apart(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened file = sink_open(NULL, "file:%s", path_in(fixture, "received"));
+
+    assert_int_equal(LB_END_RESET, send_bytes_and_reset(&file, "half", 4));
+    sink_close(&file);
+    assert_false(file_exists(path_in(fixture, "received")));
+    expect_file(path_in(fixture, "received.partial"), "half", 4);
+    expect_private(path_in(fixture, "received.partial"));
+}
+
+static void file_takes_nobodys_name(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    struct opened file = sink_open(NULL, "file:%s", path);
+
+    file_write(path, "precious", 8);
+    assert_int_equal(LB_END_SINK, send_bytes(&file, "late", 4));
+    sink_close(&file);
+    expect_file(path, "precious", 8);
+    expect_file(path_in(fixture, "received.partial"), "late", 4);
+}
+
+static void file_on_a_full_disk_ends_as_sink(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened file = sink_open(NULL, "file:%s", path_in(fixture, "received"));
+    uint8_t *payload = payload_make(1, MIB);
+
+    limit_files(100000);
+    assert_int_equal(LB_END_SINK, send_bytes(&file, payload, MIB));
+    unlimit_files();
+    sink_close(&file);
+    assert_false(file_exists(path_in(fixture, "received")));
+    expect_file(path_in(fixture, "received.partial"), payload, 100000);
+    free(payload);
+}
+
+static void append_adds_complete_streams_alone(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    struct opened file = sink_open(&append, "file:%s", path);
+    char name[300];
+
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "one ", 4));
+    assert_int_equal(LB_END_RESET, send_bytes_and_reset(&file, "half", 4));
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "two ", 4));
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "", 0));
+    sink_close(&file);
+    expect_private(path);
+    /* Another run goes on where this one stopped. */
+    file = sink_open(&append, "file:%s", path);
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "three", 5));
+    sink_close(&file);
+    expect_file(path, "one two three", 13);
+    assert_int_equal(1, count_names(fixture, ".partial", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "half", 4);
+    assert_int_equal(2, count_names(fixture, "", NULL, 0));
+}
+
+static void append_copies_every_byte(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    struct opened file = sink_open(&append, "file:%s", path);
+    uint8_t *payload = payload_make(9, 3 * MIB + 5);
+
+    file_write(path, payload, 5);
+    assert_int_equal(LB_END_EOF, send_bytes(&file, payload + 5, 2 * MIB));
+    assert_int_equal(LB_END_EOF, send_bytes(&file, payload + 5 + 2 * MIB, MIB));
+    sink_close(&file);
+    expect_file(path, payload, 3 * MIB + 5);
+    assert_int_equal(1, count_names(fixture, "", NULL, 0));
+    free(payload);
+}
+
+static void append_is_all_or_nothing(void **state)
+{
+    enum { BEFORE = 60000, STREAM = 70000, LIMIT = 100000 };
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    uint8_t *payload = payload_make(3, STREAM);
+    struct opened file = sink_open(&append, "file:%s", path);
+    char name[300];
+
+    file_write(path, payload, BEFORE);
+    limit_files(LIMIT);
+    assert_int_equal(LB_END_SINK, send_bytes(&file, payload, STREAM));
+    unlimit_files();
+    expect_file(path, payload, BEFORE);
+    assert_int_equal(1, count_names(fixture, ".partial", name, sizeof(name)));
+    expect_file(path_in(fixture, name), payload, STREAM);
+    assert_int_equal(LB_END_EOF, send_bytes(&file, payload + BEFORE, STREAM - BEFORE));
+    sink_close(&file);
+    expect_file(path, payload, STREAM);
+    free(payload);
+}
+
+static void dir_makes_a_file_for_each_stream(void **state)
+{
+    enum { STREAMS = 5 };
+    const struct fixture *fixture = *state;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    uint8_t *payload = payload_make(2, STREAMS * MIB);
+    char names[STREAMS][300];
+    regex_t pattern;
+
+    assert_int_equal(0, regcomp(&pattern, "^[0-9]{8}T[0-9]{6}\\.[0-9]{6}Z-[0-9]{6,}$",
+                                REG_EXTENDED | REG_NOSUB));
+    for (unsigned i = 0; i < STREAMS; i++) {
+        size_t size = i * (MIB / 2);
+
+        assert_int_equal(LB_END_EOF, send_bytes(&dir, payload + i, size));
+        /* The newest is found by removing it. */
+        assert_int_equal(1, count_names(fixture, "", names[i], sizeof(names[i])));
+        assert_int_equal(0, regexec(&pattern, names[i], 0, NULL, 0));
+        expect_private(path_in(fixture, names[i]));
+        expect_file(path_in(fixture, names[i]), payload + i, size);
+        assert_return_code(unlink(path_in(fixture, names[i])), errno);
+        assert_true(i == 0 || strcmp(names[i - 1], names[i]) < 0);
+    }
+    sink_close(&dir);
+    regfree(&pattern);
+    free(payload);
+}
+
+static void dir_keeps_what_is_not_complete_apart(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    char name[300];
+
+    assert_int_equal(LB_END_RESET, send_bytes_and_reset(&dir, "half", 4));
+    assert_int_equal(1, count_names(fixture, ".partial", name, sizeof(name)));
+    expect_private(path_in(fixture, name));
+    expect_file(path_in(fixture, name), "half", 4);
+    assert_int_equal(LB_END_EOF, send_bytes(&dir, "whole", 5));
+    sink_close(&dir);
+    assert_int_equal(2, count_names(fixture, "", NULL, 0));
+    assert_int_equal(1, count_names(fixture, ".partial", NULL, 0));
+}
+
+static void dir_on_a_full_disk_ends_as_sink(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    uint8_t *payload = payload_make(1, MIB);
+    char name[300];
+
+    limit_files(100000);
+    assert_int_equal(LB_END_SINK, send_bytes(&dir, payload, MIB));
+    unlimit_files();
+    sink_close(&dir);
+    assert_int_equal(1, count_names(fixture, "", NULL, 0));
+    assert_int_equal(1, count_names(fixture, ".partial", name, sizeof(name)));
+    expect_file(path_in(fixture, name), payload, 100000);
+    free(payload);
+}
+
+static void dir_must_be_a_directory(void **state)
+{
+    const struct fixture *fixture = *state;
+    char specification[500];
+
+    snprintf(specification, sizeof(specification), "dir:%s", path_in(fixture, "none"));
+    expect_refused(NULL, -ENOENT, specification, (const char *[]){specification, "mkdir -p", NULL});
+    file_write(path_in(fixture, "none"), "x", 1);
+    expect_refused(NULL, -ENOTDIR, specification,
+                   (const char *[]){specification, "directory", NULL});
+}
+
+static void permission_is_checked(void **state)
+{
+    const struct fixture *fixture = *state;
+    const char *path = path_in(fixture, "received");
+    char specification[500];
+
+    snprintf(specification, sizeof(specification), "dir:%s", fixture->directory);
+    file_write(path, "precious", 8);
+    assert_return_code(chmod(path, 0444), errno);
+    assert_return_code(chmod(fixture->directory, 0555), errno);
+    powers_drop();
+    expect_refused(NULL, -EACCES, specification, (const char *[]){specification, NULL});
+    expect_file_refused(NULL, -EACCES, path_in(fixture, "new"), fixture->directory);
+    powers_regain();
+    assert_return_code(chmod(fixture->directory, 0777), errno);
+    powers_drop();
+    expect_file_refused(&append, -EACCES, path, "Permission denied");
+    powers_regain();
+}
+
+const struct CMUnitTest file_tests[] = {
+    FIXTURE_TEST(file_is_published),
+    FIXTURE_TEST(file_has_no_name_before_its_end),
+    FIXTURE_TEST(file_in_the_working_directory),
+    FIXTURE_TEST(file_refuses_what_it_would_fail_on),
+    FIXTURE_TEST(file_follows_no_link),
+    FIXTURE_TEST(file_takes_one_stream),
+    FIXTURE_TEST(file_keeps_what_is_not_complete_apart),
+    FIXTURE_TEST(file_takes_nobodys_name),
+    FIXTURE_TEST(file_on_a_full_disk_ends_as_sink),
+    FIXTURE_TEST(append_adds_complete_streams_alone),
+    FIXTURE_TEST(append_copies_every_byte),
+    FIXTURE_TEST(append_is_all_or_nothing),
+    FIXTURE_TEST(dir_makes_a_file_for_each_stream),
+    FIXTURE_TEST(dir_keeps_what_is_not_complete_apart),
+    FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
+    FIXTURE_TEST(dir_must_be_a_directory),
+    FIXTURE_TEST(permission_is_checked),
+};
+const size_t file_test_count = sizeof(file_tests) / sizeof(file_tests[0]);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* sinks [PATTERN]: the tests whose names match PATTERN, a shell wildcard. */
+#include "fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+    const struct lb_sink *exec = NULL;
+    void *context = NULL;
+    int failed = 0;
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    /* As the library asks, and so that a limited file is an error in place of a death. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    failed += _cmocka_run_group_tests("output", output_tests, output_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
+    if (lb_sink_open(&exec, &context, "exec:true", NULL, NULL) == -ENOSYS) {
+        puts("no pidfd_open here (an old kernel, or valgrind): exec is not tested");
+    } else {
+        lb_sink_close(exec, context);
+        failed += _cmocka_run_group_tests("exec", exec_tests, exec_test_count, NULL, NULL);
+    }
+    if (!kernel_grow_old())
+        puts("no seccomp here: what is done for older kernels is not tested");
+    else
+        failed += _cmocka_run_group_tests("output on an older kernel", output_tests,
+                                          output_test_count, NULL, NULL) +
+                  _cmocka_run_group_tests("files on an older kernel", file_tests, file_test_count,
+                                          NULL, NULL);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

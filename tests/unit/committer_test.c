@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* The committer: slow ends one at a time, in the order of ends, and each back to its worker. */
+#include "unit.h"
+
+#include "support.h"
+
+#include "committer.h"
+#include "engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { STREAMS = 200 };
+
+/* An engine of one worker that receives nothing: just enough for ends. */
+struct rig {
+    struct lb_engine engine;
+    struct lb_worker worker;
+    struct lb_stream streams[STREAMS];
+    struct gate gate; /* the first end waits for it */
+    bool gated;
+
+    /* Written by the committer's thread alone. */
+    uint64_t order[STREAMS];
+    enum lb_end ends[STREAMS];
+    _Atomic unsigned count;
+    _Atomic int inside, overlaps;
+    pthread_t thread;
+};
+
+static int slow_end(struct lb_stream *stream, void *context, enum lb_end end)
+{
+    struct rig *rig = context;
+    unsigned count = atomic_load(&rig->count);
+
+    if (atomic_fetch_add(&rig->inside, 1) != 0)
+        atomic_fetch_add(&rig->overlaps, 1);
+    rig->thread = pthread_self();
+    if (rig->gated)
+        gate_wait(&rig->gate);
+    rig->order[count] = lb_stream_id(stream);
+    rig->ends[count] = end;
+    atomic_fetch_sub(&rig->inside, 1);
+    atomic_store(&rig->count, count + 1);
+    return -(int)lb_stream_id(stream);
+}
+
+static const struct lb_sink slow_sink = {
+    .name = "slow",
+    .flags = LB_SINK_SLOW_END,
+    .end = slow_end,
+};
+
+static int setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+
+    rig->engine.sink = &slow_sink;
+    rig->engine.config.sink_context = rig;
+    rig->worker.engine = &rig->engine;
+    rig->worker.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&rig->worker.committed_lock, NULL);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        rig->streams[i].worker = &rig->worker;
+        rig->streams[i].id = i + 1;
+        rig->streams[i].end = (enum lb_end)(i % LB_END_COUNT);
+        rig->streams[i].state = LB_STREAM_COMMITTING;
+    }
+    *state = rig;
+    return gate_init(&rig->gate);
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    lb_committer_stop(&rig->engine.committer);
+    pthread_mutex_destroy(&rig->worker.committed_lock);
+    close(rig->worker.wake_fd);
+    gate_done(&rig->gate);
+    free(rig);
+    return 0;
+}
+
+static unsigned count_back(struct rig *rig)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&rig->worker.committed_lock);
+    for (struct lb_stream *stream = rig->worker.committed; stream; stream = stream->queued)
+        count++;
+    pthread_mutex_unlock(&rig->worker.committed_lock);
+    return count;
+}
+
+static void assert_all_done_in_order(const struct rig *rig)
+{
+    assert_int_equal(rig->count, STREAMS);
+    assert_int_equal(rig->overlaps, 0);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        assert_int_equal(rig->order[i], i + 1);
+        assert_int_equal(rig->ends[i], i % LB_END_COUNT);
+        assert_int_equal(rig->streams[i].end_result, -(int)(i + 1));
+    }
+}
+
+static void runs_ends_in_order_and_one_at_a_time(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(lb_committer_start(&rig->engine.committer), 0);
+    for (unsigned i = 0; i < STREAMS; i++)
+        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+    lb_committer_stop(&rig->engine.committer);
+    assert_all_done_in_order(rig);
+    assert_int_equal(count_back(rig), STREAMS);
+    assert_false(pthread_equal(rig->thread, pthread_self()));
+}
+
+/* Whoever submits never waits for an end, however long that takes; and stop waits for them all. */
+static void submitting_does_not_wait(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->gated = true;
+    assert_int_equal(lb_committer_start(&rig->engine.committer), 0);
+    for (unsigned i = 0; i < STREAMS; i++)
+        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+    assert_int_equal(rig->count, 0);
+    assert_int_equal(count_back(rig), 0);
+    gate_open(&rig->gate);
+    lb_committer_stop(&rig->engine.committer);
+    assert_all_done_in_order(rig);
+}
+
+static void wakes_the_worker_for_each(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(lb_committer_start(&rig->engine.committer), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        struct pollfd poller = {.fd = rig->worker.wake_fd, .events = POLLIN};
+        uint64_t wakes;
+
+        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+        assert_int_equal(poll(&poller, 1, patience_ms()), 1);
+        assert_int_equal(read(rig->worker.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
+        assert_int_equal(wakes, 1);
+        /* The wake comes after the stream, so that whoever was woken finds it. */
+        assert_int_equal(count_back(rig), i + 1);
+    }
+}
+
+static void stops_with_nothing_done(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(lb_committer_start(&rig->engine.committer), 0);
+    lb_committer_stop(&rig->engine.committer);
+    assert_int_equal(rig->count, 0);
+    /* Again, and it may be started again. */
+    lb_committer_stop(&rig->engine.committer);
+    assert_int_equal(lb_committer_start(&rig->engine.committer), 0);
+    lb_committer_submit(&rig->engine.committer, &rig->streams[0]);
+    lb_committer_stop(&rig->engine.committer);
+    assert_int_equal(rig->count, 1);
+}
+
+static void stopping_what_never_ran_does_nothing(void **state)
+{
+    struct rig *rig = *state;
+
+    lb_committer_stop(&rig->engine.committer);
+    assert_false(rig->engine.committer.running);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(runs_ends_in_order_and_one_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(submitting_does_not_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(wakes_the_worker_for_each, setup, teardown),
+        cmocka_unit_test_setup_teardown(stops_with_nothing_done, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopping_what_never_ran_does_nothing, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Scripts as tables: the events of each wait as an array of steps, and a sink that does to each
+ * stream what its plan says. Both note what happens in the script's log. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "script.h"
+
+enum step_type {
+    STEP_TURN, /* the batch ends here */
+    STEP_ACCEPT,
+    STEP_ACCEPT_FAILED, /* number: -errno */
+    STEP_DATA,          /* stream, number: bytes */
+    STEP_EOF,           /* stream */
+    STEP_ERROR,         /* stream, number: -errno */
+    STEP_READY,         /* stream: with the cookie of its last watch */
+    STEP_STOP,          /* as if another thread had called lb_engine_stop; no event */
+    STEP_WAKE,          /* waits until the worker is woken */
+    STEP_COMMITTED,     /* waits until a stream is back from the committer */
+    STEP_TIMEOUT,       /* waits until the turn's time has passed; it must be finite */
+    STEP_LIMIT,         /* number: the accept limit that the turn must have; no event */
+    STEP_ACCEPTING,     /* number: the kernel may still accept, whatever the limit is */
+    STEP_BROKEN,        /* number: -errno */
+};
+
+struct step {
+    enum step_type type;
+    unsigned stream;
+    long number;
+};
+
+#define ACCEPT {.type = STEP_ACCEPT}
+#define DATA(stream, size) {STEP_DATA, stream, size}
+#define EOF_OF(stream) {STEP_EOF, stream, 0}
+#define ERROR_OF(stream, error) {STEP_ERROR, stream, error}
+#define READY(stream) {STEP_READY, stream, 0}
+#define TURN {.type = STEP_TURN}
+#define STOP {.type = STEP_STOP}
+#define WAKE {.type = STEP_WAKE}
+#define COMMITTED {.type = STEP_COMMITTED}
+#define TIMEOUT {.type = STEP_TIMEOUT}
+#define LIMIT(limit) {STEP_LIMIT, 0, limit}
+#define BROKEN(error) {STEP_BROKEN, 0, error}
+
+/* What a sink's write takes, beside a number of bytes or -errno. 0 is what a table leaves out. */
+enum { TAKE_ALL = 0, TAKE_NONE = 1 << 30 };
+
+/* What the sink does to one stream; what is left out succeeds. A write that takes less than it is
+ * given, and an end that is in progress, watch the stream's own descriptor. */
+struct stream_plan {
+    int open;
+    long writes[6];
+    int readies[4];
+    int ends[4];
+};
+
+struct plan {
+    struct script *script;
+    const struct step *steps;
+    size_t step_count, step;
+    struct stream_plan streams[SCRIPT_STREAMS];
+    struct {
+        unsigned opens, writes, readies, ends;
+        uint64_t taken;
+    } done[SCRIPT_STREAMS];
+};
+
+/* Takes all, or fails. */
+extern const struct lb_sink plan_sink;
+/* The same, and may pause. */
+extern const struct lb_sink plan_pausing_sink;
+/* The same as the first, and its end may block. */
+extern const struct lb_sink plan_slow_sink;
+
+/* A script with a plan. What is left out of the options is the plan's own, or generous. */
+struct rig {
+    struct script script;
+    struct plan plan;
+};
+
+int rig_init(struct rig *rig, struct script_options options);
+
+/* Runs the worker until it ends. */
+void rig_run(struct rig *rig, const struct step *steps, size_t count);
+
+#endif
