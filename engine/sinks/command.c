@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,12 +98,12 @@ int lb_command_start(struct lb_command *command, const char *line, char *const *
         close(input[1]);
         return rc;
     }
-    command->input_left = input[0];
     command->input = input[1];
     command->output = output[0];
     rc = stop_blocking(command);
     if (rc == 0)
         rc = spawn(&command->pid, line, environment, input[0], output[1]);
+    close(input[0]);
     close(output[1]);
     if (rc == 0) {
         command->pid_fd = open_pid(command->pid);
@@ -155,18 +154,10 @@ void lb_command_kill(struct lb_command *command)
     kill(-command->pid, SIGKILL);
 }
 
-bool lb_command_unread(const struct lb_command *command)
-{
-    int bytes = 0;
-
-    return ioctl(command->input_left, FIONREAD, &bytes) < 0 || bytes > 0;
-}
-
 void lb_command_done(struct lb_command *command)
 {
     assert(command->exited);
     close_end(&command->pid_fd);
     close_end(&command->input);
-    close_end(&command->input_left);
     close_end(&command->output);
 }

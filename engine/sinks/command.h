@@ -10,7 +10,6 @@ struct lb_command {
     pid_t pid;       /* of the shell, and of its process group */
     int pid_fd;      /* readable once it has exited */
     int input;       /* our end of its standard input, non-blocking; -1 once closed */
-    int input_left;  /* its end, to see what it leaves unread: see lb_command_unread */
     int output;      /* our end of its standard output, non-blocking; -1 once closed */
     bool exited;     /* seen, and reaped */
     bool successful; /* exited: by itself, with status 0 */
@@ -31,11 +30,6 @@ void lb_command_kill(struct lb_command *command);
 
 /* Waits until it has exited. */
 void lb_command_wait(struct lb_command *command);
-
-/* Whether bytes were put into its input that nobody has read. Since we hold the reading end too,
- * writing to a command that reads no more never fails with EPIPE: its bytes stay, and are counted
- * here. */
-bool lb_command_unread(const struct lb_command *command);
 
 /* Closes what is open. The command must have exited. */
 void lb_command_done(struct lb_command *command);

@@ -7,9 +7,9 @@
  * writes earlier waits in a spool, so that a command which writes while it reads (cat) never waits
  * for us while we wait for it.
  *
- * The end is eof only if the command exited with status 0 and had read every byte by then: bytes
- * that nobody took are not safe. A command that wants no more than the beginning (head -1) has to
- * read the rest away. When the stream does not end as eof the command is killed before it could see
+ * The command's exit status is the stream's: the end is eof only if it exited with status 0. What it
+ * chose not to read (head -1) is received all the same, and dropped: it knows what it needs. When
+ * the stream does not end as eof the command is killed before it could see
  * its input end, since it would take the part for the whole.
  */
 #include "../error.h"
@@ -114,16 +114,13 @@ static ssize_t exec_write(struct lb_stream *stream, void *context, const void *d
     do {
         put = write(command->input, data, size);
     } while (put < 0 && errno == EINTR);
+    if (put < 0 && errno == EPIPE)
+        return (ssize_t)size;
     if (put < 0 && errno != EAGAIN)
         return -errno;
     if (put == (ssize_t)size)
         return put;
-    if (lb_command_exited(command))
-        return -EPIPE;
     rc = lb_stream_watch(stream, command->input, POLLOUT);
-    /* Its exit makes no room in the pipe, as we hold the other end. */
-    if (rc == 0)
-        rc = lb_stream_watch(stream, command->pid_fd, POLLIN);
     if (rc < 0)
         return rc;
     return put < 0 ? 0 : put;
@@ -297,11 +294,7 @@ static int exec_end(struct lb_stream *stream, void *context, enum lb_end end)
         state->failure = rc;
         return abandon(stream, state);
     }
-    if (!command->successful)
-        rc = -ECANCELED;
-    else if (lb_command_unread(command))
-        rc = -EPIPE;
-    return release(stream, state, rc);
+    return release(stream, state, command->successful ? 0 : -ECANCELED);
 }
 
 static bool is_ours(const char *variable)

@@ -96,19 +96,20 @@ static void the_exit_status_is_the_streams(void **state)
     check_command("/no/such/command 2>&1 >/dev/null | true; exit 127", "", LB_END_SINK, "");
 }
 
-/* Bytes that nobody took are not safe, whatever the command says of itself. */
-static void what_the_command_leaves_unread_is_not_eof(void **state)
+/* The command knows how much it needs: what it leaves unread is dropped, and its status decides. */
+static void a_command_need_not_read_it_all(void **state)
 {
     uint8_t *payload = payload_make(1, MIB);
     struct exchange exchange = {.data = payload, .size = MIB};
 
     (void)state;
-    check_command("true", "x", LB_END_SINK, "");
-    check_command("head -c 4", "1234", LB_END_EOF, "1234");
-    assert_int_equal(LB_END_SINK, run(&exchange, "exec <&-; true"));
+    check_command("true", "x", LB_END_EOF, "");
+    check_command("false", "x", LB_END_SINK, "");
+    check_command("head -c 4", "12345", LB_END_EOF, "1234");
+    assert_int_equal(LB_END_EOF, run(&exchange, "exec <&-; true"));
     exchange_free(&exchange);
     exchange = (struct exchange){.data = payload, .size = MIB};
-    assert_int_equal(LB_END_SINK, run(&exchange, "head -c 10 >&2 2>/dev/null"));
+    assert_int_equal(LB_END_SINK, run(&exchange, "head -c 10; exit 2"));
     exchange_free(&exchange);
     free(payload);
 }
@@ -348,7 +349,7 @@ const struct CMUnitTest exec_tests[] = {
     FIXTURE_TEST(an_answer_after_eof_comes_whole),
     FIXTURE_TEST(a_slow_peer_is_waited_for),
     FIXTURE_TEST(the_exit_status_is_the_streams),
-    FIXTURE_TEST(what_the_command_leaves_unread_is_not_eof),
+    FIXTURE_TEST(a_command_need_not_read_it_all),
     FIXTURE_TEST(the_environment_names_the_peer),
     FIXTURE_TEST(the_command_inherits_nothing_of_ours),
     FIXTURE_TEST(output_is_drained_and_kept_until_eof),
