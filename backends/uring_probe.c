@@ -59,12 +59,42 @@ static int explain(int rc, struct lb_error *error)
                         strerror(-rc));
 }
 
+/* Runs a function to its end on a thread of its own. When a ring is closed the kernel interrupts
+ * every thread that ever made or used it (task work, TWA_SIGNAL), and a receive with a timeout, say,
+ * then fails with EINTR. The caller's threads are not ours, so their rings are made elsewhere. */
+static int run_aside(void *(*function)(void *), void *argument)
+{
+    pthread_t thread;
+    int rc = pthread_create(&thread, NULL, function, argument);
+
+    if (rc == 0)
+        pthread_join(thread, NULL);
+    return -rc;
+}
+
+struct creation {
+    struct io_uring *ring;
+    unsigned submissions, completions;
+    int rc;
+};
+
+static void *create(void *argument)
+{
+    struct creation *creation = argument;
+    struct io_uring_params params = {.flags = SETUP_FLAGS, .cq_entries = creation->completions};
+
+    creation->rc = io_uring_queue_init_params(creation->submissions, creation->ring, &params);
+    return NULL;
+}
+
 int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions,
                     struct lb_error *error)
 {
-    struct io_uring_params params = {.flags = SETUP_FLAGS, .cq_entries = completions};
-    int rc = io_uring_queue_init_params(submissions, ring, &params);
+    struct creation creation = {ring, submissions, completions, 0};
+    int rc = run_aside(create, &creation);
 
+    if (rc == 0)
+        rc = creation.rc;
     return rc < 0 ? explain(rc, error) : 0;
 }
 
@@ -190,7 +220,7 @@ static int try_receive(struct trial *trial, struct lb_uring_modes modes)
     return next(trial, &flags) == 0 ? 0 : -EPROTO;
 }
 
-static int self_test(struct lb_uring_modes modes, struct lb_error *error)
+static int try_mode(struct lb_uring_modes modes, struct lb_error *error)
 {
     struct trial trial;
     int rc = open_trial(&trial, modes, error);
@@ -208,6 +238,30 @@ static int self_test(struct lb_uring_modes modes, struct lb_error *error)
     if (rc < 0)
         return lb_error_set(error, rc, "a test receive failed: %s", strerror(-rc));
     return 0;
+}
+
+struct test {
+    struct lb_uring_modes modes;
+    struct lb_error *error;
+    int rc;
+};
+
+static void *run_test(void *argument)
+{
+    struct test *test = argument;
+
+    test->rc = try_mode(test->modes, test->error);
+    return NULL;
+}
+
+static int self_test(struct lb_uring_modes modes, struct lb_error *error)
+{
+    struct test test = {modes, error, 0};
+    int rc = run_aside(run_test, &test);
+
+    if (rc < 0)
+        return lb_error_set(error, rc, "no thread for a test receive: %s", strerror(-rc));
+    return test.rc;
 }
 
 static pthread_once_t modes_once = PTHREAD_ONCE_INIT;

@@ -78,7 +78,7 @@ static void close_stream(struct lb_stream *stream, int end_result)
         stream->error = end_result;
     }
     tell_end(stream);
-    if (stream->end != LB_END_EOF)
+    if (stream->end != LB_END_EOF && !stream->borrowed)
         reset_peer(stream->conn.fd);
     worker->backend->forget(worker->backend_state, &stream->conn);
     close(stream->conn.fd);

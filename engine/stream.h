@@ -34,6 +34,7 @@ union lb_peer {
 struct lb_stream {
     struct lb_conn conn; /* first: a conn is its stream */
     struct lb_worker *worker;
+    bool borrowed; /* the connection is a caller's: it is not reset when the stream fails */
     uint64_t id;
     uint64_t bytes;
     enum lb_stream_state state;

@@ -120,13 +120,14 @@ void lb_worker_done(struct lb_worker *worker)
 
 /* ---- streams come ---------------------------------------------------------------------------- */
 
-static int park(struct lb_worker *worker, int fd)
+static int park(struct lb_worker *worker, int fd, bool borrowed)
 {
     struct lb_stream *stream = lb_stream_table_add(&worker->streams);
 
     if (!stream)
         return -EMFILE;
     stream->conn.fd = fd;
+    stream->borrowed = borrowed;
     stream->worker = worker;
     stream->state = LB_STREAM_PARKED;
     lb_peer_get(&stream->peer, fd);
@@ -140,7 +141,7 @@ static int park(struct lb_worker *worker, int fd)
 
 static void accepted(struct lb_worker *worker, int fd)
 {
-    if (park(worker, fd) == 0)
+    if (park(worker, fd, false) == 0)
         return;
     close(fd);
     lb_engine_note(worker->engine, LB_NOTE_WARNING,
@@ -441,7 +442,7 @@ void lb_worker_run(struct lb_worker *worker)
 
 int lb_worker_adopt(struct lb_worker *worker, int fd)
 {
-    int rc = park(worker, fd);
+    int rc = park(worker, fd, true);
 
     if (rc == 0)
         begin_parked(worker);

@@ -57,7 +57,7 @@ void lb_worker_done(struct lb_worker *worker);
 /* Receives until the engine is stopped or finished and no stream is left. */
 void lb_worker_run(struct lb_worker *worker);
 
-/* Begins to receive a connection that came otherwise than by accept; fd is the worker's. */
+/* Begins to receive a connection that is a caller's: fd, a duplicate of theirs, is the worker's. */
 int lb_worker_adopt(struct lb_worker *worker, int fd);
 
 /* From any thread, and from a signal handler: the worker looks at what changed. */
