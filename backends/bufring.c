@@ -100,8 +100,7 @@ static void reuse(struct lb_bufring *bufring, unsigned slot)
 
 static bool is_done(const struct lb_bufring *bufring, unsigned slot)
 {
-    return bufring->used[slot] == bufring->pool->slot_size &&
-           bufring->pool->slots[slot].lent == 0;
+    return bufring->used[slot] == bufring->pool->slot_size && bufring->pool->slots[slot].lent == 0;
 }
 
 /* The kernel is done with the slot at head. */

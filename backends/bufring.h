@@ -11,13 +11,13 @@ enum { LB_BUFRING_GROUP = 0, LB_BUFRING_MAX = 1 << 15 };
 struct lb_bufring {
     struct io_uring_buf_ring *ring;
     struct lb_pool *pool;
-    bool incremental;  /* the kernel fills a slot by several receives, and then goes on */
-    unsigned entries;  /* a power of two */
-    unsigned head;     /* the place that the kernel fills now; only ever grows */
-    unsigned tail;     /* where the next slot goes; only ever grows */
-    unsigned pending;  /* slots before tail that the kernel can't see yet */
-    unsigned *order;   /* which slot is at a place of the ring */
-    uint32_t *used;    /* bytes of each slot that the kernel has filled; slot_size: done with */
+    bool incremental; /* the kernel fills a slot by several receives, and then goes on */
+    unsigned entries; /* a power of two */
+    unsigned head;    /* the place that the kernel fills now; only ever grows */
+    unsigned tail;    /* where the next slot goes; only ever grows */
+    unsigned pending; /* slots before tail that the kernel can't see yet */
+    unsigned *order;  /* which slot is at a place of the ring */
+    uint32_t *used;   /* bytes of each slot that the kernel has filled; slot_size: done with */
 };
 
 /* Registers a ring with room for the pool's working slots. Nothing is provided yet. -EINVAL if the

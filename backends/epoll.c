@@ -57,8 +57,7 @@ static void close_epoll(void *opaque)
     free(state);
 }
 
-static int open_epoll(void **result, const struct lb_backend_config *config,
-                      struct lb_error *error)
+static int open_epoll(void **result, const struct lb_backend_config *config, struct lb_error *error)
 {
     struct state *state = calloc(1, sizeof(*state));
     int rc;
@@ -238,8 +237,8 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     }
     /* As many slots a batch as stay warm; what is ready beyond them is served by the next wait. */
     while (state->ready_next < state->ready_count && count < max && lent < pool->working) {
-        unsigned more = translate(state, &state->ready[state->ready_next++], &events[count],
-                                  max - count, turn);
+        unsigned more =
+            translate(state, &state->ready[state->ready_next++], &events[count], max - count, turn);
 
         if (more == 1 && events[count].type == LB_EVENT_DATA)
             lent++;

@@ -47,7 +47,8 @@ struct state {
     struct lb_bufring buffers;
     struct lb_watches watches;
     enum accept_state *accepts; /* one per listener */
-    struct lb_conn *waiting, **waiting_tail; /* found no slot, or failed: first come, first served */
+    struct lb_conn *waiting,
+        **waiting_tail; /* found no slot, or failed: first come, first served */
     struct rest rest;
     unsigned served; /* receives that brought data in the last batch */
 };
@@ -164,8 +165,7 @@ static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned
 
         events[count].type = LB_EVENT_DATA;
         events[count].conn = rest->conn;
-        chunk->data =
-            lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
+        chunk->data = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
     }
     if (rest->size == 0 && rest->terminal && count < max) {
         events[count++] = terminal_event(rest->conn, rest->conn->error);
@@ -353,8 +353,8 @@ static unsigned serve_waiting(struct state *state, struct lb_event *events, unsi
     struct lb_conn *conn = state->waiting, *next;
     /* How many a ring of incremental slots will serve is known from the last batch only. Arming all
      * that wait would cost a request and a completion each, just to find the ring empty again. */
-    unsigned slots =
-        state->modes.incremental ? state->served + SERVE_MORE : lb_bufring_provided(&state->buffers);
+    unsigned slots = state->modes.incremental ? state->served + SERVE_MORE
+                                              : lb_bufring_provided(&state->buffers);
     unsigned count = 0;
 
     state->waiting = NULL;
@@ -482,8 +482,7 @@ static void close_uring(void *opaque)
     free(state);
 }
 
-static int open_uring(void **result, const struct lb_backend_config *config,
-                      struct lb_error *error)
+static int open_uring(void **result, const struct lb_backend_config *config, struct lb_error *error)
 {
     struct state *state = calloc(1, sizeof(*state));
     int rc;

@@ -31,8 +31,9 @@ static int parse_unix(struct lb_address *address, const char *text, const char *
     if (length == 0 || (abstract && length == 1))
         return lb_error_set(error, -EINVAL, "%s: no path; write unix:/PATH or unix:@NAME", text);
     if (length >= sizeof(address->un.sun_path))
-        return lb_error_set(error, -EINVAL, "%s: too long; a Unix socket's path has at most %zu bytes",
-                            text, sizeof(address->un.sun_path) - 1);
+        return lb_error_set(error, -EINVAL,
+                            "%s: too long; a Unix socket's path has at most %zu bytes", text,
+                            sizeof(address->un.sun_path) - 1);
     address->kind = LB_ADDRESS_UNIX;
     address->un.sun_family = AF_UNIX;
     memcpy(address->un.sun_path, path, length);
@@ -79,7 +80,8 @@ static int parse_tcp(struct lb_address *address, const char *text, struct lb_err
         return lb_error_set(error, -EINVAL, "%s: '%s' is not a port; use a number from 0 to 65535",
                             text, colon + 1);
     if ((size_t)(host_end - host) >= sizeof(address->host))
-        return lb_error_set(error, -EINVAL, "%s: the host's name is too long; it has at most %zu bytes", text,
+        return lb_error_set(error, -EINVAL,
+                            "%s: the host's name is too long; it has at most %zu bytes", text,
                             sizeof(address->host) - 1);
     address->kind = LB_ADDRESS_TCP;
     memcpy(address->host, host, (size_t)(host_end - host));

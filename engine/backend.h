@@ -19,7 +19,7 @@ struct lb_pool;
 /* A backend's part of a stream: the first member of struct lb_stream. Its address is stable and
  * aligned to 16 from accept until the stream's terminal event. */
 struct lb_conn {
-    int fd;           /* set by the worker; the backend borrows it */
+    int fd; /* set by the worker; the backend borrows it */
     /* The rest is the backend's. */
     int error;            /* of the terminal event, when that is decided already */
     bool receiving;       /* a terminal event (or, for once, a chunk) is owed */
@@ -35,7 +35,7 @@ struct lb_chunk {
 };
 
 enum lb_event_type {
-    LB_EVENT_ACCEPTED,      /* fd: a new connection, owned by the worker from now on; close-on-exec */
+    LB_EVENT_ACCEPTED, /* fd: a new connection, owned by the worker from now on; close-on-exec */
     LB_EVENT_ACCEPT_FAILED, /* error: out of descriptors or memory; accept is off until asked for */
     LB_EVENT_DATA,          /* conn, chunk: lent until give_back */
     LB_EVENT_EOF,           /* conn: the kernel returned 0 bytes. Terminal */

@@ -48,8 +48,8 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
         *backend = lb_backends[i];
         return 0;
     }
-    return lb_error_set(error, -EINVAL, "no backend called '%s'; use auto, uring, epoll or blocking",
-                        name);
+    return lb_error_set(error, -EINVAL,
+                        "no backend called '%s'; use auto, uring, epoll or blocking", name);
 }
 
 void lb_probe(struct lb_probe *probe)

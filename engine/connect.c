@@ -105,15 +105,16 @@ static int connect_tcp(const struct lb_address *address, uint64_t deadline_ns,
 
 int lb_connect(const char *text, int timeout_ms, struct lb_error *error)
 {
-    uint64_t deadline_ns =
-        timeout_ms < 0 ? 0 : lb_clock_ns() + (uint64_t)timeout_ms * LB_NS_PER_MS;
+    uint64_t deadline_ns = timeout_ms < 0 ? 0 : lb_clock_ns() + (uint64_t)timeout_ms * LB_NS_PER_MS;
     struct lb_error why = {0};
     struct lb_address address;
     int rc = lb_address_parse(&address, text, &why);
 
     if (rc == 0 && address.kind == LB_ADDRESS_FD)
-        return lb_error_set(error, -EINVAL, "%s: not an address to connect to; write HOST:PORT, "
-                                            "unix:PATH or unix:@NAME", text);
+        return lb_error_set(error, -EINVAL,
+                            "%s: not an address to connect to; write HOST:PORT, "
+                            "unix:PATH or unix:@NAME",
+                            text);
     if (rc == 0 && address.kind == LB_ADDRESS_UNIX)
         rc = connect_unix(&address, timeout_ms);
     else if (rc == 0)

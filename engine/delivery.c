@@ -137,8 +137,8 @@ static void feed(struct lb_stream *stream)
 {
     struct lb_chunk chunk = stream->held;
     size_t size = chunk.size - stream->taken;
-    ssize_t taken = sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken,
-                                           size);
+    ssize_t taken =
+        sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken, size);
 
     if (taken < 0) {
         lb_delivery_stop(stream, LB_END_SINK, (int)taken);

@@ -7,8 +7,8 @@
 const char *lb_end_name(enum lb_end end)
 {
     static const char *const names[LB_END_COUNT] = {
-        [LB_END_EOF] = "eof",         [LB_END_RESET] = "reset", [LB_END_TIMEOUT] = "timeout",
-        [LB_END_LIMIT] = "limit",     [LB_END_SINK] = "sink",   [LB_END_STOPPED] = "stopped",
+        [LB_END_EOF] = "eof",     [LB_END_RESET] = "reset", [LB_END_TIMEOUT] = "timeout",
+        [LB_END_LIMIT] = "limit", [LB_END_SINK] = "sink",   [LB_END_STOPPED] = "stopped",
         [LB_END_ERROR] = "error",
     };
 

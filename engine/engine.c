@@ -16,7 +16,13 @@
 /* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
 static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
 
-enum { WORKERS_MAX = 1024, STREAMS_MAX = 1 << 20, SLOTS_MAX = 1 << 15, NOTE_SIZE = 600 };
+enum {
+    GATHER_US_MAX = 100000,
+    WORKERS_MAX = 1024,
+    STREAMS_MAX = 1 << 20,
+    SLOTS_MAX = 1 << 15,
+    NOTE_SIZE = 600
+};
 #define SLOT_SIZE_MAX ((size_t)1 << 30)
 
 static const char *const default_listen[] = {":1090", NULL};
@@ -93,6 +99,9 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
         return lb_error_set(error, -EINVAL, "a slot of %zu bytes: at most 1G", config->slot_size);
     if (config->slots > SLOTS_MAX)
         return lb_error_set(error, -EINVAL, "%u slots: at most %d", config->slots, SLOTS_MAX);
+    if (config->gather_max_us > GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
+        return lb_error_set(error, -EINVAL, "gathering for %u us: at most %d",
+                            config->gather_max_us, GATHER_US_MAX);
     if (config->greeting_size > LB_GREETING_MAX)
         return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
                             config->greeting_size, LB_GREETING_MAX);
@@ -217,7 +226,8 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         lb_engine_close(engine);
         return rc;
     }
-    lb_engine_note(engine, LB_NOTE_DETAIL, "backend %s; workers: %u, with %u slots of %zu bytes each",
+    lb_engine_note(engine, LB_NOTE_DETAIL,
+                   "backend %s; workers: %u, with %u slots of %zu bytes each",
                    engine->backend->name, engine->worker_count, engine->config.slots,
                    engine->config.slot_size);
     *result = engine;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gather.h"
 
-/* Shares of a core, in per cent. Gathering makes receiving about three times cheaper, so the share
- * at which it ends must be well under a third of that at which it begins, or it would go on and
- * off by itself. */
-enum { BEGIN_SHARE = 25, END_SHARE = 4 };
+/* Shares of a core, in per cent, that receiving takes without gathering: from where on it begins,
+ * and below which it ends. */
+enum { BEGIN_SHARE = 25, END_SHARE = 15 };
 
 enum {
-    FIRST_NS = 50000,    /* the first step, and the least that is worth a timer */
-    HOLD_WINDOWS = 16,   /* after a raise that did not pay */
-    HOLD_MAX = 1024,
+    FIRST_NS = 50000,      /* the first step, and the least that is worth a timer */
+    HOLD_WINDOWS = 16,     /* after a raise that did not pay */
+    HOLD_MAX = 1024,       /* the same, after many of them */
+    MEASURE_WINDOWS = 1024 /* then one without gathering, as the peers' ways may have changed */
 };
 
 void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target)
@@ -33,6 +33,8 @@ static void raise(struct lb_gather *gather, uint64_t per_turn)
 {
     uint64_t ns = gather->ns ? gather->ns * 2 : FIRST_NS;
 
+    if (gather->hold > 0)
+        return;
     if (ns > gather->max_ns)
         ns = gather->max_ns;
     if (ns == gather->ns)
@@ -57,19 +59,43 @@ static bool raise_was_vain(struct lb_gather *gather, uint64_t per_turn)
     return vain;
 }
 
+/* The share that receiving would take without gathering. What it takes now says nothing of that:
+ * gathering lowers it, by a factor that depends on the peers. So the bytes have to tell. */
+static uint64_t plain_share(const struct lb_gather *gather, uint64_t rate)
+{
+    return (uint64_t)((double)gather->begin_share * (double)rate / (double)gather->begin_rate);
+}
+
+static void begin(struct lb_gather *gather, uint64_t share, uint64_t rate, uint64_t per_turn)
+{
+    gather->begin_share = share;
+    gather->begin_rate = rate;
+    gather->age = 0;
+    raise(gather, per_turn);
+}
+
+static void go_on(struct lb_gather *gather, uint64_t rate, uint64_t per_turn)
+{
+    if (plain_share(gather, rate) < END_SHARE || ++gather->age > MEASURE_WINDOWS)
+        turn_off(gather);
+    else if (raise_was_vain(gather, per_turn) || per_turn > gather->target)
+        lower(gather);
+    else if (per_turn < gather->target / 2)
+        raise(gather, per_turn);
+}
+
 uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_window *window)
 {
     uint64_t per_turn = window->turns ? window->bytes / window->turns : 0;
     uint64_t share = window->wall_ns ? window->cpu_ns * 100 / window->wall_ns : 0;
+    uint64_t rate =
+        window->wall_ns ? (uint64_t)((double)window->bytes * 1e9 / (double)window->wall_ns) : 0;
 
     if (gather->hold > 0)
         gather->hold--;
-    if (share < END_SHARE || window->bytes == 0)
-        turn_off(gather);
-    else if (gather->ns > 0 && (raise_was_vain(gather, per_turn) || per_turn > gather->target))
-        lower(gather);
-    else if (per_turn < gather->target / 2 && gather->hold == 0 &&
-             (gather->ns > 0 || share >= BEGIN_SHARE))
-        raise(gather, per_turn);
+    if (gather->ns > 0)
+        go_on(gather, rate, per_turn);
+    else if (share >= BEGIN_SHARE && rate > 0 && per_turn < gather->target / 2)
+        begin(gather, share, rate, per_turn);
     return gather->ns;
 }

@@ -14,12 +14,18 @@
 #include <stdint.h>
 
 struct lb_gather {
-    uint64_t max_ns;     /* never longer; 0: off */
-    uint64_t target;     /* bytes a turn worth gathering: what the cache holds */
-    uint64_t ns;         /* what a turn gathers now */
-    uint64_t per_turn;   /* bytes, in the window before ns was raised; 0: it was not */
-    unsigned hold;       /* windows to go before raising it again */
-    unsigned next_hold;  /* how many, should the next raise not pay either */
+    uint64_t max_ns; /* never longer; 0: off */
+    uint64_t target; /* bytes a turn worth gathering: what the cache holds */
+    uint64_t ns;     /* what a turn gathers now */
+
+    /* While gathering: the load that began it, and how many windows ago that was. */
+    uint64_t begin_share; /* per cent of a core */
+    uint64_t begin_rate;  /* bytes a second */
+    unsigned age;
+
+    uint64_t per_turn;  /* bytes, in the window before ns was raised; 0: it was not */
+    unsigned hold;      /* windows to go before raising it again */
+    unsigned next_hold; /* how many, should the next raise not pay either */
 };
 
 /* What happened in one window. */

@@ -9,12 +9,12 @@
 
 /* One bound address. */
 struct lb_listener {
-    int *fds;       /* one per worker, or one for all */
+    int *fds; /* one per worker, or one for all */
     unsigned count;
-    bool borrowed;  /* fd:N: the descriptor is not ours to close */
-    char *name;     /* as one connects to it */
-    char *path;     /* of a Unix socket in the file system, to be removed at the end; or NULL */
-    dev_t device;   /* that file's identity, so that only our own is removed */
+    bool borrowed; /* fd:N: the descriptor is not ours to close */
+    char *name;    /* as one connects to it */
+    char *path;    /* of a Unix socket in the file system, to be removed at the end; or NULL */
+    dev_t device;  /* that file's identity, so that only our own is removed */
     ino_t inode;
 };
 

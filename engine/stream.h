@@ -12,11 +12,11 @@ struct lb_worker;
 
 enum lb_stream_state {
     LB_STREAM_FREE,
-    LB_STREAM_PARKED,    /* accepted ahead of a limit, not begun */
-    LB_STREAM_RECEIVING, /* between the sink's open and the terminal event */
-    LB_STREAM_PAUSED,    /* the sink holds the rest of a chunk; nothing is received */
-    LB_STREAM_CANCELLED, /* its end is decided, the backend's terminal event is awaited */
-    LB_STREAM_ENDING,    /* the sink's end is in progress, waiting for a watched descriptor */
+    LB_STREAM_PARKED,     /* accepted ahead of a limit, not begun */
+    LB_STREAM_RECEIVING,  /* between the sink's open and the terminal event */
+    LB_STREAM_PAUSED,     /* the sink holds the rest of a chunk; nothing is received */
+    LB_STREAM_CANCELLED,  /* its end is decided, the backend's terminal event is awaited */
+    LB_STREAM_ENDING,     /* the sink's end is in progress, waiting for a watched descriptor */
     LB_STREAM_COMMITTING, /* the sink's end is with the committer */
 };
 
@@ -38,9 +38,9 @@ struct lb_stream {
     uint64_t id;
     uint64_t bytes;
     enum lb_stream_state state;
-    enum lb_end end; /* from CANCELLED, ENDING or COMMITTING on */
-    int error;       /* the -errno behind the end, or 0 */
-    int end_result;  /* what the sink's end returned on the committer */
+    enum lb_end end;      /* from CANCELLED, ENDING or COMMITTING on */
+    int error;            /* the -errno behind the end, or 0 */
+    int end_result;       /* what the sink's end returned on the committer */
     struct lb_chunk held; /* PAUSED: the chunk */
     size_t taken;         /* PAUSED: how much of it the sink has taken */
     union lb_peer peer;

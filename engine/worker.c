@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 256,        /* events per wait */
+    BATCH = 256,         /* events per wait */
     ACCEPT_AHEAD = 8192, /* streams that may be parked beyond max_streams */
     RETRY_MS = 10        /* between tries of an end, when the backend can't tell the moment */
 };
@@ -407,8 +407,7 @@ static int turn(struct lb_worker *worker)
     lb_count(&worker->counters.waits, 1);
     for (int i = 0; i < count; i++)
         handle(worker, &worker->events[i]);
-    atomic_store_explicit(&worker->counters.starved, worker->status->starved,
-                          memory_order_relaxed);
+    atomic_store_explicit(&worker->counters.starved, worker->status->starved, memory_order_relaxed);
     look_at_load(worker);
     look_at_stop(worker);
     begin_parked(worker);

@@ -26,7 +26,7 @@ struct lb_worker {
     size_t listener_count;
     int wake_fd;
 
-    unsigned open_streams; /* begun and not closed */
+    unsigned open_streams;                        /* begun and not closed */
     struct lb_stream *parked_first, *parked_last; /* accepted ahead of a limit, in order */
     uint64_t accept_again_ns; /* after a failed accept: when to try again; else 0 */
     uint64_t drain_until_ns;  /* once stopping: when patience ends; else 0 */

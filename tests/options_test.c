@@ -57,6 +57,21 @@ static void sizes(void **state)
         expect(value_size, *bad, -EINVAL, 0);
 }
 
+static void times(void **state)
+{
+    (void)state;
+    expect(value_time, "0", 0, 0);
+    expect(value_time, "500us", 0, 500);
+    expect(value_time, "5ms", 0, 5000);
+    expect(value_time, "1s", 0, 1000000);
+    expect(value_time, "1", -EINVAL, 0);
+    expect(value_time, "ms", -EINVAL, 0);
+    expect(value_time, "1.5ms", -EINVAL, 0);
+    expect(value_time, "5ms ", -EINVAL, 0);
+    expect(value_time, "99999999999999999999s", -ERANGE, 0);
+    expect(value_time, "18446744073709551615ms", -ERANGE, 0);
+}
+
 static void seconds(void **state)
 {
     (void)state;
@@ -269,9 +284,10 @@ static void help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),      cmocka_unit_test(sizes),   cmocka_unit_test(seconds),
-        cmocka_unit_test(escapes),     cmocka_unit_test(texts),   cmocka_unit_test(good_options),
-        cmocka_unit_test(bad_options), cmocka_unit_test(guesses), cmocka_unit_test(help),
+        cmocka_unit_test(counts),       cmocka_unit_test(sizes),       cmocka_unit_test(seconds),
+        cmocka_unit_test(times),        cmocka_unit_test(escapes),     cmocka_unit_test(texts),
+        cmocka_unit_test(good_options), cmocka_unit_test(bad_options), cmocka_unit_test(guesses),
+        cmocka_unit_test(help),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

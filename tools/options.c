@@ -191,6 +191,10 @@ static int tell_bad_number(const struct option_row *row, const char *value, int 
         form = "a size; use a number with K, M or G, e.g. 256K";
         value_size_text(row->least, least);
         value_size_text(row->most, most);
+    } else if (row->kind == OPTION_TIME) {
+        form = "a time; use a number with us, ms or s, e.g. 500us";
+        value_time_text(row->least, least);
+        value_time_text(row->most, most);
     } else if (row->kind == OPTION_SECONDS) {
         form = "a time; use seconds, e.g. 2 or 0.5";
         unit = " seconds";
@@ -209,6 +213,7 @@ static int read_number(const struct option_row *row, const char *value, uint64_t
     uint64_t number = 0;
     int error = row->kind == OPTION_SIZE      ? value_size(value, &number)
                 : row->kind == OPTION_SECONDS ? value_seconds(value, &number)
+                : row->kind == OPTION_TIME    ? value_time(value, &number)
                                               : value_count(value, &number);
 
     if (!error && (number < row->least || number > row->most))
@@ -234,6 +239,7 @@ static int read_value(struct parser *parser, const struct option_row *row, void 
     case OPTION_COUNT:
     case OPTION_SIZE:
     case OPTION_SECONDS:
+    case OPTION_TIME:
         return read_number(row, value, target);
     case OPTION_CHOICE:
         return read_choice(row, value, target);

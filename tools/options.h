@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_COUNT,   /* uint64_t */
     OPTION_SIZE,    /* uint64_t, bytes */
     OPTION_SECONDS, /* uint64_t, milliseconds */
+    OPTION_TIME,    /* uint64_t, microseconds */
     OPTION_CHOICE,  /* unsigned: index into argument, which lists the words: "json|text|none" */
 };
 

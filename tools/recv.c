@@ -29,6 +29,7 @@ struct recv_settings {
     uint64_t workers, buffer_size, buffers, max_streams, backlog, rcvbuf;
     const char *greeting;
     uint64_t drain_ms;
+    uint64_t gather_max_us;
     unsigned stats; /* enum stats_form */
     uint64_t progress_ms;
     bool quiet, verbose, help, version;
@@ -73,6 +74,10 @@ static const struct option_row rows[] = {
      .help = "peers that may wait for accept (default: what the system allows)"},
     {OPTION_SIZE, .name = "rcvbuf", .argument = "SIZE", AT(rcvbuf), .least = 1, .most = INT_MAX,
      .help = "receive buffer of each socket (default: the kernel's own tuning)"},
+
+    {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(gather_max_us), .most = 100000,
+     .help = "under load, let bytes gather for at most TIME before receiving\n"
+             "(default 1ms; 0: never)"},
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
@@ -195,6 +200,8 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->backlog = (int)settings->backlog;
     config->rcvbuf = settings->rcvbuf;
     config->count = settings->count;
+    config->gather_max_us =
+        settings->gather_max_us ? (unsigned)settings->gather_max_us : LB_NO_GATHER;
     config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
     config->note = settings->quiet ? NULL : on_note;
     config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
@@ -373,6 +380,7 @@ int recv_command(int argc, char **argv)
                                      .sink = "print",
                                      .greeting = "",
                                      .drain_ms = 10000,
+                                     .gather_max_us = 1000,
                                      .stats = STATS_UNSET};
     int status = STATUS_USAGE;
     int operand = options_read(rows, argc, argv, &settings);

@@ -85,6 +85,34 @@ int value_seconds(const char *text, uint64_t *milliseconds)
     return 0;
 }
 
+static const struct {
+    const char *name;
+    uint64_t microseconds;
+} time_units[] = {{"s", 1000000}, {"ms", 1000}, {"us", 1}};
+
+int value_time(const char *text, uint64_t *microseconds)
+{
+    uint64_t number, total;
+
+    if (!is_digit(*text))
+        return -EINVAL;
+    if (read_digits(&text, &number))
+        return -ERANGE;
+    if (number == 0 && *text == '\0') {
+        *microseconds = 0;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(time_units) / sizeof(time_units[0]); i++) {
+        if (strcmp(text, time_units[i].name) != 0)
+            continue;
+        if (__builtin_mul_overflow(number, time_units[i].microseconds, &total))
+            return -ERANGE;
+        *microseconds = total;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 long value_unescape(const char *text, char *bytes, size_t room)
 {
     size_t used = 0;
@@ -127,6 +155,17 @@ const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
 const char *value_seconds_text(uint64_t milliseconds, char text[VALUE_TEXT_SIZE])
 {
     snprintf(text, VALUE_TEXT_SIZE, "%.15g", (double)milliseconds / 1000);
+    return text;
+}
+
+const char *value_time_text(uint64_t microseconds, char text[VALUE_TEXT_SIZE])
+{
+    size_t unit = 0;
+
+    while (microseconds % time_units[unit].microseconds)
+        unit++;
+    snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", microseconds / time_units[unit].microseconds,
+             time_units[unit].name);
     return text;
 }
 

@@ -200,7 +200,7 @@ struct lb_config {
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
      * costs more than copying. A worker with time to spare never waits. LB_NO_GATHER: off;
-     * default 1000. */
+     * at most 100000; default 1000. */
     unsigned gather_max_us;
 
     /* Told what a person may want to know; one line without a newline, lent for the call. Called

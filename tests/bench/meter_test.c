@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "meter.h"
+#include "syscalls.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SPIN_NS (200 * 1000000u)
+
+/* Spends CPU time, however long that takes. */
+static void spin(void)
+{
+    uint64_t until = clock_read(CLOCK_THREAD_CPUTIME_ID) + SPIN_NS;
+
+    while (clock_read(CLOCK_THREAD_CPUTIME_ID) < until)
+        ;
+}
+
+static void *spin_in_thread(void *argument)
+{
+    spin();
+    return argument;
+}
+
+static void cpu_of_this_process(void **state)
+{
+    struct meter before, after, spent;
+
+    (void)state;
+    meter_read(&before);
+    spin();
+    meter_read(&after);
+    spent = meter_between(&before, &after);
+    assert_true(meter_cpu(&spent) > 0.19);
+    assert_true(meter_cpu(&spent) < 0.4);
+}
+
+/* A thread that has ended still counts. */
+static void cpu_of_a_thread(void **state)
+{
+    struct meter before, after, spent;
+    pthread_t thread;
+
+    (void)state;
+    meter_read(&before);
+    assert_int_equal(pthread_create(&thread, NULL, spin_in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    meter_read(&after);
+    spent = meter_between(&before, &after);
+    assert_true(meter_cpu(&spent) > 0.19);
+    assert_true(meter_cpu(&spent) < 0.4);
+}
+
+static void cpu_of_a_process(void **state)
+{
+    uint64_t before, after;
+
+    (void)state;
+    assert_int_equal(meter_process_cpu(getpid(), &before), 0);
+    spin();
+    assert_int_equal(meter_process_cpu(getpid(), &after), 0);
+    assert_in_range(after - before, SPIN_NS, 2 * SPIN_NS);
+    assert_true(meter_process_cpu(0x7ffffff0, &before) < 0);
+}
+
+/* Ticks are coarse, and others run too: at least about what was spent here. */
+static void cpu_of_the_machine(void **state)
+{
+    struct machine_time before, after;
+
+    (void)state;
+    assert_int_equal(machine_time_read(&before), 0);
+    spin();
+    assert_int_equal(machine_time_read(&after), 0);
+    assert_true(after.busy_s - before.busy_s >= 0.1);
+    assert_true(after.steal_s >= before.steal_s);
+}
+
+static void resident_memory(void **state)
+{
+    const size_t size = 16 << 20;
+    uint64_t before, after;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_true(memory != MAP_FAILED);
+    if (meter_resident(getpid(), &before) < 0)
+        skip(); /* before Linux 4.14 */
+    memset(memory, 1, size);
+    assert_int_equal(meter_resident(getpid(), &after), 0);
+    assert_in_range(after - before, size - (1 << 20), size + (1 << 20));
+    munmap(memory, size);
+}
+
+static void system_calls(void **state)
+{
+    const int count = 1000;
+    int fd = syscalls_open();
+    int64_t before, between, after;
+
+    (void)state;
+    if (fd < 0)
+        skip(); /* not allowed here */
+    before = syscalls_read(fd);
+    between = syscalls_read(fd);
+    for (int i = 0; i < count; i++)
+        syscall(SYS_getppid);
+    after = syscalls_read(fd);
+    assert_true(before >= 0);
+    assert_int_equal(after - between, count + between - before);
+    close(fd);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cpu_of_this_process), cmocka_unit_test(cpu_of_a_thread),
+        cmocka_unit_test(cpu_of_a_process),    cmocka_unit_test(cpu_of_the_machine),
+        cmocka_unit_test(resident_memory),     cmocka_unit_test(system_calls),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
