@@ -107,16 +107,6 @@ static void cancel(void *opaque, struct lb_conn *conn)
         fail(opaque, conn, -ECANCELED);
 }
 
-static void forget(void *opaque, struct lb_conn *conn)
-{
-    struct state *state = opaque;
-
-    /* close() takes the descriptor out of the epoll set, but not out of what epoll said before. */
-    for (int i = state->ready_next; i < state->ready_count; i++)
-        if (state->ready[i].data.u64 == ((uintptr_t)conn | TAG_CONN))
-            state->ready[i].events = 0;
-}
-
 static int watch(void *opaque, int fd, unsigned events, void *cookie)
 {
     struct state *state = opaque;
@@ -171,6 +161,19 @@ static void gather(uint64_t ns)
     const struct timespec pause = {.tv_nsec = (long)ns};
 
     nanosleep(&pause, NULL);
+}
+
+static void forget(void *opaque, struct lb_conn *conn)
+{
+    struct state *state = opaque;
+
+    /* close() would take it out of the epoll set only if nobody else held the connection open, and
+     * a child between fork and exec does (epoll(7), questions and answers). */
+    if (conn->armed)
+        disarm(state, conn);
+    for (int i = state->ready_next; i < state->ready_count; i++)
+        if (state->ready[i].data.u64 == ((uintptr_t)conn | TAG_CONN))
+            state->ready[i].events = 0;
 }
 
 /* Turns one readiness into events. Returns how many. */

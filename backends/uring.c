@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     SUBMISSIONS = 256,
@@ -440,6 +441,7 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
 {
     struct state *state = opaque;
     unsigned count;
+    bool block;
     int rc = state->enabled ? 0 : enable(state);
 
     if (rc < 0)
@@ -449,7 +451,9 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     count = lend_rest(state, events, max);
     count += serve_waiting(state, events + count, max - count);
     state->served = 0;
-    rc = enter(state, count == 0, turn);
+    /* Those that still wait are not armed, so their bytes would wake nobody. */
+    block = count == 0 && (!state->waiting || lb_bufring_provided(&state->buffers) == 0);
+    rc = enter(state, block, turn);
     if (rc < 0)
         return rc;
     count += reap(state, events + count, max - count);
@@ -471,10 +475,24 @@ static const struct lb_backend_status *status(const void *opaque)
     return &state->status;
 }
 
+/* What the kernel has accepted since the last wait is nobody's yet. */
+static void close_unclaimed(struct state *state)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    io_uring_for_each_cqe(&state->ring, head, cqe)
+    {
+        if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
+            close(cqe->res);
+    }
+}
+
 static void close_uring(void *opaque)
 {
     struct state *state = opaque;
 
+    close_unclaimed(state);
     io_uring_queue_exit(&state->ring);
     lb_bufring_close(&state->buffers);
     lb_watches_done(&state->watches);

@@ -434,6 +434,34 @@ static void accepting_ends_at_once(void **state)
     rig->peers[0].open = true;
 }
 
+/* What the kernel accepted, and nobody was told of, is not left open in the process. */
+static void closing_forgets_nobody(void **state)
+{
+    enum { PEERS = 100 };
+    const struct lb_turn turn = {.accept_limit = 1000};
+    unsigned fds = process_count_fds();
+    struct rig *rig = *state;
+    int peers[PEERS], count;
+
+    assert_int_equal(open_rig(rig, 4, false), 0);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = peer_connect(rig->listeners.items[0].name);
+        assert_true(peers[i] >= 0);
+    }
+    count = backend->wait(rig->state, rig->events, LB_EVENTS_MIN, &turn);
+    assert_in_range(count, 1, LB_EVENTS_MIN);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(rig->events[i].type, LB_EVENT_ACCEPTED);
+        close(rig->events[i].fd);
+    }
+    backend->close(rig->state);
+    rig->state = NULL;
+    for (int i = 0; i < PEERS; i++)
+        close(peers[i]);
+    /* The listener and the wake descriptor are ours. */
+    assert_int_equal(process_count_fds(), fds + 2);
+}
+
 static void a_wait_takes_its_time(void **state)
 {
     static const unsigned limits[] = {0, 10};
@@ -544,6 +572,7 @@ int main(int argc, char **argv)
         TEST(nobody_is_left_waiting_for_a_part_of_a_slot),
         TEST(nobody_is_left_waiting_for_the_only_slot),
         TEST(accepting_ends_at_once),
+        TEST(closing_forgets_nobody),
         TEST(a_wait_takes_its_time),
         TEST(a_wake_is_heard),
         TEST(a_watch_fires_once),

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { LONG_DRAIN_MS = 60000 };
 
@@ -327,6 +329,21 @@ static void it_breaks_while_idle(void **state)
     assert_int_equal(rig->script.engine.stop, LB_STOP_NOW);
 }
 
+/* They have nothing to do with it, and would wait for ever. */
+static void it_breaks_and_others_are_woken(void **state)
+{
+    struct rig *rig = *state;
+    struct lb_worker other = {.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    uint64_t wakes = 0;
+
+    BEGIN(rig);
+    rig->script.engine.workers = &other;
+    ASSERT_RUN(rig, "", BROKEN(-EBADF));
+    assert_int_equal(read(other.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
+    assert_int_equal(rig->script.engine.stop, LB_STOP_NOW);
+    close(other.wake_fd);
+}
+
 static void it_breaks_while_receiving(void **state)
 {
     BEGIN(*state);
@@ -424,6 +441,7 @@ int main(void)
         TEST(a_stopped_end_may_take_its_time),
         TEST(a_stop_waits_for_the_committer),
         TEST(it_breaks_while_idle),
+        TEST(it_breaks_and_others_are_woken),
         TEST(it_breaks_while_receiving),
         TEST(it_breaks_in_a_pause),
         TEST(it_breaks_after_a_cancel),
