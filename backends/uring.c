@@ -7,6 +7,7 @@
 #include "backends.h"
 #include "bufring.h"
 #include "error.h"
+#include "probes.h"
 #include "watches.h"
 
 #include <assert.h>
@@ -216,6 +217,7 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
         lb_bufring_skip(&state->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
     switch (cqe->res) {
     case -ENOBUFS:
+        LB_PROBE_STARVED(conn->fd);
         state->status.starved++;
         wait_for_slot(state, conn);
         return 0;

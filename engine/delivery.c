@@ -3,6 +3,7 @@
 
 #include "end.h"
 #include "engine.h"
+#include "probes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -77,6 +78,7 @@ static void close_stream(struct lb_stream *stream, int end_result)
         stream->end = LB_END_SINK;
         stream->error = end_result;
     }
+    LB_PROBE_END(stream->id, stream->bytes, stream->end);
     tell_end(stream);
     if (stream->end != LB_END_EOF && !stream->borrowed)
         reset_peer(stream->conn.fd);
@@ -145,6 +147,7 @@ static void feed(struct lb_stream *stream)
         return;
     }
     assert((size_t)taken <= size);
+    LB_PROBE_CHUNK(stream->id, taken, size);
     stream->bytes += (uint64_t)taken;
     lb_count(&stream->worker->counters.bytes, (uint64_t)taken);
     if ((size_t)taken < size) {
@@ -164,6 +167,7 @@ void lb_delivery_begin(struct lb_stream *stream)
     const struct lb_sink *sink = sink_of(stream);
     int rc = 0;
 
+    LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
     stream->state = LB_STREAM_RECEIVING;
     /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
     if (config->greeting_size)

@@ -169,8 +169,7 @@ static void data_comes_after_a_cancel(void **state)
 static void a_sink_fails_at_the_last_chunk(void **state)
 {
     begin(*state, NULL)->writes[1] = -EIO;
-    ASSERT_RUN(*state,
-               "open1 receive1 write1:10 back1 write1:20 back1 cancel1 end1:sink forget1 ",
+    ASSERT_RUN(*state, "open1 receive1 write1:10 back1 write1:20 back1 cancel1 end1:sink forget1 ",
                LB_END_SINK, 10, ACCEPT, TURN, DATA(1, 10), DATA(1, 20), EOF_OF(1));
 }
 
@@ -224,8 +223,7 @@ static void a_sink_fails_after_a_pause(void **state)
 
     plan->writes[0] = 4;
     plan->writes[1] = -EPIPE;
-    ASSERT_RUN(*state,
-               "open1 receive1 write1:10 watch1 ready1 write1:6 back1 end1:sink forget1 ",
+    ASSERT_RUN(*state, "open1 receive1 write1:10 watch1 ready1 write1:6 back1 end1:sink forget1 ",
                LB_END_SINK, 4, ACCEPT, TURN, DATA(1, 10), TURN, READY(1));
 }
 
@@ -291,14 +289,13 @@ static void ready_comes_after_the_end(void **state)
 /* Its memory is another stream's by then. That one is asked to try again, which does no harm. */
 static void ready_comes_long_after_the_end(void **state)
 {
-    const struct step steps[] = {ACCEPT,      TURN,     DATA(1, 10), TURN,     READY(1),
-                                 TURN,        EOF_OF(1), TURN,        READY(1), ACCEPT,
-                                 TURN,        READY(1), DATA(2, 20), TURN,     READY(1),
-                                 EOF_OF(2)};
+    const struct step steps[] = {ACCEPT,      TURN, DATA(1, 10), TURN,     READY(1), TURN,
+                                 EOF_OF(1),   TURN, READY(1),    ACCEPT,   TURN,     READY(1),
+                                 DATA(2, 20), TURN, READY(1),    EOF_OF(2)};
     struct rig *rig = *state;
 
-    assert_int_equal(
-        rig_init(rig, (struct script_options){.sink = &plan_pausing_sink, .count = 2}), 0);
+    assert_int_equal(rig_init(rig, (struct script_options){.sink = &plan_pausing_sink, .count = 2}),
+                     0);
     rig->plan.streams[0].writes[0] = 4;
     rig_run(rig, steps, sizeof(steps) / sizeof(steps[0]));
     assert_string_equal(rig->script.violation, "");
@@ -354,8 +351,7 @@ static void ready_twice_at_an_end_in_progress(void **state)
 
 static struct stream_plan *begin_slow(struct rig *rig)
 {
-    const struct script_options options = {
-        .sink = &plan_slow_sink, .count = 1, .committer = true};
+    const struct script_options options = {.sink = &plan_slow_sink, .count = 1, .committer = true};
 
     assert_int_equal(rig_init(rig, options), 0);
     return rig->plan.streams;

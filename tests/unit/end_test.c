@@ -127,14 +127,10 @@ static void a_long_text_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_error_has_its_end),
-        cmocka_unit_test(no_error_is_eof),
-        cmocka_unit_test(each_end_has_its_name),
-        cmocka_unit_test(a_wrong_end_is_misuse),
-        cmocka_unit_test(counters_add_up),
-        cmocka_unit_test(an_error_holds_code_and_text),
-        cmocka_unit_test(an_error_may_be_nobodys),
-        cmocka_unit_test(a_long_text_is_cut),
+        cmocka_unit_test(each_error_has_its_end),  cmocka_unit_test(no_error_is_eof),
+        cmocka_unit_test(each_end_has_its_name),   cmocka_unit_test(a_wrong_end_is_misuse),
+        cmocka_unit_test(counters_add_up),         cmocka_unit_test(an_error_holds_code_and_text),
+        cmocka_unit_test(an_error_may_be_nobodys), cmocka_unit_test(a_long_text_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,8 @@ struct model {
 /* One window of the model under the present decision; the controller's next decision. */
 static uint64_t step(struct lb_gather *gather, const struct model *model)
 {
-    double period = gather->ns > model->interval_ns ? (double)gather->ns : model->interval_ns;
+    double gathering = (double)gather->ns;
+    double period = gathering > model->interval_ns ? gathering : model->interval_ns;
     double cost, per_turn = 0;
     struct lb_gather_window window;
 

@@ -228,8 +228,7 @@ struct foreigner {
 
 static void be_foreign(int option, bool listening, int report, int hold)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     unsigned port;
     char byte;
@@ -445,8 +444,11 @@ static void refuses_other_descriptors(void **state)
     {
         const struct {
             int fd, result;
-        } cases[] = {{pipes[0], -ENOTSOCK}, {pair[0], -ENOTSOCK},  {datagrams, -ENOTSOCK},
-                     {fresh, -ENOTSOCK},    {closed, -EBADF}};
+        } cases[] = {{pipes[0], -ENOTSOCK},
+                     {pair[0], -ENOTSOCK},
+                     {datagrams, -ENOTSOCK},
+                     {fresh, -ENOTSOCK},
+                     {closed, -EBADF}};
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
             struct lb_listener_list list;

@@ -29,18 +29,54 @@ struct step {
     long number;
 };
 
-#define ACCEPT {.type = STEP_ACCEPT}
-#define DATA(stream, size) {STEP_DATA, stream, size}
-#define EOF_OF(stream) {STEP_EOF, stream, 0}
-#define ERROR_OF(stream, error) {STEP_ERROR, stream, error}
-#define READY(stream) {STEP_READY, stream, 0}
-#define TURN {.type = STEP_TURN}
-#define STOP {.type = STEP_STOP}
-#define WAKE {.type = STEP_WAKE}
-#define COMMITTED {.type = STEP_COMMITTED}
-#define TIMEOUT {.type = STEP_TIMEOUT}
-#define LIMIT(limit) {STEP_LIMIT, 0, limit}
-#define BROKEN(error) {STEP_BROKEN, 0, error}
+#define ACCEPT                                                                                     \
+    {                                                                                              \
+        .type = STEP_ACCEPT                                                                        \
+    }
+#define DATA(stream, size)                                                                         \
+    {                                                                                              \
+        STEP_DATA, stream, size                                                                    \
+    }
+#define EOF_OF(stream)                                                                             \
+    {                                                                                              \
+        STEP_EOF, stream, 0                                                                        \
+    }
+#define ERROR_OF(stream, error)                                                                    \
+    {                                                                                              \
+        STEP_ERROR, stream, error                                                                  \
+    }
+#define READY(stream)                                                                              \
+    {                                                                                              \
+        STEP_READY, stream, 0                                                                      \
+    }
+#define TURN                                                                                       \
+    {                                                                                              \
+        .type = STEP_TURN                                                                          \
+    }
+#define STOP                                                                                       \
+    {                                                                                              \
+        .type = STEP_STOP                                                                          \
+    }
+#define WAKE                                                                                       \
+    {                                                                                              \
+        .type = STEP_WAKE                                                                          \
+    }
+#define COMMITTED                                                                                  \
+    {                                                                                              \
+        .type = STEP_COMMITTED                                                                     \
+    }
+#define TIMEOUT                                                                                    \
+    {                                                                                              \
+        .type = STEP_TIMEOUT                                                                       \
+    }
+#define LIMIT(limit)                                                                               \
+    {                                                                                              \
+        STEP_LIMIT, 0, limit                                                                       \
+    }
+#define BROKEN(error)                                                                              \
+    {                                                                                              \
+        STEP_BROKEN, 0, error                                                                      \
+    }
 
 /* What a sink's write takes, beside a number of bytes or -errno. 0 is what a table leaves out. */
 enum { TAKE_ALL = 0, TAKE_NONE = 1 << 30 };

@@ -331,8 +331,7 @@ static unsigned end_everything(struct game *game, struct lb_event *events)
         if (stream->receiving)
             events[count++] = end_receiving(game, number);
         else if (stream->cookie)
-            events[count++] =
-                (struct lb_event){.type = LB_EVENT_READY, .cookie = stream->cookie};
+            events[count++] = (struct lb_event){.type = LB_EVENT_READY, .cookie = stream->cookie};
     }
     return count;
 }
@@ -478,9 +477,9 @@ static void promises_hold(void **state)
 /* The scripts must be worth something: all of it happens in them. */
 static void scripts_are_colourful(void **state)
 {
-    static const char *const calls[] = {"cancel", "watch",     "ready",     "eof",  "reset",
-                                        "sink",   "timeout",   "stopped",   "stop", "error",
-                                        "forget", "write1:4096"};
+    static const char *const calls[] = {"cancel", "watch", "ready",   "eof",
+                                        "reset",  "sink",  "timeout", "stopped",
+                                        "stop",   "error", "forget",  "write1:4096"};
     enum { ENOUGH = 100 };
     struct game *game = malloc(sizeof(*game));
     unsigned seen[sizeof(calls) / sizeof(calls[0])] = {0};

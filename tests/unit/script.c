@@ -161,8 +161,7 @@ static int probe(struct lb_probe *result, struct lb_error *error)
     return 0;
 }
 
-static int open_script(void **state, const struct lb_backend_config *config,
-                       struct lb_error *error)
+static int open_script(void **state, const struct lb_backend_config *config, struct lb_error *error)
 {
     (void)error;
     /* The worker's pool is in the script. */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* lastbyte, through its public library and with its default options. The built-in sinks are used
+ * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
+#include "../ledger.h"
+#include "../payload.h"
+#include "../receiver.h"
+#include "contenders.h"
+
+#include <errno.h>
+#include <lastbyte/lastbyte.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct ours {
+    struct receiver *receiver;
+    const struct lb_sink *inner; /* NULL: bytes go to a tally */
+    void *context;
+    struct lb_sink sink;
+    FILE *digests;
+};
+
+/* A built-in sink's callbacks are given its own context, so this can't come with them. A receiver
+ * is a process of its own. */
+static struct ours ours;
+
+static int error_of(enum lb_end end, int rc)
+{
+    if (rc < 0)
+        return -rc;
+    switch (end) {
+    case LB_END_EOF:
+        return 0;
+    case LB_END_RESET:
+        return ECONNRESET;
+    case LB_END_TIMEOUT:
+        return ETIMEDOUT;
+    default:
+        return EIO;
+    }
+}
+
+/* ---- a built-in sink ------------------------------------------------------------------------- */
+
+static int open_counted(struct lb_stream *stream, void *context)
+{
+    ledger_open(ours.receiver->ledger);
+    return ours.inner->open ? ours.inner->open(stream, context) : 0;
+}
+
+static int end_checked(struct lb_stream *stream, void *context, enum lb_end end)
+{
+    uint64_t bytes = lb_stream_bytes(stream);
+    int rc = ours.inner->end ? ours.inner->end(stream, context, end) : 0;
+
+    if (rc != -EINPROGRESS)
+        ledger_end(ours.receiver->ledger, bytes, error_of(end, rc));
+    return rc;
+}
+
+static int use_builtin(const char *specification)
+{
+    struct lb_sink_options options = {.output_fd = 0};
+    struct lb_error error;
+
+    if (strncmp(specification, "hash", 4) == 0) {
+        int fd = memfd_create("digests", MFD_CLOEXEC);
+
+        ours.digests = fd < 0 ? NULL : fdopen(fd, "r+");
+        if (!ours.digests)
+            return receiver_fail(ours.receiver, "memfd_create", errno);
+        options.output_fd = fd;
+    }
+    if (lb_sink_open(&ours.inner, &ours.context, specification, &options, &error) < 0)
+        return receiver_fail(ours.receiver, error.text, 0);
+    ours.sink = *ours.inner;
+    ours.sink.open = open_counted;
+    ours.sink.end = end_checked;
+    return 0;
+}
+
+/* ---- a sink that looks at what comes --------------------------------------------------------- */
+
+static int open_tally(struct lb_stream *stream, void *context)
+{
+    (void)context;
+    tally_begin(ours.receiver, lb_stream_state(stream));
+    return 0;
+}
+
+static ssize_t write_tally(struct lb_stream *stream, void *context, const void *data, size_t size)
+{
+    (void)context;
+    tally_take(ours.receiver, lb_stream_state(stream), data, size);
+    return (ssize_t)size;
+}
+
+static int end_tally(struct lb_stream *stream, void *context, enum lb_end end)
+{
+    (void)context;
+    tally_end(ours.receiver, lb_stream_state(stream), error_of(end, 0));
+    return 0;
+}
+
+static const struct lb_sink tally_sink = {
+    .name = "tally",
+    .state_size = sizeof(struct tally),
+    .open = open_tally,
+    .write = write_tally,
+    .end = end_tally,
+};
+
+/* ---- the engine ------------------------------------------------------------------------------ */
+
+static int choose_sink(const struct contender *contender)
+{
+    const struct plan *plan = ours.receiver->plan;
+    unsigned demands = plan->workload->demands;
+    bool hashes = strcmp(contender->sink, "discard") != 0;
+    char specification[PATH_MAX];
+
+    if (demands & DEMAND_FILES) {
+        bool one = demands & DEMAND_ONE;
+
+        snprintf(specification, sizeof(specification), "%s:%s%s", one ? "file" : "dir",
+                 ours.receiver->directory, one ? "/received" : "");
+        return use_builtin(specification);
+    }
+    if ((demands & DEMAND_CONTENT) || (plan->verify && !hashes)) {
+        ours.sink = tally_sink;
+        return 0;
+    }
+    return use_builtin(contender->sink);
+}
+
+static int open_engine(struct lb_engine **engine, const struct contender *contender)
+{
+    static const char *const listen[] = {"127.0.0.1:0", NULL};
+    const struct plan *plan = ours.receiver->plan;
+    struct lb_config config;
+    struct lb_error error;
+
+    lb_config_init(&config);
+    config.listen = listen;
+    config.backend = contender->backend;
+    config.sink = &ours.sink;
+    config.sink_context = ours.context;
+    config.slot_size = plan->slot_size;
+    config.slots = plan->slots;
+    config.gather_max_us = plan->gather_max_us ? plan->gather_max_us : contender->gather_max_us;
+    config.rcvbuf = plan->rcvbuf;
+    config.count = plan->streams;
+    if (config.max_streams < plan->streams)
+        config.max_streams = plan->streams;
+    if (lb_engine_open(engine, &config, &error) < 0)
+        return receiver_fail(ours.receiver, error.text, 0);
+    return 0;
+}
+
+static int run_engine(struct lb_engine *engine)
+{
+    int rc = lb_engine_start(engine);
+
+    if (rc < 0)
+        return receiver_fail(ours.receiver, "lb_engine_start", -rc);
+    receiver_ready(ours.receiver, lb_engine_address(engine, 0));
+    lb_engine_wait(engine, -1);
+    receiver_done(ours.receiver);
+    return 0;
+}
+
+/* Each line begins with the digest of a stream, and no two streams are alike. */
+static void check_digests(void)
+{
+    const struct plan *plan = ours.receiver->plan;
+    char line[256], digest[PAYLOAD_DIGEST_SIZE];
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < plan->streams; i++) {
+        bool seen = false;
+
+        payload_digest(i, plan->stream_bytes, digest);
+        rewind(ours.digests);
+        while (!seen && fgets(line, sizeof(line), ours.digests))
+            seen = strncmp(line, digest, sizeof(digest) - 1) == 0;
+        found += seen;
+    }
+    if (found != plan->streams)
+        ledger_wrong(ours.receiver->ledger, "%u of %u digests are right", found, plan->streams);
+}
+
+int ours_receive(const struct contender *contender, struct receiver *receiver)
+{
+    struct lb_engine *engine = NULL;
+    int rc;
+
+    ours = (struct ours){.receiver = receiver};
+    rc = choose_sink(contender);
+    if (rc == 0)
+        rc = open_engine(&engine, contender);
+    if (rc == 0)
+        rc = run_engine(engine);
+    lb_engine_close(engine);
+    if (rc == 0 && ours.digests && receiver->plan->verify)
+        check_digests();
+    lb_sink_close(ours.inner, ours.context);
+    if (ours.digests)
+        fclose(ours.digests);
+    return rc;
+}
+
+const char *ours_missing(const struct contender *contender, char *buffer, size_t size)
+{
+    static struct lb_probe probe;
+
+    if (probe.backends == 0)
+        lb_probe(&probe);
+    for (size_t i = 0; i < probe.backends; i++) {
+        const struct lb_feature *feature = &probe.features[i];
+
+        if (strcmp(feature->name, contender->backend) != 0)
+            continue;
+        snprintf(buffer, size, "%s", feature->why);
+        return feature->usable ? NULL : buffer;
+    }
+    return "lastbyte has no such backend";
+}

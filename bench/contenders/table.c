@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "../workload.h"
+#include "contenders.h"
+
+/* What a server can do that has a callback or a buffer for what arrives. */
+#define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)
+#define SERVES_ALL (TAKES | DEMAND_CROWD | DEMAND_ANY | DEMAND_IDLE)
+
+#define OURS(backend_name, offered)                                                                \
+    {                                                                                              \
+        .name = #backend_name, .what = "lastbyte, " #backend_name ", sink discard",                \
+        .kind = "ours", .label = "", .offers = (offered) | DEMAND_POOL, .backend = #backend_name,  \
+        .sink = "discard", .missing = ours_missing, .receive = ours_receive                        \
+    }
+
+#define OURS_HASH(backend_name)                                                                    \
+    {                                                                                              \
+        .name = #backend_name "-hash", .what = "lastbyte, " #backend_name ", sink hash:xxh3",      \
+        .kind = "ours", .label = "", .offers = DEMAND_ONE | DEMAND_CROWD,                          \
+        .backend = #backend_name, .sink = "hash:xxh3", .missing = ours_missing,                    \
+        .receive = ours_receive                                                                    \
+    }
+
+/* For servers that would rather save than be quick. */
+#define OURS_GATHER(backend_name, ms)                                                              \
+    {                                                                                              \
+        .name = #backend_name "-gather-" #ms "ms",                                                 \
+        .what = "lastbyte, " #backend_name ", sink discard, --gather-max=" #ms "ms",               \
+        .kind = "ours", .label = "", .offers = DEMAND_CROWD | DEMAND_ANY,                          \
+        .backend = #backend_name, .sink = "discard", .gather_max_us = (ms)*1000,                   \
+        .missing = ours_missing, .receive = ours_receive                                           \
+    }
+
+#define LOOP(suffix, size)                                                                         \
+    {                                                                                              \
+        .name = "loop-" suffix, .what = "blocking recv in a loop, " suffix " buffer",              \
+        .kind = "loop", .label = "", .offers = TAKES, .buffer_size = (size),                       \
+        .receive = loop_receive                                                                    \
+    }
+
+#if !HAVE_LIBUV || !HAVE_LIBEVENT
+static const char *not_built(const struct contender *contender, char *buffer, size_t size)
+{
+    (void)contender;
+    (void)buffer;
+    (void)size;
+    return "not built in: the library was not found";
+}
+#endif
+
+const struct contender contenders[] = {
+    OURS(uring, SERVES_ALL),
+    OURS(epoll, SERVES_ALL),
+    /* 64 workers by default, a stream for each. */
+    OURS(blocking, TAKES | DEMAND_CROWD),
+    OURS_HASH(uring),
+    OURS_HASH(epoll),
+    OURS_HASH(blocking),
+    OURS_GATHER(uring, 5),
+    OURS_GATHER(epoll, 5),
+    {
+        .name = "naive",
+        .what = "blocking recv of 1024 bytes, each packet appended to a list",
+        .kind = "loop",
+        .label = "",
+        .offers = DEMAND_ONE | DEMAND_TURNS,
+        .receive = naive_receive,
+    },
+    LOOP("1k", 1 << 10),
+    LOOP("4k", 4 << 10),
+    LOOP("16k", 16 << 10),
+    LOOP("64k", 64 << 10),
+    LOOP("256k", 256 << 10),
+    LOOP("1m", 1 << 20),
+    {
+        .name = "plain-epoll",
+        .what = "level-triggered epoll, one recv of 64 KiB for each readiness",
+        .kind = "loop",
+        .label = "",
+        .offers = SERVES_ALL,
+        .receive = plain_epoll_receive,
+    },
+    {
+        .name = "plain-uring",
+        .what = "multishot receive into 64 provided buffers of 64 KiB",
+        .kind = "loop",
+        .label = "",
+        .offers = SERVES_ALL,
+        .missing = plain_uring_missing,
+        .receive = plain_uring_receive,
+    },
+    {
+        .name = "libuv",
+        .what = "libuv, a 64 KiB buffer",
+        .kind = "library",
+        .label = "",
+        .offers = SERVES_ALL,
+#if HAVE_LIBUV
+        .receive = libuv_receive,
+#else
+        .missing = not_built,
+#endif
+    },
+    {
+        .name = "libevent",
+        .what = "libevent, bufferevents",
+        .kind = "library",
+        .label = "",
+        .offers = SERVES_ALL,
+#if HAVE_LIBEVENT
+        .receive = libevent_receive,
+#else
+        .missing = not_built,
+#endif
+    },
+    {
+        .name = "trunc",
+        .what = "blocking recv with MSG_TRUNC: the kernel drops the bytes",
+        .kind = "floor",
+        .label = "no payload copy",
+        .offers = DEMAND_ONE,
+        .receive = trunc_receive,
+    },
+    {.name = NULL},
+};

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The figures: their names, units and direction, and which of them a workload is judged by."""
+
+import collections
+
+Metric = collections.namedtuple("Metric", "key label unit heading lower_is_better digits scale")
+
+
+def _less(key, label, unit, heading, digits, scale=1.0):
+    return Metric(key, label, unit, heading, True, digits, scale)
+
+
+def _more(key, label, unit, heading, digits):
+    return Metric(key, label, unit, heading, False, digits, 1.0)
+
+
+METRICS = {metric.key: metric for metric in (
+    _more("gib_per_s", "throughput", "GiB/s", "GiB/s", 2),
+    _less("receiver_cpu_s_per_gib", "CPU", "CPU-s/GiB", "CPU-s/GiB", 3),
+    _less("system_cpu_s_per_gib", "whole system's CPU", "CPU-s/GiB", "system CPU-s/GiB", 3),
+    _less("syscalls_per_mib", "system calls", "/MiB", "syscalls/MiB", 1),
+    _more("streams_per_s", "streams", "1/s", "streams/s", 0),
+    _less("receiver_cpu_us_per_stream", "CPU", "µs/stream", "CPU-µs/stream", 2),
+    _less("system_cpu_us_per_stream", "whole system's CPU", "µs/stream", "system CPU-µs/stream", 2),
+    _less("syscalls_per_stream", "system calls", "/stream", "syscalls/stream", 1),
+    _less("p50_us", "p50", "µs", "p50 µs", 1),
+    _less("p99_us", "p99", "µs", "p99 µs", 1),
+    _less("p999_us", "p99.9", "µs", "p99.9 µs", 1),
+    _less("max_us", "max", "µs", "max µs", 0),
+    _less("receiver_cpu_fraction", "CPU", "CPU-s/s", "CPU-s/s", 3),
+    _less("rss_bytes_per_stream", "memory", "B/stream", "B/stream", 0),
+    _less("idle_cpu_s_per_s", "CPU", "ms/s", "CPU-ms/s", 2, 1000.0),
+    _less("connect_cpu_s", "CPU of accepting", "CPU-s", "accept CPU-s", 2),
+    _less("receiver_rss_kib", "peak memory", "MiB", "peak MiB", 1, 1 / 1024),
+)}
+
+_BYTES = ("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib", "syscalls_per_mib",
+          "receiver_rss_kib")
+_SHORT = ("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream",
+          "syscalls_per_stream")
+_LATENCY = ("p50_us", "p99_us", "p999_us", "max_us", "receiver_cpu_fraction")
+_IDLE = ("rss_bytes_per_stream", "idle_cpu_s_per_s", "connect_cpu_s")
+
+
+def shown(workload):
+    """The metrics of a workload's table."""
+    kind = workload.split("-")[0]
+    return {"short": _SHORT, "latency": _LATENCY, "idle": _IDLE}.get(kind, _BYTES)
+
+
+def judged(workload):
+    """The metrics that wins and losses are told by: how fast, and at what cost."""
+    return {
+        "short": ("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream"),
+        "latency": ("p50_us", "p99_us", "receiver_cpu_fraction"),
+        "idle": ("rss_bytes_per_stream",),
+    }.get(workload.split("-")[0],
+          ("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib"))
+
+
+def cost(workload):
+    """The metric that a workload's table is sorted by."""
+    return {
+        "short": "receiver_cpu_us_per_stream",
+        "latency": "p99_us",
+        "idle": "rss_bytes_per_stream",
+    }.get(workload.split("-")[0], "receiver_cpu_s_per_gib")
+
+
+def written(key, value):
+    """A value with as many digits as its metric deserves, without the unit."""
+    if value is None:
+        return "–"
+    metric = METRICS[key]
+    return f"{value * metric.scale:,.{metric.digits}f}"

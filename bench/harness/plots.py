@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""The pictures of a result, as SVG, drawn by matplotlib. Every sample is a dot: no picture shows
+less than what was measured."""
+
+import pathlib
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot  # noqa: E402 (the backend has to be chosen first)
+
+from harness import arithmetic, comparison, metrics  # noqa: E402
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = {
+    "ours": "#0072B2",
+    "loop": "#999999",
+    "library": "#E69F00",
+    "program": "#009E73",
+    "own sender": "#CC79A7",
+    "floor": "#DDDDDD",
+}
+KINDS = {"ours": "blue: ours", "loop": "grey: plain loops", "library": "orange: libraries",
+         "program": "green: programs", "own sender": "pink: with a sender of its own",
+         "floor": "hatched: the floor"}
+LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
+PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
+               ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),
+               ("p9995_us", 99.95), ("p9999_us", 99.99))
+
+STYLE = {
+    "svg.fonttype": "none",     # text stays text
+    "svg.hashsalt": "lastbyte",  # the same result gives the same file
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def draw(results, directory):
+    """Draws what there is data for. Returns {name: file name}."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    made = {}
+    with pyplot.rc_context(STYLE):
+        for workload in results.workloads():
+            if workload.startswith("latency") or len(results.ran(workload)) < 2:
+                continue
+            made[workload] = _save(bars(results, workload), directory / f"{workload}.svg")
+        if any(workload.startswith("latency") for workload in results.workloads()):
+            made["latency"] = _save(latency(results), directory / "latency.svg")
+        if any(sample["workload"] == "sweep" for sample in results.samples):
+            made["sweep"] = _save(sweep(results), directory / "sweep.svg")
+    return made
+
+
+def _save(figure, path):
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return path.name
+
+
+# ---- throughput and cost of each contender
+
+def bars(results, workload):
+    keys = metrics.judged(workload)
+    cost = metrics.cost(workload)
+    names = sorted((name for name in results.ran(workload)
+                    if results.median(workload, name, cost) is not None),
+                   key=lambda name: -results.median(workload, name, cost))
+    figure, axes = pyplot.subplots(1, len(keys), sharey=True, squeeze=False,
+                                   figsize=(1.6 + 2.8 * len(keys), 0.9 + 0.25 * len(names)))
+    for axis, key in zip(axes[0], keys):
+        _bars_of(axis, results, workload, key, names)
+    kinds = {results.kind(name) for name in names}
+    legend = ", ".join(text for kind, text in KINDS.items() if kind in kinds)
+    figure.suptitle(f"{workload}: median, and every sample\n{legend}", fontsize=9)
+    return figure
+
+
+def _bars_of(axis, results, workload, key, names):
+    metric = metrics.METRICS[key]
+    values = {name: [value * metric.scale
+                     for value in results.series(workload, name, key).values()]
+              for name in names}
+    end = _axis_end(values, metric)
+    for row, name in enumerate(names):
+        if values[name]:
+            _bar(axis, row, values[name], end, metric, results.kind(name))
+    axis.set_yticks(range(len(names)), [comparison.name_of(results, name) for name in names])
+    direction = "less" if metric.lower_is_better else "more"
+    axis.set_xlabel(f"{metric.label}, {metric.unit}\n({direction} is better)")
+    axis.set_xlim(0, end * 1.18)
+    axis.set_ylim(-0.6, len(names) - 0.4)
+
+
+def _axis_end(values, metric):
+    """A cost far above all others would flatten them: its bar is cut off, and its figure tells."""
+    medians = [arithmetic.median(row) for row in values.values() if row]
+    highest = max((max(row) for row in values.values() if row), default=1.0)
+    if metric.lower_is_better:
+        return min(highest, 4 * arithmetic.median(medians)) or 1.0
+    return highest
+
+
+def _bar(axis, row, values, end, metric, kind):
+    middle = arithmetic.median(values)
+    floor, cut = kind == "floor", middle > end
+    axis.barh(row, 1.2 * end if cut else middle, height=0.7, color=COLOURS.get(kind, "#555555"),
+              hatch="///" if floor else None, edgecolor="#888888" if floor else "none",
+              linewidth=0.5)
+    axis.plot(values, [row] * len(values), "|", color="#000000", alpha=0.45, markersize=5,
+              markeredgewidth=0.7)
+    text = f"{middle:,.{metric.digits}f}"
+    if cut:
+        axis.annotate(f"{text} ▸", (end * 1.17, row), va="center", ha="right", fontsize=7.5,
+                      color="#FFFFFF" if kind in ("ours", "program") else "#000000")
+    else:
+        axis.annotate(text, (min(max(values), end), row), xytext=(4, 0),
+                      textcoords="offset points", va="center", fontsize=7.5)
+
+
+# ---- latency
+
+def latency(results):
+    workloads = [name for name in results.workloads() if name.startswith("latency")]
+    figure, axes = pyplot.subplots(1, len(workloads), sharey=True, squeeze=False,
+                                   figsize=(3.4 * len(workloads) + 0.6, 3.6))
+    ran = {name for workload in workloads for name in results.ran(workload)}
+    names = [name for name in results.contenders if name in ran]
+    colours = {name: LINES[index % len(LINES)] for index, name in enumerate(names)}
+    for axis, workload in zip(axes[0], workloads):
+        for name in names:
+            points = curve(results, workload, name)
+            if points:
+                axis.plot([_nines(percent) for percent, _ in points],
+                          [value for _, value in points], marker=".", markersize=3,
+                          linewidth=1.2, color=colours[name], label=name)
+        ticks = (50, 90, 99, 99.9, 99.99)
+        axis.set_xticks([_nines(percent) for percent in ticks], [f"{tick:g}" for tick in ticks])
+        axis.set_yscale("log")
+        axis.set_title(f"{workload.removeprefix('latency-')} messages/s", fontsize=9)
+        axis.set_xlabel("percentile")
+        axis.grid(alpha=0.25, which="both", linewidth=0.4)
+    axes[0][0].set_ylabel("from the planned send time to delivery, µs")
+    axes[0][-1].legend(fontsize=7.5, frameon=False)
+    figure.suptitle("latency: median of the samples at each percentile")
+    return figure
+
+
+def curve(results, workload, name):
+    """[(percentile, µs)]: the median over the samples of each percentile."""
+    points = []
+    for key, percent in PERCENTILES:
+        values = results.series(workload, name, key).values()
+        if values:
+            points.append((percent, arithmetic.median(values)))
+    return points
+
+
+def _nines(percent):
+    """The percentiles' scale: one unit for each nine."""
+    return -float(matplotlib.numpy.log10(1 - percent / 100))
+
+
+# ---- the sweep
+
+def sweep(results):
+    table = swept(results)
+    swept_ones = {backend for backend, _, _ in table}
+    backends = [name for name in results.contenders if name in swept_ones]
+    keys = ("receiver_cpu_s_per_gib", "gib_per_s")
+    figure, axes = pyplot.subplots(len(keys), len(backends), sharex=True, sharey="row",
+                                   squeeze=False, figsize=(3.1 * len(backends) + 0.8, 5.2))
+    counts = sorted({slots for _, _, slots in table})
+    for row, key in enumerate(keys):
+        for column, backend in enumerate(backends):
+            axis = axes[row][column]
+            for index, slots in enumerate(counts):
+                points = sorted((size, arithmetic.median(values[key]))
+                                for (name, size, count), values in table.items()
+                                if (name, count) == (backend, slots) and values[key])
+                axis.plot([size for size, _ in points], [value for _, value in points],
+                          marker=".", linewidth=1.2, color=LINES[index % len(LINES)],
+                          label=f"{slots} slots")
+            axis.set_xscale("log", base=2)
+            axis.grid(alpha=0.25, linewidth=0.4)
+            if row == 0:
+                axis.set_title(backend, fontsize=9)
+            else:
+                axis.set_xlabel("slot size")
+                sizes = sorted({size for _, size, _ in table})
+                axis.set_xticks(sizes, [size_text(size) for size in sizes], rotation=60,
+                                fontsize=7)
+                axis.minorticks_off()
+        metric = metrics.METRICS[key]
+        axes[row][0].set_ylabel(f"{metric.label}, {metric.unit}")
+        highest = max(max(values[key], default=0) for values in table.values())
+        axes[row][0].set_ylim(0, 1.05 * highest or 1)
+    axes[0][-1].legend(fontsize=7.5, frameon=False)
+    figure.suptitle("bulk over slot sizes and numbers of slots")
+    return figure
+
+
+def swept(results):
+    """{(backend, slot size, slots): {metric: [values]}}."""
+    table = {}
+    for sample in results.samples:
+        if sample["workload"] != "sweep":
+            continue
+        size, _, slots = sample["parameter"].partition("x")
+        values = table.setdefault((sample["contender"], int(size), int(slots)),
+                                  {"receiver_cpu_s_per_gib": [], "gib_per_s": []})
+        for key, row in values.items():
+            if sample.get(key) is not None:
+                row.append(sample[key])
+    return table
+
+
+def size_text(size):
+    for unit, name in ((1 << 20, "M"), (1 << 10, "K")):
+        if size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""A result file: every sample of a run and its stamp, and the questions one can ask it."""
+
+import json
+import pathlib
+
+from harness import arithmetic, metrics
+
+FORMAT = 1
+APART = ("sweep", "memory")  # not compared in pairs
+
+
+class Unreadable(Exception):
+    """The file is no result of bench/run; the text says why."""
+
+
+class Results:
+    """samples: dicts with workload, contender, control (bool), round and counters."""
+
+    def __init__(self, document):
+        self.document = document
+        self.stamp = document["stamp"]
+        self.samples = document["samples"]
+        self.contenders = {entry["name"]: entry for entry in document["contenders"]}
+        self._series = {}
+        for sample in self.samples:
+            if sample["workload"] in APART:
+                continue
+            key = (sample["workload"], sample["contender"], sample["control"])
+            self._series.setdefault(key, {})[sample["round"]] = sample
+
+    @property
+    def auto(self):
+        """The contender of ours that the command would choose by itself."""
+        return self.document["auto"]
+
+    def workloads(self):
+        """Those that are compared, in the order in which they were first run."""
+        return list(dict.fromkeys(name for name, _, _ in self._series))
+
+    def ran(self, workload):
+        """The contenders that have samples, controls aside."""
+        return [contender for (name, contender, control) in self._series
+                if name == workload and not control]
+
+    def kind(self, contender):
+        return self.contenders.get(contender, {}).get("kind", "program")
+
+    def label(self, contender):
+        return self.contenders.get(contender, {}).get("label", "")
+
+    def series(self, workload, contender, key, control=False):
+        """{round: value} of the samples that have this metric."""
+        samples = self._series.get((workload, contender, control), {})
+        return {number: sample[key] for number, sample in samples.items()
+                if sample.get(key) is not None}
+
+    def median(self, workload, contender, key):
+        values = self.series(workload, contender, key).values()
+        return arithmetic.median(values) if values else None
+
+    def ratio(self, workload, a, b, key):
+        """A/B over the rounds that have both, or None where a ratio makes no sense."""
+        return _ratio(self.series(workload, a, key), self.series(workload, b, key))
+
+    def controlled(self, workload):
+        """The contender that ran under two labels, or None."""
+        for name, contender, control in self._series:
+            if name == workload and control:
+                return contender
+        return None
+
+    def control_ratio(self, workload, key):
+        contender = self.controlled(workload)
+        if contender is None:
+            return None
+        return _ratio(self.series(workload, contender, key, control=True),
+                      self.series(workload, contender, key))
+
+    def spread(self, workload, key):
+        """Inside which nothing is claimed. Without a control: everything is inside."""
+        ratio = self.control_ratio(workload, key)
+        return arithmetic.Spread(ratio) if ratio else arithmetic.Spread(_ANY)
+
+    def verdict(self, workload, a, b, key):
+        """(ratio, verdict) of A against B; (None, NOISE) if they can't be compared."""
+        ratio = self.ratio(workload, a, b, key)
+        if ratio is None:
+            return None, arithmetic.NOISE
+        lower = metrics.METRICS[key].lower_is_better
+        return ratio, arithmetic.verdict(ratio, self.spread(workload, key), lower)
+
+
+class _Anything:
+    low, high = 0.0, float("inf")
+
+
+_ANY = _Anything()
+
+
+def _ratio(a, b):
+    pairs = [(a[number], b[number]) for number in sorted(a) if number in b]
+    if not pairs or any(x <= 0 or y <= 0 for x, y in pairs):
+        return None
+    return arithmetic.Ratio(pairs)
+
+
+def load(path):
+    try:
+        text = pathlib.Path(path).read_text()
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from None
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise Unreadable(f"{path}: format {document['format']}, this program reads {FORMAT}")
+        return Results(document)
+    except (ValueError, KeyError, TypeError):
+        raise Unreadable(f"{path}: not a result of bench/run") from None
+
+
+def save(document, path):
+    """One sample a line, so that a diff of two results can be read."""
+    head = {key: value for key, value in document.items() if key != "samples"}
+    text = json.dumps(head, indent=1, ensure_ascii=False)
+    lines = ",\n".join("  " + json.dumps(sample, ensure_ascii=False)
+                       for sample in document["samples"])
+    text = text[:text.rindex("}")].rstrip() + f',\n "samples": [\n{lines}\n ]\n}}\n'
+    temporary = pathlib.Path(f"{path}.partial")
+    temporary.write_text(text)
+    temporary.replace(path)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""One run: verifies every contender, then takes the samples round by round until the plan or the
+time is used up. What fails is named and left out; the others go on."""
+
+import os
+import pathlib
+import sys
+import time
+
+from harness import metrics, results
+from harness.driver import Failed
+
+ON_DISK = ("file", "dir")
+GROWTH = ("1G", "64G")  # the memory of a receiver must be the same after both
+GROWTH_SECONDS = 40
+
+
+class Progress:
+    """Tells how far a run is: a line that is rewritten on a terminal, a line a round elsewhere."""
+
+    def __init__(self, stream=sys.stderr):
+        self.stream = stream
+        self.live = stream.isatty()
+
+    def say(self, text):
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def step(self, text):
+        if self.live:
+            self._clear()
+            self.stream.write(text[:99])
+            self.stream.flush()
+
+    def _clear(self):
+        if self.live:
+            self.stream.write("\r\x1b[K")
+
+
+class Session:
+    def __init__(self, plan, driver, outside, document, progress, options=(), clock=time.monotonic):
+        self.plan = plan
+        self.driver = driver
+        self.outside = outside
+        self.document = document
+        self.progress = progress
+        self.options = tuple(options)
+        self.clock = clock
+        self.samples = document["samples"]
+        self.failed = document["failed"]
+
+    # ---- before the clock runs
+
+    def verify(self):
+        """Every contender once with every byte checked; who is wrong takes no part. System calls
+        of outside programs are counted here too."""
+        self.progress.say("checking the content that each contender receives ...")
+        for name in dict.fromkeys(item.name for item in self.plan.items):
+            if name == "sweep":
+                continue
+            items = [item for item in self.plan.items if item.name == name]
+            wrong = self._verify_driver(name, items)
+            for program in dict.fromkeys(item.program for item in items if item.program):
+                self.progress.step(f"checking {name}: {program.name}")
+                wrong[program.name] = self.outside.verify(program, name)
+            for contender, why in wrong.items():
+                if why:
+                    self._fail(name, contender, why)
+
+    def _verify_driver(self, name, items):
+        contenders = list(dict.fromkeys(item.contender for item in items if not item.program))
+        if not contenders:
+            return {}
+        self.progress.step(f"checking {name}")
+        try:
+            told = self.driver.verify(name, contenders, (*self.options, "--quick"))
+        except Failed as failure:
+            return {contender: str(failure) for contender in contenders}
+        wrong = {}
+        # The floor has no content to look at; its bytes and EOF are counted in every sample.
+        floors = {entry["name"] for entry in self.driver.contenders() if entry["kind"] == "floor"}
+        for contender in contenders:
+            of_it = [why for benchmark, why in told.items()
+                     if benchmark.split("/")[1:2] == [contender]]
+            wrong[contender] = next(filter(None, of_it), "" if of_it or contender in floors
+                                    else "was not checked")
+        return wrong
+
+    def _fail(self, workload, contender, why):
+        self.failed.append({"workload": workload, "contender": contender, "why": why})
+        self.plan.items = [item for item in self.plan.items
+                           if (item.name, item.contender) != (workload, contender)]
+        self.progress.say(f"FAILED: {workload}: {contender}: {why}")
+
+    # ---- rounds
+
+    def run(self, deadline, save):
+        """All rounds, or as many whole ones as end before the deadline (of the clock), one at
+        least. save() is called after each."""
+        pace = 1.0
+        for number in range(self.plan.pairs):
+            expected = self.plan.seconds(number, number + 1)
+            if number and self.clock() + expected * pace > deadline:
+                self.progress.say(f"time is up: {number} of {self.plan.pairs} rounds")
+                return
+            start = self.clock()
+            done = self._round(number)
+            took = self.clock() - start
+            pace = took / expected if expected else 1.0
+            self.document["settings"]["rounds"] = number + 1
+            save()
+            left = self.plan.seconds(number + 1) * pace
+            self.progress.say(f"round {number + 1} of {self.plan.pairs}: {done} samples in "
+                              f"{took:.0f} s, {minutes(left)} to go")
+
+    def _round(self, number):
+        done = 0
+        for position, item in enumerate(self.plan.order(number)):
+            if item not in self.plan.items:
+                continue
+            sample = self._sample(item, first=number == 0)
+            if sample is None:
+                continue
+            done += 1
+            entry = {"workload": item.workload, "contender": item.contender,
+                     "control": item.control, "round": number, "position": position}
+            if item.name == "sweep":
+                entry["parameter"] = item.parameter
+            self.samples.append({**entry, **sample})
+            self.progress.step(f"[{number + 1}/{self.plan.pairs}] {told(item, sample)}")
+        return done
+
+    def _sample(self, item, first):
+        if item.name in ON_DISK:
+            os.sync()  # the last one's unwritten pages are not this one's burden
+        try:
+            if item.program is None:
+                return self.driver.sample(item.name, item.contender, item.parameter, item.control,
+                                          syscalls=first and not item.control,
+                                          options=(*self.options, *self.plan.options(item)))
+            sample = self.outside.sample(item.program, item.name, self.plan.options(item))
+            if first:
+                count = self.outside.count_syscalls(item.program, item.name)
+                if count is not None:
+                    sample["syscalls_per_mib"] = count
+            return sample
+        except Failed as failure:
+            self._fail(item.name, item.contender, str(failure))
+            return None
+
+    def grow(self, contender):
+        """One stream of 1 GiB and one of 64 GiB: does memory grow with the bytes received?"""
+        for size in GROWTH:
+            self.progress.step(f"memory: {contender}, one stream of {size}iB")
+            try:
+                sample = self.driver.sample("bulk", contender,
+                                            options=(*self.options, f"--bytes={size}"))
+            except Failed as failure:
+                self._fail("memory", contender, str(failure))
+                return
+            self.samples.append({"workload": "memory", "contender": contender, "control": False,
+                                 "round": 0, "parameter": size, **sample})
+
+
+def told(item, sample):
+    """One sample in a few words."""
+    key = metrics.judged(item.workload)
+    figures = [f"{metrics.written(name, sample[name])} {metrics.METRICS[name].heading}"
+               for name in key if sample.get(name) is not None]
+    return f"{item.workload} {item.contender}: {', '.join(figures)}"
+
+
+def minutes(seconds):
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def file_system(path):
+    """The type of the file system that a path is on."""
+    path, best = pathlib.Path(path).resolve(), ("", "unknown")
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        mount = before.split()[4]
+        if path.is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, after.split()[0])
+    return best[1]
+
+
+def empty_document(stamp, settings, auto, contenders):
+    return {"format": results.FORMAT, "auto": auto, "stamp": stamp, "settings": settings,
+            "contenders": contenders, "skipped": [], "failed": [], "samples": []}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* The benchmark's sender, for receivers that are programs of their own. */
+#include "core.h"
+#include "payload.h"
+#include "run.h"
+
+#include "clock.h"
+#include "options.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "lastbyte-load --workload=NAME --to=HOST:PORT [options]\n"
+    "Sends a benchmark's workload to a receiver, and says what that took as JSON.\n\n";
+
+static int refuse(const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+    return -1;
+}
+
+static int make_plan(struct plan *plan, const struct options *options)
+{
+    const struct workload *workload = options->workloads ? workload_find(options->workloads) : NULL;
+
+    if (!workload)
+        return refuse(
+            "--workload=NAME is needed: bulk, bulk-sendfile, fanin-64, fanin-1000, short, "
+            "latency, file or dir");
+    if (!options->to)
+        return refuse("--to=HOST:PORT is needed");
+    if (workload->demands & (DEMAND_IDLE | DEMAND_POOL))
+        return refuse("--workload: idle and sweep need lastbyte-bench");
+    plan_make(plan, workload, workload->params, options);
+    return 0;
+}
+
+static json_t *describe(const struct sender *sender, uint64_t end_ns, int rc)
+{
+    const struct sender_report *report = sender->report;
+    const struct plan *plan = sender->plan;
+    struct machine_time after = report->machine;
+    double wall = sender->begun ? clock_seconds(end_ns - report->begin_ns) : 0;
+
+    machine_time_read(&after);
+    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:s}", "workload",
+                     plan->workload->name,                                  /* */
+                     "streams", (json_int_t)plan->streams,                  /* */
+                     "bytes", (json_int_t)plan_bytes(plan), "wall_s", wall, /* */
+                     "cpu_s", meter_cpu(&report->spent),                    /* */
+                     "user_s", report->spent.user_s,                        /* */
+                     "system_s", report->spent.system_s,                    /* */
+                     "system_cpu_s", after.busy_s - report->machine.busy_s, /* */
+                     "steal_s", after.steal_s - report->machine.steal_s,    /* */
+                     "started_s", report->started_s,                        /* */
+                     "ok", rc == 0, "why", report->why);
+}
+
+static int load(const struct plan *plan, const struct options *options)
+{
+    static struct sender_report report;
+    struct sender sender;
+    json_t *object;
+    uint64_t end;
+    int rc;
+
+    if (sender_init(&sender, plan, &report, options->to) < 0) {
+        fprintf(stderr, "--to=%s: %s\n", options->to, report.why);
+        return 2;
+    }
+    sender.retry_ns = options->retry_ms * 1000000;
+    sender.await = !options->no_await;
+    rc = sender_run(&sender);
+    end = clock_now();
+    object = describe(&sender, end, rc);
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(object);
+    return rc == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct plan plan;
+
+    options_init(&options);
+    if (options_parse(&options, OPTIONS_LOAD, argc, argv) < 0)
+        return 2;
+    if (options.help) {
+        fputs(usage, stdout);
+        options_help(OPTIONS_LOAD);
+        return 0;
+    }
+    if (make_plan(&plan, &options) < 0)
+        return 2;
+    if (payload_open() < 0) {
+        fputs("out of memory\n", stderr);
+        return 1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (core_pin(plan.sender_core) < 0) {
+        fprintf(stderr, "--core=%d: this process can't use that core\n", plan.sender_core);
+        return 2;
+    }
+    return load(&plan, &options);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The receiving side of a run, as a contender sees it: a place to listen, and a tally for each
+ * stream which is told what arrives. */
+#ifndef RECEIVER_H
+#define RECEIVER_H
+
+#include "ledger.h"
+#include "meter.h"
+#include "plan.h"
+
+enum { RECEIVER_ADDRESS_SIZE = 64, RECEIVER_BACKLOG = 4096, RECEIVER_WHY_SIZE = 256 };
+
+/* What the receiver tells when it is done; in shared memory. */
+struct receiver_report {
+    char address[RECEIVER_ADDRESS_SIZE]; /* "127.0.0.1:41233" */
+    struct meter spent;
+    int64_t syscalls; /* negative: not counted */
+    struct machine_time machine;
+    char why[RECEIVER_WHY_SIZE]; /* it failed */
+};
+
+struct receiver {
+    const struct plan *plan;
+    struct ledger *ledger;
+    struct receiver_report *report;
+    const char *directory;                    /* of this run, where files go */
+    void (*ready)(struct receiver *receiver); /* tells that report->address accepts */
+    int ready_fd;
+    struct meter before;
+    int syscalls_fd;
+    int64_t syscalls_before;
+    unsigned files; /* made so far */
+};
+
+/* Before any thread is made. */
+void receiver_init(struct receiver *receiver, const struct plan *plan, struct ledger *ledger,
+                   struct receiver_report *report);
+
+/* A listening TCP socket on a free port of 127.0.0.1, blocking, with the plan's SO_RCVBUF. Returns
+ * a descriptor that the caller owns, or -1 after receiver_fail. */
+int receiver_listen(struct receiver *receiver);
+
+/* The contender accepts from now on: on address, or where address is NULL on the socket of
+ * receiver_listen. What it spends counts from here. */
+void receiver_ready(struct receiver *receiver, const char *address);
+
+/* Every stream has ended. What it spends counts up to here. */
+void receiver_done(struct receiver *receiver);
+
+/* Keeps why, with error's text if error (an errno) is not 0. Returns -1. */
+int receiver_fail(struct receiver *receiver, const char *what, int error);
+
+static inline bool receiver_finished(const struct receiver *receiver)
+{
+    return ledger_finished(receiver->ledger);
+}
+
+/* ---- tallies --------------------------------------------------------------------------------- */
+
+/* One stream's. Small, since what it needs counts as the contender's. */
+struct tally {
+    uint64_t bytes;
+    struct tally_extra *extra; /* only where content matters */
+};
+
+/* A stream was accepted. */
+void tally_begin(struct receiver *receiver, struct tally *tally);
+
+/* For tally_take. */
+void tally_look(struct receiver *receiver, struct tally *tally, const void *data, size_t size);
+
+/* Bytes have arrived: counts them, and does with them what the workload wants. */
+static inline void tally_take(struct receiver *receiver, struct tally *tally, const void *data,
+                              size_t size)
+{
+    tally->bytes += size;
+    if (__builtin_expect(tally->extra != NULL, 0))
+        tally_look(receiver, tally, data, size);
+}
+
+/* The stream has ended; error is 0 for EOF, else an errno. Returns true if it was the last. */
+bool tally_end(struct receiver *receiver, struct tally *tally, int error);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "../figures.h"
+#include "../payload.h"
+#include "../run.h"
+#include "../sender.h"
+#include "workloads.h"
+
+#include <errno.h>
+#include <sys/sendfile.h>
+
+static int send_copy(struct sender *sender, int fd, uint64_t position, size_t size)
+{
+    return sender_send(sender, fd, payload_at(position), size);
+}
+
+static int send_pages(struct sender *sender, int fd, uint64_t position, size_t size)
+{
+    while (size > 0) {
+        off_t offset = (off_t)payload_offset(position);
+        ssize_t sent = sendfile(fd, payload_fd(), &offset, size);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return sender_fail(sender, "sendfile", sent < 0 ? errno : EIO);
+        position += (uint64_t)sent;
+        size -= (size_t)sent;
+    }
+    return 0;
+}
+
+static int send_stream(const struct plan *plan, struct sender *sender,
+                       int (*part)(struct sender *, int fd, uint64_t position, size_t size))
+{
+    size_t size = plan->workload->write_size;
+    int fd = sender_connect(sender, 0);
+    int rc = fd < 0 ? -1 : 0;
+
+    for (uint64_t sent = 0; rc == 0 && sent < plan->stream_bytes; sent += size)
+        rc = part(sender, fd, payload_phase(0) + sent, size);
+    if (fd < 0)
+        return -1;
+    return sender_finish(sender, fd) < 0 ? -1 : rc;
+}
+
+int bulk_send(const struct plan *plan, struct sender *sender)
+{
+    return send_stream(plan, sender, send_copy);
+}
+
+int bulk_sendfile(const struct plan *plan, struct sender *sender)
+{
+    return send_stream(plan, sender, send_pages);
+}
+
+void sweep_tell(const struct plan *plan, const struct run *run, struct figures *figures)
+{
+    (void)run;
+    figures_add(figures, "slot_size", (double)plan->slot_size);
+    figures_add(figures, "slots", plan->slots);
+}
