@@ -29,54 +29,21 @@ struct step {
     long number;
 };
 
-#define ACCEPT                                                                                     \
-    {                                                                                              \
-        .type = STEP_ACCEPT                                                                        \
-    }
-#define DATA(stream, size)                                                                         \
-    {                                                                                              \
-        STEP_DATA, stream, size                                                                    \
-    }
-#define EOF_OF(stream)                                                                             \
-    {                                                                                              \
-        STEP_EOF, stream, 0                                                                        \
-    }
-#define ERROR_OF(stream, error)                                                                    \
-    {                                                                                              \
-        STEP_ERROR, stream, error                                                                  \
-    }
-#define READY(stream)                                                                              \
-    {                                                                                              \
-        STEP_READY, stream, 0                                                                      \
-    }
-#define TURN                                                                                       \
-    {                                                                                              \
-        .type = STEP_TURN                                                                          \
-    }
-#define STOP                                                                                       \
-    {                                                                                              \
-        .type = STEP_STOP                                                                          \
-    }
-#define WAKE                                                                                       \
-    {                                                                                              \
-        .type = STEP_WAKE                                                                          \
-    }
-#define COMMITTED                                                                                  \
-    {                                                                                              \
-        .type = STEP_COMMITTED                                                                     \
-    }
-#define TIMEOUT                                                                                    \
-    {                                                                                              \
-        .type = STEP_TIMEOUT                                                                       \
-    }
-#define LIMIT(limit)                                                                               \
-    {                                                                                              \
-        STEP_LIMIT, 0, limit                                                                       \
-    }
-#define BROKEN(error)                                                                              \
-    {                                                                                              \
-        STEP_BROKEN, 0, error                                                                      \
-    }
+#define STEP(...) {__VA_ARGS__}
+#define ACCEPT STEP(.type = STEP_ACCEPT)
+#define DATA(stream, size) STEP(STEP_DATA, stream, size)
+#define EOF_OF(stream) STEP(STEP_EOF, stream, 0)
+#define ERROR_OF(stream, error) STEP(STEP_ERROR, stream, error)
+#define READY(stream) STEP(STEP_READY, stream, 0)
+#define TURN STEP(.type = STEP_TURN)
+#define STOP STEP(.type = STEP_STOP)
+#define WAKE STEP(.type = STEP_WAKE)
+#define COMMITTED STEP(.type = STEP_COMMITTED)
+#define TIMEOUT STEP(.type = STEP_TIMEOUT)
+#define LIMIT(limit) STEP(STEP_LIMIT, 0, limit)
+#define ACCEPTING STEP(STEP_ACCEPTING, 0, 1)
+#define ACCEPT_FAILED(error) STEP(STEP_ACCEPT_FAILED, 0, error)
+#define BROKEN(error) STEP(STEP_BROKEN, 0, error)
 
 /* What a sink's write takes, beside a number of bytes or -errno. 0 is what a table leaves out. */
 enum { TAKE_ALL = 0, TAKE_NONE = 1 << 30 };

@@ -145,7 +145,7 @@ static void a_failed_accept_pauses_accepting(void **state)
     BEGIN(rig, .count = 2);
     ASSERT_RUN(rig,
                "open1 receive1 write1:10 back1 open2 receive2 end1:eof forget1 end2:eof forget2 ",
-               ACCEPT, TURN, LIMIT(1), {STEP_ACCEPT_FAILED, 0, -EMFILE}, TURN,
+               ACCEPT, TURN, LIMIT(1), ACCEPT_FAILED(-EMFILE), TURN,
                /* What is under way goes on. */
                LIMIT(0), DATA(1, 10), TURN, LIMIT(0), TIMEOUT, TURN, LIMIT(1), ACCEPT, TURN,
                EOF_OF(1), EOF_OF(2));
@@ -156,7 +156,7 @@ static void a_failed_accept_pauses_accepting(void **state)
 static void a_stop_ends_the_pause(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "", {STEP_ACCEPT_FAILED, 0, -ENFILE}, TURN, LIMIT(0), STOP);
+    ASSERT_RUN(*state, "", ACCEPT_FAILED(-ENFILE), TURN, LIMIT(0), STOP);
 }
 
 /* ---- stops ----------------------------------------------------------------------------------- */
@@ -182,7 +182,7 @@ static void draining_serves_what_was_accepted(void **state)
     ASSERT_RUN(*state,
                "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 open3 receive3 "
                "end3:eof forget3 ",
-               ACCEPT, ACCEPT, TURN, STOP, TURN, {STEP_ACCEPTING, 0, 1}, ACCEPT, TURN, EOF_OF(1),
+               ACCEPT, ACCEPT, TURN, STOP, TURN, ACCEPTING, ACCEPT, TURN, EOF_OF(1),
                TURN, EOF_OF(2), TURN, EOF_OF(3));
     assert_ends(*state, LB_END_EOF, 3);
 }
@@ -191,8 +191,8 @@ static void draining_serves_what_was_accepted(void **state)
 static void draining_waits_for_the_backend(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, {STEP_ACCEPTING, 0, 1}, TURN,
-               {STEP_ACCEPTING, 0, 1}, ACCEPT, TURN, EOF_OF(1));
+    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, ACCEPTING, TURN,
+               ACCEPTING, ACCEPT, TURN, EOF_OF(1));
 }
 
 static void patience_ends(void **state)
