@@ -25,7 +25,8 @@ struct state {
     int epoll;
     struct lb_backend_config config;
     struct lb_backend_status status;
-    struct lb_conn *failed; /* their terminal events are owed */
+    struct lb_conn *failed;              /* their terminal events are owed */
+    struct lb_conn *fresh, **fresh_tail; /* not armed: they are received from without being asked */
     struct epoll_event ready[READY_MAX];
     int ready_next, ready_count;
 };
@@ -65,6 +66,7 @@ static int open_epoll(void **result, const struct lb_backend_config *config, str
     if (!state)
         return lb_error_set(error, -ENOMEM, "out of memory");
     state->config = *config;
+    state->fresh_tail = &state->fresh;
     state->epoll = epoll_create1(EPOLL_CLOEXEC);
     rc = state->epoll < 0 ? -errno : lb_readiness_prepare(config);
     if (rc == 0)
@@ -85,26 +87,41 @@ static void fail(struct state *state, struct lb_conn *conn, int error)
     state->failed = conn;
 }
 
-static void receive(void *opaque, struct lb_conn *conn, bool once)
+static void add_fresh(struct state *state, struct lb_conn *conn)
 {
-    struct state *state = opaque;
-    int rc;
+    conn->next = NULL;
+    *state->fresh_tail = conn;
+    state->fresh_tail = &conn->next;
+}
 
-    assert(!conn->receiving);
-    conn->receiving = true;
-    conn->once = once;
-    if (conn->armed)
-        return;
-    rc = control(state, EPOLL_CTL_ADD, conn->fd, EPOLLIN, (uintptr_t)conn | TAG_CONN);
+static void arm(struct state *state, struct lb_conn *conn)
+{
+    int rc = control(state, EPOLL_CTL_ADD, conn->fd, EPOLLIN, (uintptr_t)conn | TAG_CONN);
+
     conn->armed = rc == 0;
     if (rc < 0)
         fail(state, conn, rc);
 }
 
+/* A new conn is most likely to have data already, and a short one its EOF too: it is armed only
+ * when it is found empty, and many never are. */
+static void receive(void *opaque, struct lb_conn *conn, bool once)
+{
+    assert(!conn->receiving);
+    conn->receiving = true;
+    conn->once = once;
+    if (!conn->armed)
+        add_fresh(opaque, conn);
+}
+
 static void cancel(void *opaque, struct lb_conn *conn)
 {
-    if (conn->receiving && !conn->error)
+    if (!conn->receiving || conn->error)
+        return;
+    if (conn->armed)
         fail(opaque, conn, -ECANCELED);
+    else
+        conn->error = -ECANCELED; /* it is among the fresh */
 }
 
 static int watch(void *opaque, int fd, unsigned events, void *cookie)
@@ -209,45 +226,104 @@ static unsigned translate(struct state *state, const struct epoll_event *ready,
     }
 }
 
-static int wait_events(void *opaque, struct lb_event *events, unsigned max,
-                       const struct lb_turn *turn)
+static unsigned report_failed(struct state *state, struct lb_event *events, unsigned max)
 {
-    struct state *state = opaque;
-    struct lb_pool *pool = state->config.pool;
-    bool was_accepting = state->status.accepting, block;
-    unsigned lent = 0, count = 0;
-    int rc = set_accepting(state, turn->accept_limit > 0);
+    unsigned count = 0;
 
-    if (rc < 0)
-        return rc;
     for (; state->failed && count < max; count++) {
         struct lb_conn *conn = state->failed;
 
         state->failed = conn->next;
         lb_readiness_fail(conn, &events[count]);
     }
-    if (state->ready_next == state->ready_count) {
-        state->ready_next = state->ready_count = 0;
-        /* That accepting is over is news the worker may be waiting for. */
-        if (turn->gather_ns && count == 0)
-            gather(turn->gather_ns);
-        block = count == 0 && was_accepting <= state->status.accepting;
-        rc = epoll_wait(state->epoll, state->ready, READY_MAX,
-                        block ? lb_readiness_timeout_ms(turn) : 0);
-        if (rc < 0 && errno != EINTR)
-            return -errno;
-        state->ready_count = rc < 0 ? 0 : rc;
-    }
-    /* As many slots a batch as stay warm; what is ready beyond them is served by the next wait. */
-    while (state->ready_next < state->ready_count && count < max && lent < pool->working) {
-        unsigned more =
-            translate(state, &state->ready[state->ready_next++], &events[count], max - count, turn);
+    return count;
+}
 
-        if (more == 1 && events[count].type == LB_EVENT_DATA)
-            lent++;
-        count += more;
+/* A batch's events, and how many slots it may still lend: as many as stay warm. */
+struct batch {
+    struct lb_event *events;
+    unsigned count, max, slots;
+};
+
+static bool has_room(const struct batch *batch)
+{
+    return batch->count < batch->max && batch->slots > 0;
+}
+
+static void add_events(struct batch *batch, unsigned more)
+{
+    if (more == 1 && batch->events[batch->count].type == LB_EVENT_DATA)
+        batch->slots--;
+    batch->count += more;
+}
+
+/* Each of the fresh once: those that bring data are tried again by the next wait. */
+static void receive_fresh(struct state *state, struct batch *batch)
+{
+    struct lb_conn *conn = state->fresh, *next;
+
+    state->fresh = NULL;
+    state->fresh_tail = &state->fresh;
+    for (; conn; conn = next) {
+        bool told = false;
+
+        next = conn->next;
+        if (!has_room(batch)) {
+            add_fresh(state, conn);
+            continue;
+        }
+        if (conn->error)
+            lb_readiness_fail(conn, &batch->events[batch->count]);
+        else
+            told = lb_readiness_receive(state->config.pool, conn, &batch->events[batch->count]);
+        if (conn->receiving && told)
+            add_fresh(state, conn);
+        else if (conn->receiving)
+            arm(state, conn);
+        add_events(batch, told || !conn->receiving);
     }
-    return (int)count;
+}
+
+static int poll_ready(struct state *state, bool block, const struct lb_turn *turn)
+{
+    int rc;
+
+    if (turn->gather_ns && block)
+        gather(turn->gather_ns);
+    rc = epoll_wait(state->epoll, state->ready, READY_MAX,
+                    block ? lb_readiness_timeout_ms(turn) : 0);
+    if (rc < 0 && errno != EINTR)
+        return -errno;
+    state->ready_next = 0;
+    state->ready_count = rc < 0 ? 0 : rc;
+    return 0;
+}
+
+static int wait_events(void *opaque, struct lb_event *events, unsigned max,
+                       const struct lb_turn *turn)
+{
+    struct state *state = opaque;
+    struct batch batch = {.events = events, .max = max, .slots = state->config.pool->working};
+    bool was_accepting = state->status.accepting, block;
+    int rc = set_accepting(state, turn->accept_limit > 0);
+
+    if (rc < 0)
+        return rc;
+    batch.count = report_failed(state, events, max);
+    receive_fresh(state, &batch);
+    if (state->ready_next == state->ready_count) {
+        /* That accepting is over is news the worker may be waiting for. */
+        block = batch.count == 0 && !state->fresh && !state->failed &&
+                was_accepting <= state->status.accepting;
+        rc = poll_ready(state, block, turn);
+        if (rc < 0)
+            return rc;
+    }
+    /* What is ready beyond the batch is served by the next wait. */
+    while (state->ready_next < state->ready_count && has_room(&batch))
+        add_events(&batch, translate(state, &state->ready[state->ready_next++],
+                                     &batch.events[batch.count], batch.max - batch.count, turn));
+    return (int)batch.count;
 }
 
 static void give_back(void *opaque, const struct lb_chunk *chunk)

@@ -296,7 +296,7 @@ static void names_what_does_not_resolve(void **state)
     char text[80];
 
     (void)state;
-    /* One label of more than 63 bytes fits no question (RFC 1035): refused without asking anybody. */
+    /* One label of more than 63 bytes fits no question (RFC 1035): nobody is asked. */
     memset(text, 'h', sizeof(text));
     memcpy(text + 70, ":80", 4);
     assert_int_equal(lb_address_parse(&address, text, NULL), 0);

@@ -407,7 +407,7 @@ static void nobody_is_left_waiting_for_the_only_slot(void **state)
     assert_nobody_is_left_waiting(*state, 1, true);
 }
 
-/* ---- accepting, waking, watching --------------------------------------------------------------- */
+/* ---- accepting, waking, watching ------------------------------------------------------------- */
 
 static void accepting_ends_at_once(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of slots: contiguous parts, wrap-around, and slots that come back in any order. First the
- * test plays the kernel, so that every turn is known; then the kernel plays itself.
+ * The ring of slots: contiguous parts, wrap-around, and slots that come back in any order. First
+ * the test plays the kernel, so that every turn is known; then the kernel plays itself.
  */
 #include "unit.h"
 
@@ -111,7 +111,7 @@ static unsigned available(const struct rig *rig)
     return (uint16_t)(rig->ring.ring->tail - rig->head);
 }
 
-/* Puts size bytes into the ring as the kernel does, and says where. Returns the number of pieces. */
+/* Puts size bytes into the ring as the kernel does, and says where. Returns how many pieces. */
 static unsigned fill(struct rig *rig, size_t size, unsigned *slot, struct part *pieces)
 {
     unsigned count = 0;

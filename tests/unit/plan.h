@@ -29,7 +29,10 @@ struct step {
     long number;
 };
 
-#define STEP(...) {__VA_ARGS__}
+#define STEP(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define ACCEPT STEP(.type = STEP_ACCEPT)
 #define DATA(stream, size) STEP(STEP_DATA, stream, size)
 #define EOF_OF(stream) STEP(STEP_EOF, stream, 0)

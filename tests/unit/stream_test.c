@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream table: fixed memory, the last freed first, zeroed, and safe from late events. And who a
- * stream's peer is. */
+/* The stream table: fixed memory, the last freed first, zeroed, and safe from late events. And who
+ * a stream's peer is. */
 #include "unit.h"
 
 #include "stream.h"
@@ -134,8 +134,8 @@ static void zeroes_what_it_reuses(void **state)
         assert_int_equal(((const uint8_t *)stream)[i], 0);
 }
 
-/* An event of the same batch may name a stream that ended meanwhile: it must find a stream that says
- * so, not another one. */
+/* An event of the same batch may name a stream that ended meanwhile: it must find a stream that
+ * says so, not another one. */
 static void keeps_the_retired_for_late_events(void **state)
 {
     struct lb_stream_table *table = *state;

@@ -182,8 +182,8 @@ static void draining_serves_what_was_accepted(void **state)
     ASSERT_RUN(*state,
                "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 open3 receive3 "
                "end3:eof forget3 ",
-               ACCEPT, ACCEPT, TURN, STOP, TURN, ACCEPTING, ACCEPT, TURN, EOF_OF(1),
-               TURN, EOF_OF(2), TURN, EOF_OF(3));
+               ACCEPT, ACCEPT, TURN, STOP, TURN, ACCEPTING, ACCEPT, TURN, EOF_OF(1), TURN,
+               EOF_OF(2), TURN, EOF_OF(3));
     assert_ends(*state, LB_END_EOF, 3);
 }
 
@@ -191,8 +191,8 @@ static void draining_serves_what_was_accepted(void **state)
 static void draining_waits_for_the_backend(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, ACCEPTING, TURN,
-               ACCEPTING, ACCEPT, TURN, EOF_OF(1));
+    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, ACCEPTING, TURN, ACCEPTING,
+               ACCEPT, TURN, EOF_OF(1));
 }
 
 static void patience_ends(void **state)
