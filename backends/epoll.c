@@ -27,6 +27,7 @@ struct state {
     struct lb_backend_status status;
     struct lb_conn *failed;              /* their terminal events are owed */
     struct lb_conn *fresh, **fresh_tail; /* not armed: they are received from without being asked */
+    bool fresh_first;
     struct epoll_event ready[READY_MAX];
     int ready_next, ready_count;
 };
@@ -257,7 +258,15 @@ static void add_events(struct batch *batch, unsigned more)
     batch->count += more;
 }
 
-/* Each of the fresh once: those that bring data are tried again by the next wait. */
+/* What it received did not fill its slot, so its EOF may be next: worth one more try. A conn that
+ * has more to send takes its turn with the others. */
+static bool stays_fresh(const struct state *state, struct lb_conn *conn,
+                        const struct lb_event *event)
+{
+    return event->chunk.size < state->config.pool->slot_size && conn->batch++ == 0;
+}
+
+/* Each of the fresh once. */
 static void receive_fresh(struct state *state, struct batch *batch)
 {
     struct lb_conn *conn = state->fresh, *next;
@@ -276,7 +285,7 @@ static void receive_fresh(struct state *state, struct batch *batch)
             lb_readiness_fail(conn, &batch->events[batch->count]);
         else
             told = lb_readiness_receive(state->config.pool, conn, &batch->events[batch->count]);
-        if (conn->receiving && told)
+        if (conn->receiving && told && stays_fresh(state, conn, &batch->events[batch->count]))
             add_fresh(state, conn);
         else if (conn->receiving)
             arm(state, conn);
@@ -310,7 +319,10 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     if (rc < 0)
         return rc;
     batch.count = report_failed(state, events, max);
-    receive_fresh(state, &batch);
+    /* By turns, as either could use up all slots for ever. */
+    state->fresh_first = !state->fresh_first;
+    if (state->fresh_first)
+        receive_fresh(state, &batch);
     if (state->ready_next == state->ready_count) {
         /* That accepting is over is news the worker may be waiting for. */
         block = batch.count == 0 && !state->fresh && !state->failed &&
@@ -323,6 +335,8 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     while (state->ready_next < state->ready_count && has_room(&batch))
         add_events(&batch, translate(state, &state->ready[state->ready_next++],
                                      &batch.events[batch.count], batch.max - batch.count, turn));
+    if (!state->fresh_first)
+        receive_fresh(state, &batch);
     return (int)batch.count;
 }
 

@@ -21,7 +21,6 @@
 enum {
     SUBMISSIONS = 256,
     COMPLETIONS = 4096,
-    SERVE_MORE = 8, /* waiting conns tried beyond those that the last batch had slots for */
     MULTISHOT_ACCEPT_FROM = 64, /* accept ahead only when there is room for so many streams */
 };
 
@@ -39,6 +38,10 @@ struct rest {
     bool terminal; /* the conn's error is owed after them */
 };
 
+struct queue {
+    struct lb_conn *first, **tail;
+};
+
 struct state {
     struct io_uring ring;
     bool enabled;
@@ -49,10 +52,10 @@ struct state {
     struct lb_bufring buffers;
     struct lb_watches watches;
     enum accept_state *accepts; /* one per listener */
-    struct lb_conn *waiting,
-        **waiting_tail; /* found no slot, or failed: first come, first served */
+    struct queue waiting;       /* found no slot, or failed */
+    struct queue sated; /* found no slot any more, after having had some in the same batch */
+    unsigned batch;
     struct rest rest;
-    unsigned served; /* receives that brought data in the last batch */
 };
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -70,11 +73,24 @@ static struct io_uring_sqe *get_sqe(struct state *state, uint64_t user_data)
     return sqe;
 }
 
-static void wait_for_slot(struct state *state, struct lb_conn *conn)
+static void clear(struct queue *queue)
+{
+    queue->first = NULL;
+    queue->tail = &queue->first;
+}
+
+static void append(struct queue *queue, struct lb_conn *conn)
 {
     conn->next = NULL;
-    *state->waiting_tail = conn;
-    state->waiting_tail = &conn->next;
+    *queue->tail = conn;
+    queue->tail = &conn->next;
+}
+
+/* A flood uses up the ring and is the first to find it empty, so first come, first served would put
+ * it first again. It goes behind those that had nothing. */
+static void wait_for_slot(struct state *state, struct lb_conn *conn)
+{
+    append(conn->batch == state->batch ? &state->sated : &state->waiting, conn);
 }
 
 static void arm_receive(struct state *state, struct lb_conn *conn)
@@ -145,10 +161,15 @@ static bool is_accepting(const struct state *state)
 
 /* ---- completions ----------------------------------------------------------------------------- */
 
-static struct lb_event terminal_event(struct lb_conn *conn, int error)
+static void stop_receiving(struct lb_conn *conn)
 {
     conn->receiving = false;
     conn->error = 0;
+}
+
+static struct lb_event terminal_event(struct lb_conn *conn, int error)
+{
+    stop_receiving(conn);
     return (struct lb_event){
         .type = error ? LB_EVENT_ERROR : LB_EVENT_EOF,
         .error = error,
@@ -186,7 +207,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
 {
     bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 
-    state->served++;
+    conn->batch = state->batch;
     assert(cqe->flags & IORING_CQE_F_BUFFER);
     state->rest = (struct rest){
         .conn = conn,
@@ -194,12 +215,11 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
         .size = (size_t)cqe->res,
     };
     if (ended && conn->once) {
-        conn->receiving = false;
-        conn->error = 0;
+        stop_receiving(conn);
     } else if (ended && conn->error) {
         state->rest.terminal = true;
     } else if (ended) {
-        arm_receive(state, conn);
+        wait_for_slot(state, conn); /* its last receive may have emptied the ring */
     }
     return lend_rest(state, events, max);
 }
@@ -307,10 +327,16 @@ static unsigned reap(struct state *state, struct lb_event *events, unsigned max)
 
 static void receive(void *opaque, struct lb_conn *conn, bool once)
 {
+    struct state *state = opaque;
+
     assert(!conn->receiving && !conn->error);
     conn->receiving = true;
     conn->once = once;
-    arm_receive(opaque, conn);
+    /* Armed at once it would be served before those that found no slot. */
+    if (state->waiting.first || state->sated.first)
+        append(&state->sated, conn);
+    else
+        arm_receive(state, conn);
 }
 
 static void cancel(void *opaque, struct lb_conn *conn)
@@ -349,29 +375,36 @@ static int watch(void *opaque, int fd, unsigned events, void *cookie)
     return 0;
 }
 
-/* Those that found no slot, as many as there are slots now; the others keep their place. Those
- * whose error is decided get it. */
+/* Arms one that waits, or gives it its terminal event, or lets it wait on. Returns how many events
+ * were written: 0 or 1. */
+static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event *event,
+                      unsigned room)
+{
+    if (conn->error && room > 0) {
+        *event = terminal_event(conn, conn->error);
+        return 1;
+    }
+    if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
+        arm_receive(state, conn);
+    else
+        append(&state->waiting, conn);
+    return 0;
+}
+
+/* Those that found no slot are tried again, before the kernel goes on with the others: so a flood
+ * that empties the ring every time can't starve them (liburing issues 758, 1043). */
 static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
 {
-    struct lb_conn *conn = state->waiting, *next;
-    /* How many a ring of incremental slots will serve is known from the last batch only. Arming all
-     * that wait would cost a request and a completion each, just to find the ring empty again. */
-    unsigned slots = state->modes.incremental ? state->served + SERVE_MORE
-                                              : lb_bufring_provided(&state->buffers);
+    struct lb_conn *conn, *next;
     unsigned count = 0;
 
-    state->waiting = NULL;
-    state->waiting_tail = &state->waiting;
+    *state->waiting.tail = state->sated.first;
+    conn = state->waiting.first;
+    clear(&state->waiting);
+    clear(&state->sated);
     for (; conn; conn = next) {
         next = conn->next;
-        if (conn->error && count < max) {
-            events[count++] = terminal_event(conn, conn->error);
-        } else if (!conn->error && slots > 0) {
-            slots--;
-            arm_receive(state, conn);
-        } else {
-            wait_for_slot(state, conn);
-        }
+        count += serve(state, conn, events + count, max - count);
     }
     return count;
 }
@@ -448,13 +481,13 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
 
     if (rc < 0)
         return rc;
+    state->batch++;
     lb_bufring_publish(&state->buffers);
     set_accepting(state, turn);
     count = lend_rest(state, events, max);
     count += serve_waiting(state, events + count, max - count);
-    state->served = 0;
     /* Those that still wait are not armed, so their bytes would wake nobody. */
-    block = count == 0 && (!state->waiting || lb_bufring_provided(&state->buffers) == 0);
+    block = count == 0 && (!state->waiting.first || lb_bufring_provided(&state->buffers) == 0);
     rc = enter(state, block, turn);
     if (rc < 0)
         return rc;
@@ -510,7 +543,9 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     if (!state)
         return lb_error_set(error, -ENOMEM, "out of memory");
     state->config = *config;
-    state->waiting_tail = &state->waiting;
+    clear(&state->waiting);
+    clear(&state->sated);
+    state->batch = 1;
     state->modes = lb_uring_modes();
     if (config->whole_slots)
         state->modes.incremental = false;

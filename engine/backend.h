@@ -25,6 +25,7 @@ struct lb_conn {
     bool receiving;       /* a terminal event (or, for once, a chunk) is owed */
     bool once;            /* stop after one chunk */
     bool armed;           /* the kernel watches it */
+    unsigned batch;       /* the number of the last batch that brought it data, or of tries */
     struct lb_conn *next; /* in one of the backend's lists */
 };
 

@@ -322,13 +322,20 @@ static void wake_all(const struct lb_engine *engine)
         lb_worker_wake(&engine->workers[i]);
 }
 
+void lb_engine_stop_now(struct lb_engine *engine)
+{
+    atomic_store(&engine->stop, LB_STOP_NOW);
+    wake_all(engine);
+}
+
 void lb_engine_stop(struct lb_engine *engine)
 {
     int level = LB_RUNNING;
 
-    if (!atomic_compare_exchange_strong(&engine->stop, &level, LB_STOP_DRAIN))
-        atomic_store(&engine->stop, LB_STOP_NOW);
-    wake_all(engine);
+    if (atomic_compare_exchange_strong(&engine->stop, &level, LB_STOP_DRAIN))
+        wake_all(engine);
+    else
+        lb_engine_stop_now(engine);
 }
 
 void lb_engine_left_door(struct lb_engine *engine)
@@ -394,8 +401,7 @@ void lb_engine_close(struct lb_engine *engine)
     if (!engine)
         return;
     if (engine->started && !engine->joined) {
-        atomic_store(&engine->stop, LB_STOP_NOW);
-        wake_all(engine);
+        lb_engine_stop_now(engine);
         join(engine);
     }
     for (unsigned i = 0; i < engine->worker_count; i++)

@@ -47,6 +47,9 @@ static inline bool lb_engine_notes(const struct lb_engine *engine, enum lb_note_
     return engine->config.note && level >= engine->config.note_level;
 }
 
+/* Every worker ends its streams now. From any thread. */
+void lb_engine_stop_now(struct lb_engine *engine);
+
 /* A worker accepts no more; after the last one the listeners are closed. */
 void lb_engine_left_door(struct lb_engine *engine);
 

@@ -295,7 +295,7 @@ static void give_up(struct lb_worker *worker, int error)
 
     lb_engine_note(worker->engine, LB_NOTE_WARNING, "the %s backend failed: %s",
                    worker->backend->name, strerror(-error));
-    atomic_store(&worker->engine->stop, LB_STOP_NOW);
+    lb_engine_stop_now(worker->engine);
     for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
         next = stream->next;
         stream->conn.receiving = false;

@@ -191,7 +191,7 @@ class Server:
         self.process.kill()
         self.process.wait()
         for capture in filter(None, (self.output, self.errors)):
-            capture.thread.join()
+            capture.thread.join(DEADLINE)  # a command of exec may hold the pipe
             capture.pipe.close()
 
 

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import select
 import socket
 import subprocess
 import unittest
@@ -91,6 +92,7 @@ class Stdout(unittest.TestCase):
         os.close(writer)
         connection = server.connect()
         connection.sendall(b"x")
+        self.assertTrue(select.select([reader], [], [], DEADLINE)[0], "the first byte never came")
         self.assertEqual(b"x", os.read(reader, 1))
         os.close(reader)
         try:

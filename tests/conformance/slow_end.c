@@ -18,18 +18,19 @@ static int send_whole(struct server *server, uint64_t tag, uint64_t size)
     return fd;
 }
 
+/* mark is the end's place among the ends, from 1. */
 static int block_until_gate(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
 {
     (void)stream;
     (void)end;
-    if (entry->tag == SLOW_TAG) {
-        atomic_store(&entry->mark, 1);
+    atomic_store(&entry->mark, atomic_load(&entry->ledger->ended) + 1);
+    if (entry->tag == SLOW_TAG)
         gate_wait(&entry->ledger->gate);
-    }
     return 0;
 }
 
-/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. */
+/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. One worker
+ * sees their EOFs in a known order, and the ends have to keep it. */
 static void slow_end(void **state)
 {
     struct server *server = *state;
@@ -38,15 +39,17 @@ static void slow_end(void **state)
 
     server->sink.flags = LB_SINK_SLOW_END;
     server->ledger.hooks.end = block_until_gate;
+    if (!suite_is_blocking())
+        server->config.workers = 1;
     server_begin(server, OTHERS + 1);
     fds[0] = send_whole(server, SLOW_TAG, SIZE);
     slow = server_await_tag(server, SLOW_TAG);
     AWAIT(server, atomic_load(&slow->mark) == 1);
-    for (uint64_t i = 1; i <= OTHERS; i++)
-        fds[i] = send_whole(server, SLOW_TAG + i, SIZE);
     for (uint64_t i = 1; i <= OTHERS; i++) {
-        struct ledger_entry *entry = server_await_tag(server, SLOW_TAG + i);
+        struct ledger_entry *entry;
 
+        fds[i] = send_whole(server, SLOW_TAG + i, SIZE);
+        entry = server_await_tag(server, SLOW_TAG + i);
         AWAIT(server, atomic_load(&entry->bytes) == SIZE);
     }
     CHECK_SAME(server, atomic_load(&server->ledger.ended), 0);
@@ -57,6 +60,8 @@ static void slow_end(void **state)
         CHECK_OK(server, peer_await_eof(fds[i]));
         close(fds[i]);
         server_check_payload(server, SLOW_TAG + i, SIZE, LB_END_EOF);
+        if (!suite_is_blocking())
+            CHECK_SAME(server, atomic_load(&server_await_tag(server, SLOW_TAG + i)->mark), i + 1);
     }
     CHECK_SAME(server, atomic_load(&server->ledger.most_ends_under_way), 1);
     server_finish(server);
