@@ -68,8 +68,12 @@ void lb_watches_remove(struct lb_watches *watches, struct lb_watch *watch)
 
 void lb_watches_done(struct lb_watches *watches)
 {
-    while (watches->all)
-        lb_watches_remove(watches, watches->all);
+    struct lb_watch *next;
+
+    for (struct lb_watch *watch = watches->all; watch; watch = next) {
+        next = watch->next;
+        free(watch);
+    }
     free(watches->by_fd);
     *watches = (struct lb_watches){0};
 }

@@ -58,7 +58,7 @@ void lb_probe(struct lb_probe *probe)
     for (size_t i = 0; lb_backends[i]; i++)
         probe->features[probe->count++].name = lb_backends[i]->name;
     probe->backends = probe->count;
-    for (size_t i = 0; i < probe->backends; i++) {
+    for (size_t i = 0; lb_backends[i]; i++) {
         struct lb_error why = {0};
 
         probe->features[i].usable = lb_backends[i]->probe(probe, &why) == 0;

@@ -124,14 +124,14 @@ int lb_collect_fd(int fd, size_t limit, void **data, size_t *size)
 {
     static const struct lb_sink sink = {.name = "collect", .write = collect};
     struct collection collection = {.limit = limit};
-    enum lb_end end;
+    enum lb_end end = LB_END_ERROR;
     int rc = lb_receive_fd(fd, &sink, &collection, &end);
 
     if (rc == 0)
         rc = error_of_end(end, &collection);
     if (rc == 0)
         rc = grow(&collection, collection.size);
-    if (rc < 0) {
+    if (rc != 0) {
         free(collection.data);
         return rc;
     }

@@ -85,7 +85,7 @@ void lb_stream_table_reuse(struct lb_stream_table *table)
 
 void lb_peer_get(union lb_peer *peer, int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
 
     memset(peer, 0, sizeof(*peer));

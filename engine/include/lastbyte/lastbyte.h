@@ -219,12 +219,12 @@ LB_PUBLIC void lb_config_init(struct lb_config *config);
 
 /* What happened so far. Counts only grow. */
 struct lb_stats {
-    const char *backend;  /* static */
-    unsigned workers;     /* threads that receive */
-    double cpu_seconds;   /* user and system time of the engine's threads */
-    uint64_t accepted;    /* connections taken from the backlog */
-    uint64_t active;      /* streams under way now */
-    uint64_t streams;     /* streams that ended: the sum of ends */
+    const char *backend; /* static */
+    unsigned workers;    /* threads that receive */
+    double cpu_seconds;  /* user and system time of the engine's threads */
+    uint64_t accepted;   /* connections taken from the backlog */
+    uint64_t active;     /* streams under way now */
+    uint64_t streams;    /* streams that ended: the sum of ends */
     uint64_t ends[LB_END_COUNT];
     uint64_t partial;  /* streams that ended other than eof */
     uint64_t bytes;    /* taken by sinks */
