@@ -351,7 +351,7 @@ static void cancel(void *opaque, struct lb_conn *conn)
 static void forget(void *opaque, struct lb_conn *conn)
 {
     (void)opaque;
-    assert(!conn->armed);
+    assert(!conn->receiving);
     (void)conn;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "committer.h"
 
+#include "clock.h"
 #include "delivery.h"
 #include "worker.h"
 
@@ -25,6 +26,7 @@ static void *run(void *argument)
 
     while ((stream = next_stream(committer))) {
         stream->end_result = lb_delivery_commit(stream);
+        atomic_store(&committer->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
         lb_worker_committed(stream->worker, stream);
     }
     return NULL;

@@ -7,12 +7,14 @@
 #include "stream.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct lb_committer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct lb_stream *first, *last;
+    _Atomic uint64_t cpu_ns; /* of the thread, as of its last end */
     bool stopping;
     bool running;
 };

@@ -382,7 +382,7 @@ static uint64_t cpu_ns(const struct lb_engine *engine, const struct lb_worker *w
 
 void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
 {
-    uint64_t cpu = 0;
+    uint64_t cpu = atomic_load(&engine->committer.cpu_ns);
 
     *stats = (struct lb_stats){
         .backend = engine->backend->name,

@@ -33,9 +33,10 @@ struct lb_engine {
     pthread_mutex_t note_lock;
     pthread_mutex_t running_lock;
     pthread_cond_t ended;
-    unsigned threads; /* that were started */
-    unsigned running; /* of them, under running_lock */
-    bool started, joined;
+    _Atomic unsigned threads; /* that were started */
+    unsigned running;         /* of them, under running_lock */
+    bool started;
+    _Atomic bool joined;
 };
 
 /* Says something to the person, if they want to hear it. From any thread. */

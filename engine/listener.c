@@ -112,14 +112,16 @@ static void shut_listener(struct lb_listener *listener)
 {
     struct stat status;
 
+    /* While the socket is still ours: once it is closed another server may take the path over, and
+     * its file may even get the same inode. */
+    if (listener->path && lstat(listener->path, &status) == 0 &&
+        status.st_dev == listener->device && status.st_ino == listener->inode)
+        unlink(listener->path);
     for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++) {
         if (listener->fds[i] >= 0)
             close(listener->fds[i]);
         listener->fds[i] = -1;
     }
-    if (listener->path && lstat(listener->path, &status) == 0 &&
-        status.st_dev == listener->device && status.st_ino == listener->inode)
-        unlink(listener->path);
     free(listener->path);
     listener->path = NULL;
 }
@@ -166,25 +168,38 @@ static int open_wildcard(struct lb_listener_list *list, const struct lb_address 
     return add_tcp(list, &binding, options);
 }
 
-/* Every address that the host's name has, all on one port. */
+/* "localhost" has an IPv6 address in many containers that have no IPv6. */
+static bool lacks_family(const struct addrinfo *info, int rc)
+{
+    return info->ai_family == AF_INET6 && (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL);
+}
+
+/* Every address that the host's name has and this machine can have, all on one port. */
 static int open_resolved(struct lb_listener_list *list, const struct addrinfo *info,
                          const struct lb_listener_options *options)
 {
+    size_t first = list->count;
     in_port_t port = 0;
     int rc = 0;
 
-    for (; rc == 0 && info; info = info->ai_next) {
+    for (; info; info = info->ai_next) {
         struct binding binding = {.size = info->ai_addrlen};
         struct sockaddr_in *in = (struct sockaddr_in *)&binding.address;
+        size_t before = list->count;
 
         memcpy(&binding.address, info->ai_addr, info->ai_addrlen);
         /* sin_port and sin6_port are at the same place. */
         if (in->sin_port == 0)
             in->sin_port = port;
         rc = add_tcp(list, &binding, options);
-        port = in->sin_port;
+        if (lacks_family(info, rc))
+            drop_listeners(list, before);
+        else if (rc < 0)
+            return rc;
+        else
+            port = in->sin_port;
     }
-    return rc;
+    return list->count > first ? 0 : rc;
 }
 
 static int open_tcp(struct lb_listener_list *list, const struct lb_address *address,

@@ -141,6 +141,7 @@ static int park(struct lb_worker *worker, int fd, bool borrowed)
 
 static void accepted(struct lb_worker *worker, int fd)
 {
+    worker->accept_warned = false;
     if (park(worker, fd, false) == 0)
         return;
     close(fd);
@@ -203,6 +204,9 @@ static unsigned accept_limit(struct lb_worker *worker)
 static void accept_failed(struct lb_worker *worker, int error)
 {
     worker->accept_again_ns = lb_clock_ns() + ACCEPT_PAUSE_NS;
+    if (worker->accept_warned)
+        return;
+    worker->accept_warned = true;
     lb_engine_note(worker->engine, LB_NOTE_WARNING,
                    "accepting pauses: %s; peers wait in the backlog (raise the limit: ulimit -n)",
                    strerror(-error));

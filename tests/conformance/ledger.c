@@ -24,13 +24,15 @@ static uint64_t seal_word(const struct ledger_entry *entry, size_t index)
 
 void ledger_complain(struct ledger *ledger, const char *format, ...)
 {
+    char why[sizeof(ledger->why)];
     va_list arguments;
 
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
     pthread_mutex_lock(&ledger->mutex);
     if (!atomic_load(&ledger->broken)) {
-        va_start(arguments, format);
-        vsnprintf(ledger->why, sizeof(ledger->why), format, arguments);
-        va_end(arguments);
+        memcpy(ledger->why, why, sizeof(why));
         atomic_store(&ledger->broken, true);
     }
     pthread_mutex_unlock(&ledger->mutex);

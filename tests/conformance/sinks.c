@@ -37,6 +37,21 @@ static int refuse_odd_ids(struct ledger_entry *entry, struct lb_stream *stream)
     return entry->id % 2 == 1 ? -EACCES : 0;
 }
 
+/* Returns what the peer saw: a refusal may come before its connect has returned. */
+static int send_to_refuser(struct server *server, uint64_t tag)
+{
+    int error, fd = peer_connect(server->address);
+
+    AWAIT(server, atomic_load(&server->ledger.opened) == tag);
+    if (fd < 0)
+        return fd;
+    error = peer_send_payload(fd, tag, 0, SIZE, SIZE);
+    if (error == 0)
+        return peer_finish(fd, NULL, 0);
+    close(fd);
+    return error;
+}
+
 static void refuses_open(void **state)
 {
     struct server *server = *state;
@@ -44,14 +59,8 @@ static void refuses_open(void **state)
     server->ledger.hooks.open = refuse_odd_ids;
     server_begin(server, STREAMS);
     for (uint64_t tag = 1; tag <= STREAMS; tag++) {
-        int error, fd = server_connect(server);
+        int error = send_to_refuser(server, tag);
 
-        AWAIT(server, atomic_load(&server->ledger.opened) == tag);
-        error = peer_send_payload(fd, tag, 0, SIZE, SIZE);
-        if (error == 0)
-            error = peer_finish(fd, NULL, 0);
-        else
-            close(fd);
         if (tag % 2 == 1)
             CHECK(server, is_failed_peer(error));
         else

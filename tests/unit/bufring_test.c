@@ -140,7 +140,7 @@ static unsigned fill(struct rig *rig, size_t size, unsigned *slot, struct part *
 /* Receives size bytes, and checks that the parts are the kernel's pieces, neighbours joined. */
 static unsigned receive(struct rig *rig, size_t size)
 {
-    struct part pieces[64];
+    struct part pieces[64] = {{0}};
     unsigned slot, count = fill(rig, size, &slot, pieces), piece = 0, parts = 0;
 
     for (; size > 0; parts++) {

@@ -46,11 +46,11 @@ static unsigned port_of(const char *name)
 
 static unsigned bound_port(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_in6 address = {0}; /* holds an IPv4 address too, the port at the same place */
     socklen_t size = sizeof(address);
 
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    return ntohs(((const struct sockaddr_in *)&address)->sin_port); /* at the same place in IPv6 */
+    return ntohs(address.sin6_port);
 }
 
 static int get_int(int fd, int level, int option)

@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -38,8 +39,8 @@ static void check_bytes(struct plan *plan, unsigned number, uint64_t offset, con
         script_violate(plan->script, "stream %u: bytes are miscounted", number);
     for (size_t i = 0; i < size; i++) {
         if (data[i] != script_byte(number, offset + i)) {
-            script_violate(plan->script, "stream %u: byte %llu is wrong", number,
-                           (unsigned long long)(offset + i));
+            script_violate(plan->script, "stream %u: byte %" PRIu64 " is wrong", number,
+                           offset + i);
             return;
         }
     }

@@ -64,18 +64,25 @@ static bool chance(struct game *game, unsigned one_in)
 
 static unsigned below(struct game *game, unsigned limit)
 {
-    return (unsigned)(random_next(&game->random) % limit);
+    return (unsigned)random_between(&game->random, 0, limit - 1);
 }
 
 /* ---- the sink -------------------------------------------------------------------------------- */
 
+static bool is_zero(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i])
+            return false;
+    return true;
+}
+
 static int random_open(struct lb_stream *stream, void *context)
 {
-    static const struct state zero;
     struct state *state = lb_stream_state(stream);
     struct game *game = context;
 
-    if (memcmp(state, &zero, sizeof(zero)) != 0 || (uintptr_t)state % 16 != 0)
+    if (!is_zero(lb_stream_state(stream), sizeof(*state)) || (uintptr_t)state % 16 != 0)
         script_violate(&game->script, "a sink's state is not zeroed, or not aligned");
     state->game = game;
     state->number = script_find(&game->script, lb_stream_fd(stream));
@@ -110,8 +117,10 @@ static ssize_t random_write(struct lb_stream *stream, void *context, const void 
     struct game *game = context;
 
     script_log(&game->script, "write%u:%zu ", state->number, size);
-    if (size == 0 || state->failed || state->ready_failed || state->ending || state->over)
+    if (size == 0 || state->failed || state->ready_failed || state->ending || state->over) {
         script_violate(&game->script, "stream %u: a write that must not be", state->number);
+        return -EPROTO;
+    }
     check_bytes(state, lb_stream_bytes(stream), data, size);
     if (chance(game, 40)) {
         state->failed = true;

@@ -98,8 +98,8 @@ uint8_t script_byte(unsigned stream, uint64_t offset);
 
 /* Events, as backend.h wants them. */
 struct lb_event script_accept(struct script *script);
-struct lb_event script_data(struct script *script, unsigned stream, size_t size);
-struct lb_event script_terminal(struct script *script, unsigned stream, int error);
+struct lb_event script_data(struct script *script, unsigned number, size_t size);
+struct lb_event script_terminal(struct script *script, unsigned number, int error);
 
 /* A slot is free for script_data. */
 bool script_has_slot(const struct script *script);

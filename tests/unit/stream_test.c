@@ -239,11 +239,11 @@ static bool connect_pair(const struct sockaddr *address, socklen_t size, int pai
 
 static unsigned own_port(int fd)
 {
-    struct sockaddr_storage name;
+    struct sockaddr_in6 name = {0}; /* holds an IPv4 address too, the port at the same place */
     socklen_t size = sizeof(name);
 
     assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &size), 0);
-    return ntohs(((const struct sockaddr_in *)&name)->sin_port); /* at the same place in IPv6 */
+    return ntohs(name.sin6_port);
 }
 
 static void assert_peer(int fd, const char *expected)
@@ -261,7 +261,7 @@ static void names_an_ipv4_peer(void **state)
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char expected[LB_PEER_SIZE];
-    int pair[2];
+    int pair[2] = {-1, -1};
 
     (void)state;
     assert_true(connect_pair((const struct sockaddr *)&address, sizeof(address), pair));
@@ -276,7 +276,7 @@ static void names_an_ipv6_peer(void **state)
     const struct sockaddr_in6 address = {.sin6_family = AF_INET6,
                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     char expected[LB_PEER_SIZE];
-    int pair[2];
+    int pair[2] = {-1, -1};
 
     (void)state;
     SKIP_IF(!connect_pair((const struct sockaddr *)&address, sizeof(address), pair),
@@ -290,7 +290,7 @@ static void names_an_ipv6_peer(void **state)
 static void names_a_unix_peer(void **state)
 {
     char expected[LB_PEER_SIZE];
-    int pair[2];
+    int pair[2] = {-1, -1};
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);

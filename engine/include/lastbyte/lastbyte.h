@@ -77,7 +77,8 @@ LB_PUBLIC void *lb_stream_state(const struct lb_stream *stream);
 
 /* Asks that the sink be called again once fd is ready for events (POLLIN and/or POLLOUT; errors
  * and hang-ups count as ready). Fires once; watching the same fd again replaces the request,
- * events 0 withdraws it. One stream may watch several descriptors. Withdraw before closing fd.
+ * events 0 withdraws it. One stream may watch several descriptors, two streams not the same one,
+ * and the stream's own connection only after its EOF. Withdraw before closing fd.
  * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
  * descriptor can't be watched (-EPERM for a regular file, which is always ready). */
 LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
@@ -121,7 +122,7 @@ struct lb_sink {
      * LB_END_SINK). Without LB_SINK_SLOW_END it must not block, and may return -EINPROGRESS after
      * watching a descriptor: it is then called again, with the same arguments, when that is ready;
      * or with LB_END_STOPPED when the engine is stopped at once meanwhile: it should then give up
-     * soon. After any other value the engine names the stream no more. May be NULL. */
+     * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the stream no more. May be NULL. */
     int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
 };
 
