@@ -119,7 +119,7 @@ static void takes_no_more(void **state)
     server_begin(server, 1);
     first = begin_stream(server, 1);
     lb_engine_stop(server->engine);
-    CHECK_SAME(server, lb_engine_wait(server->engine, LOOK_MS), -ETIMEDOUT);
+    CHECK_SAME(server, lb_engine_wait(server->engine, 10 * LOOK_MS), -ETIMEDOUT);
     late = peer_connect(server->address); /* refused, or left in the backlog */
     CHECK_OK(server, peer_send_payload(first, 1, HALF, SIZE, HALF));
     CHECK_OK(server, peer_finish(first, NULL, 0));
