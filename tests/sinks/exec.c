@@ -265,7 +265,7 @@ static void output_without_a_disk_ends_as_sink(void **state)
 
 static void an_answer_without_a_disk_ends_as_sink(void **state)
 {
-    struct exchange exchange = {.late = true};
+    struct exchange exchange = {.after_end = true};
     struct opened exec = sink_open(NULL, "exec:cat; cat /dev/zero");
 
     (void)state;

@@ -151,6 +151,8 @@ static int act(struct exchange *exchange)
         rc = -errno;
     if (rc == 0 && exchange->late)
         rc = await_full(exchange->receiver_fd);
+    while (exchange->after_end && sem_wait(&exchange->ended) < 0)
+        ;
     if (rc == 0 && !exchange->deaf)
         rc = hear(exchange);
     close(exchange->fd);
@@ -171,6 +173,7 @@ enum lb_end exchange_run(struct exchange *exchange, const struct opened *opened)
     int rc;
 
     exchange->end = LB_END_COUNT;
+    assert_return_code(sem_init(&exchange->ended, 0, 0), errno);
     connect_pair(&exchange->receiver_fd, &exchange->fd, exchange->reset);
     assert_int_equal(0, peer_name(exchange->fd, exchange->peer, sizeof(exchange->peer)));
     assert_int_equal(0, pthread_create(&thread, NULL, run_peer, exchange));
@@ -180,7 +183,9 @@ enum lb_end exchange_run(struct exchange *exchange, const struct opened *opened)
     if (exchange->fds_left)
         unlimit_fds();
     close(exchange->receiver_fd);
+    sem_post(&exchange->ended);
     assert_int_equal(0, pthread_join(thread, NULL));
+    sem_destroy(&exchange->ended);
     assert_int_equal(rc < 0, exchange->end == LB_END_COUNT);
     return exchange->end;
 }

@@ -19,6 +19,7 @@
 #include <lastbyte/lastbyte.h>
 
 #include <errno.h>
+#include <semaphore.h>
 
 enum { KIB = 1024, MIB = 1024 * KIB };
 
@@ -60,11 +61,13 @@ struct exchange {
     bool reset;                                   /* ends with a reset in place of EOF */
     bool deaf;                                    /* leaves after EOF, and listens to nothing */
     bool late;                                    /* listens once nothing more can be sent to it */
+    bool after_end;                               /* listens once the stream has ended */
     unsigned fds_left;                            /* what the process may open; 0: any number */
 
     /* Filled: */
     int fd;                  /* the peer's */
     int receiver_fd;         /* the other side's */
+    sem_t ended;             /* posted when the stream has */
     char peer[LB_PEER_SIZE]; /* its name, as the sink should see it */
     int result;              /* 0, or the -errno that the peer met */
     uint8_t *reply;          /* what it heard */
