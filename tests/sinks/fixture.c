@@ -175,6 +175,8 @@ enum lb_end exchange_run(struct exchange *exchange, const struct opened *opened)
     exchange->end = LB_END_COUNT;
     assert_return_code(sem_init(&exchange->ended, 0, 0), errno);
     connect_pair(&exchange->receiver_fd, &exchange->fd, exchange->reset);
+    if (exchange->after_end)
+        setsockopt(exchange->receiver_fd, SOL_SOCKET, SO_SNDBUF, &(int){8 * KIB}, sizeof(int));
     assert_int_equal(0, peer_name(exchange->fd, exchange->peer, sizeof(exchange->peer)));
     assert_int_equal(0, pthread_create(&thread, NULL, run_peer, exchange));
     if (exchange->fds_left)
