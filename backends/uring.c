@@ -8,6 +8,7 @@
 #include "bufring.h"
 #include "error.h"
 #include "probes.h"
+#include "restrictions.h"
 #include "watches.h"
 
 #include <assert.h>
@@ -549,6 +550,8 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     state->modes = lb_uring_modes();
     if (config->whole_slots)
         state->modes.incremental = false;
+    if (config->unrestricted)
+        state->modes.restricted = false;
     rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, error);
     if (rc < 0) {
         free(state);
@@ -558,6 +561,8 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     rc = state->accepts ? lb_bufring_open(&state->buffers, &state->ring, config->pool,
                                           state->modes.incremental)
                         : -ENOMEM;
+    if (rc == 0 && state->modes.restricted)
+        rc = lb_uring_restrict(&state->ring);
     if (rc < 0) {
         close_uring(state);
         return lb_error_set(error, rc, "no ring of %u slots for io_uring: %s",

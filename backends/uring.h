@@ -14,10 +14,11 @@ int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned comple
 /* Receives something through a ring; see struct lb_backend. */
 int lb_uring_probe(struct lb_probe *probe, struct lb_error *error);
 
-/* Ways of receiving that newer kernels have, and that some of them got wrong. */
+/* What newer kernels have, and some of them got wrong. */
 struct lb_uring_modes {
     bool bundles;     /* one completion for a receive through several slots */
     bool incremental; /* several receives into one slot */
+    bool restricted;  /* the kernel refuses what the backend doesn't use */
 };
 
 /* The best that passes a test here, tried once per process. */

@@ -3,6 +3,7 @@
 
 #include "bufring.h"
 #include "error.h"
+#include "restrictions.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -134,6 +135,8 @@ static int open_trial(struct trial *trial, struct lb_uring_modes modes, struct l
     rc = lb_pool_init(&trial->pool, 4096, TEST_SLOTS, 0);
     if (rc == 0)
         rc = lb_bufring_open(&trial->buffers, &trial->ring, &trial->pool, modes.incremental);
+    if (rc == 0 && modes.restricted)
+        rc = lb_uring_restrict(&trial->ring);
     if (rc == 0)
         rc = lb_uring_enable(&trial->ring);
     if (rc < 0) {
@@ -266,7 +269,7 @@ static int self_test(struct lb_uring_modes modes, struct lb_error *error)
 
 static pthread_once_t modes_once = PTHREAD_ONCE_INIT;
 static struct lb_uring_modes best;
-static struct lb_error bundles_error, incremental_error;
+static struct lb_error bundles_error, incremental_error, restricted_error;
 
 /* Each alone is older than all together (bundles of incremental slots: 6.14), so each is tried on
  * top of those that work. */
@@ -278,6 +281,9 @@ static void try_modes(void)
     more = best;
     more.incremental = true;
     best.incremental = self_test(more, &incremental_error) == 0;
+    more = best;
+    more.restricted = true;
+    best.restricted = self_test(more, &restricted_error) == 0;
 }
 
 struct lb_uring_modes lb_uring_modes(void)
@@ -316,6 +322,8 @@ int lb_uring_probe(struct lb_probe *probe, struct lb_error *error)
         add_feature(probe, "bundles", lb_uring_modes().bundles, bundles_error.text);
         add_feature(probe, "incremental_buffers", lb_uring_modes().incremental,
                     incremental_error.text);
+        add_feature(probe, "uring_restrictions", lb_uring_modes().restricted,
+                    restricted_error.text);
     }
     return rc;
 }

@@ -69,6 +69,7 @@ struct lb_backend_config {
     unsigned max_streams; /* at most this many conns at a time */
     struct lb_pool *pool; /* borrowed until close */
     bool whole_slots;     /* streams may keep a chunk for long: don't let two share a slot */
+    bool unrestricted;    /* see struct lb_config */
 };
 
 /* What the worker asks of one wait. */

@@ -52,6 +52,7 @@ static int open_backend(struct lb_worker *worker, struct lb_error *error)
         .max_streams = worker->streams.capacity,
         .pool = &worker->pool,
         .whole_slots = reserve_slots(worker->engine, worker) > 0,
+        .unrestricted = worker->engine->config.unrestricted,
     };
     int rc = worker->backend->open(&worker->backend_state, &config, error);
 

@@ -204,6 +204,9 @@ struct lb_config {
      * at most 100000; default 1000. */
     unsigned gather_max_us;
 
+    /* uring: don't have the kernel refuse the operations that the backend never uses. */
+    bool unrestricted;
+
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
      * LB_NOTE_WARNING unless set. */
