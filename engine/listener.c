@@ -276,6 +276,14 @@ static int open_unix(struct lb_listener_list *list, const struct lb_address *add
     return start(listener->fds[0], options);
 }
 
+static bool is_borrowed(const struct lb_listener_list *list, int fd)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].borrowed && list->items[i].fds[0] == fd)
+            return true;
+    return false;
+}
+
 static int open_fd(struct lb_listener_list *list, const struct lb_address *address,
                    struct lb_error *error)
 {
@@ -296,6 +304,13 @@ static int open_fd(struct lb_listener_list *list, const struct lb_address *addre
                             address->fd);
     if (getsockname(address->fd, bound, &binding.size) < 0)
         return -errno;
+    if (bound->sa_family != AF_UNIX && bound->sa_family != AF_INET && bound->sa_family != AF_INET6)
+        return lb_error_set(error, -EAFNOSUPPORT,
+                            "fd:%d: a socket of address family %d; hand down one of TCP or a Unix "
+                            "stream socket",
+                            address->fd, bound->sa_family);
+    if (is_borrowed(list, address->fd))
+        return lb_error_set(error, -EINVAL, "fd:%d: given twice; once is enough", address->fd);
     listener = add_listener(list, 1);
     if (!listener)
         return -ENOMEM;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -469,6 +470,43 @@ static void refuses_other_descriptors(void **state)
     close(fresh);
 }
 
+static void refuses_one_descriptor_twice(void **state)
+{
+    struct lb_listener_list own = open_one("127.0.0.1:0", 1), list;
+    struct lb_error error = {0};
+    char address[20];
+
+    (void)state;
+    snprintf(address, sizeof(address), "fd:%d", own.items[0].fds[0]);
+    assert_int_equal(open_list(&list, 1, &error, address, address), -EINVAL);
+    assert_non_null(strstr(error.text, address));
+    assert_non_null(strstr(error.text, "twice"));
+    connect_to(&own.items[0], own.items[0].name);
+    lb_listener_close(&own);
+}
+
+/* Its peers would have no name, and nobody has tried whether their streams end as they should. */
+static void refuses_other_families(void **state)
+{
+    const struct sockaddr_vm any = {
+        .svm_family = AF_VSOCK, .svm_port = VMADDR_PORT_ANY, .svm_cid = VMADDR_CID_ANY};
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct lb_listener_list list;
+    struct lb_error error = {0};
+    char address[20];
+
+    (void)state;
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 1) < 0) {
+        print_message("no vsock(7) here\n");
+        close(fd);
+        skip();
+    }
+    snprintf(address, sizeof(address), "fd:%d", fd);
+    assert_int_equal(open_list(&list, 1, &error, address, NULL), -EAFNOSUPPORT);
+    assert_non_null(strstr(error.text, address));
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +525,8 @@ int main(void)
         cmocka_unit_test(says_which_address_is_wrong),
         cmocka_unit_test(borrows_a_descriptor),
         cmocka_unit_test(refuses_other_descriptors),
+        cmocka_unit_test(refuses_one_descriptor_twice),
+        cmocka_unit_test(refuses_other_families),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
