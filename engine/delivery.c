@@ -45,15 +45,15 @@ static void tell_end(const struct lb_stream *stream)
 {
     struct lb_engine *engine = stream->worker->engine;
     enum lb_note_level level = stream->end == LB_END_EOF ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
+    const char *why = stream->error ? strerror(-stream->error) : stream->why;
     char peer[LB_PEER_SIZE];
 
     if (!lb_engine_notes(engine, level))
         return;
     lb_engine_note(engine, level, "stream %llu from %s: %s after %llu bytes%s%s%s",
                    (unsigned long long)stream->id, lb_stream_peer(stream, peer),
-                   lb_end_name(stream->end), (unsigned long long)stream->bytes,
-                   stream->error ? " (" : "", stream->error ? strerror(-stream->error) : "",
-                   stream->error ? ")" : "");
+                   lb_end_name(stream->end), (unsigned long long)stream->bytes, why ? " (" : "",
+                   why ? why : "", why ? ")" : "");
 }
 
 /* A stream that isn't complete must not look so to its sender: without this, a close after
@@ -138,10 +138,14 @@ void lb_delivery_committed(struct lb_stream *stream)
 static void feed(struct lb_stream *stream)
 {
     struct lb_chunk chunk = stream->held;
-    size_t size = chunk.size - stream->taken;
-    ssize_t taken =
-        sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken, size);
+    size_t rest = chunk.size - stream->taken;
+    uint64_t room = lb_limits_room(&stream->worker->engine->limits, stream->bytes);
+    size_t size = rest < room ? rest : (size_t)room;
+    ssize_t taken = 0;
 
+    if (size > 0)
+        taken =
+            sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken, size);
     if (taken < 0) {
         lb_delivery_stop(stream, LB_END_SINK, (int)taken);
         return;
@@ -153,6 +157,11 @@ static void feed(struct lb_stream *stream)
     if ((size_t)taken < size) {
         assert(sink_of(stream)->flags & LB_SINK_MAY_PAUSE);
         stream->taken += (size_t)taken;
+        stream->pace.held = true;
+        return;
+    }
+    if (size < rest) {
+        lb_delivery_break(stream, &lb_breach_max_bytes);
         return;
     }
     stream->state = LB_STREAM_RECEIVING;
@@ -262,6 +271,29 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
     case LB_STREAM_COMMITTING:
         break;
     }
+}
+
+void lb_delivery_break(struct lb_stream *stream, const struct lb_breach *breach)
+{
+    if (stream->state != LB_STREAM_RECEIVING && stream->state != LB_STREAM_PAUSED)
+        return;
+    stream->why = breach->why;
+    lb_delivery_stop(stream, breach->end, 0);
+}
+
+void lb_delivery_sweep(struct lb_stream *stream, uint64_t elapsed_ns, uint64_t now_ns)
+{
+    const struct lb_limits *limits = &stream->worker->engine->limits;
+    const struct lb_breach *breach;
+
+    if (stream->state != LB_STREAM_RECEIVING && stream->state != LB_STREAM_PAUSED)
+        return;
+    stream->pace.held |= stream->state == LB_STREAM_PAUSED;
+    breach = lb_limits_judge(limits, &stream->pace, stream->bytes, elapsed_ns, now_ns);
+    /* It is held up still. */
+    stream->pace.held = stream->state == LB_STREAM_PAUSED;
+    if (breach)
+        lb_delivery_break(stream, breach);
 }
 
 int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)

@@ -21,6 +21,12 @@ void lb_delivery_ready(struct lb_stream *stream);
 /* Ends the stream now, unless its end is on its way already. */
 void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error);
 
+/* A sweep of the worker's looks at the stream; see lb_limits_judge. */
+void lb_delivery_sweep(struct lb_stream *stream, uint64_t elapsed_ns, uint64_t now_ns);
+
+/* The stream passed a limit: ends it now, unless its end is on its way already. */
+void lb_delivery_break(struct lb_stream *stream, const struct lb_breach *breach);
+
 /* On the committer's thread: runs the sink's end and returns its result. */
 int lb_delivery_commit(struct lb_stream *stream);
 

@@ -149,6 +149,7 @@ static void settle_config(struct lb_engine *engine)
         config->gather_max_us == LB_NO_GATHER ? 0 : config->gather_max_us * UINT64_C(1000);
     engine->gate.max_streams = config->max_streams;
     engine->gate.count = config->count;
+    lb_limits_init(&engine->limits, config);
 }
 
 static int open_listeners(struct lb_engine *engine, struct lb_error *error)

@@ -6,6 +6,7 @@
 #include "committer.h"
 #include "error.h"
 #include "gate.h"
+#include "limit.h"
 #include "listener.h"
 #include "worker.h"
 
@@ -24,6 +25,7 @@ struct lb_engine {
     unsigned worker_count;
     struct lb_committer committer;
     struct lb_gate gate;
+    struct lb_limits limits;
     uint64_t drain_ns;
     uint64_t gather_max_ns;
     _Atomic uint64_t last_id;

@@ -115,6 +115,11 @@ uint64_t lb_stream_bytes(const struct lb_stream *stream)
     return stream->bytes;
 }
 
+const char *lb_stream_why(const struct lb_stream *stream)
+{
+    return stream->why;
+}
+
 int lb_stream_fd(const struct lb_stream *stream)
 {
     return stream->conn.fd;

@@ -4,6 +4,7 @@
 #define LB_STREAM_H
 
 #include "backend.h"
+#include "limit.h"
 
 #include <netinet/in.h>
 #include <stdalign.h>
@@ -40,10 +41,12 @@ struct lb_stream {
     enum lb_stream_state state;
     enum lb_end end;      /* from CANCELLED, ENDING or COMMITTING on */
     int error;            /* the -errno behind the end, or 0 */
+    const char *why;      /* the limit behind the end, or NULL; a static string */
     int end_result;       /* what the sink's end returned on the committer */
     struct lb_chunk held; /* PAUSED: the chunk */
     size_t taken;         /* PAUSED: how much of it the sink has taken */
     union lb_peer peer;
+    struct lb_pace pace;
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in a committer's or a worker's queue */
     alignas(16) uint8_t sink_state[];

@@ -173,6 +173,14 @@ static bool claim(struct lb_worker *worker)
     return lb_gate_claim(gate);
 }
 
+/* Limits of time are looked at while there are streams. */
+static void begin_pace(struct lb_worker *worker, struct lb_stream *stream)
+{
+    stream->pace.begun_ns = lb_clock_ns();
+    if (worker->open_streams == 0)
+        worker->swept_ns = stream->pace.begun_ns;
+}
+
 static void begin_parked(struct lb_worker *worker)
 {
     while (worker->parked_first && !worker->stopped_now && has_place(worker) && claim(worker)) {
@@ -180,8 +188,10 @@ static void begin_parked(struct lb_worker *worker)
 
         worker->parked_first = stream->queued;
         stream->id = atomic_fetch_add(&worker->engine->last_id, 1) + 1;
-        worker->open_streams++;
         lb_count(&worker->counters.accepted, 1);
+        if (worker->engine->limits.period_ns)
+            begin_pace(worker, stream);
+        worker->open_streams++;
         lb_delivery_begin(stream);
     }
 }
@@ -248,6 +258,25 @@ static void look_at_stop(struct lb_worker *worker)
         stop_streams(worker);
     if (!worker->status->accepting)
         leave_door(worker);
+}
+
+static void sweep(struct lb_worker *worker)
+{
+    const struct lb_limits *limits = &worker->engine->limits;
+    uint64_t now, elapsed;
+    struct lb_stream *next;
+
+    if (limits->period_ns == 0 || worker->open_streams == 0)
+        return;
+    now = lb_clock_ns();
+    elapsed = now - worker->swept_ns;
+    if (elapsed < limits->period_ns)
+        return;
+    worker->swept_ns = now;
+    for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
+        next = stream->next;
+        lb_delivery_sweep(stream, elapsed, now);
+    }
 }
 
 static void take_committed(struct lb_worker *worker)
@@ -357,6 +386,11 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
     }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* When the loop must run again even if nothing happens; negative: never. */
 static int64_t next_timeout_ns(struct lb_worker *worker)
 {
@@ -364,8 +398,10 @@ static int64_t next_timeout_ns(struct lb_worker *worker)
 
     if (worker->accept_again_ns)
         when = worker->accept_again_ns;
-    if (worker->drain_until_ns && !worker->stopped_now && worker->drain_until_ns < when)
-        when = worker->drain_until_ns;
+    if (worker->drain_until_ns && !worker->stopped_now)
+        when = earlier(when, worker->drain_until_ns);
+    if (worker->engine->limits.period_ns && worker->open_streams > 0)
+        when = earlier(when, worker->swept_ns + worker->engine->limits.period_ns);
     if (when == UINT64_MAX)
         return -1;
     now = lb_clock_ns();
@@ -414,6 +450,7 @@ static int turn(struct lb_worker *worker)
         handle(worker, &worker->events[i]);
     atomic_store_explicit(&worker->counters.starved, worker->status->starved, memory_order_relaxed);
     look_at_load(worker);
+    sweep(worker);
     look_at_stop(worker);
     begin_parked(worker);
     lb_stream_table_reuse(&worker->streams);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MAX = 48, LONG_BASE = 256, HELP_COLUMN = 28, WORD_MAX = 32 };
+enum { ROWS_MAX = 96, LONG_BASE = 256, HELP_COLUMN = 28, WORD_MAX = 32 };
 
 /* getopt_long's view of a table. Long options answer with LONG_BASE + the row's index. */
 struct parser {

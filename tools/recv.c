@@ -30,6 +30,7 @@ struct recv_settings {
     const char *greeting;
     uint64_t drain_ms;
     uint64_t gather_max_us;
+    uint64_t max_bytes, idle_timeout_ms, max_time_ms, min_rate, min_rate_window_ms;
     unsigned stats; /* enum stats_form */
     uint64_t progress_ms;
     bool quiet, verbose, help, version;
@@ -78,6 +79,18 @@ static const struct option_row rows[] = {
     {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(gather_max_us), .most = 100000,
      .help = "under load, let bytes gather for at most TIME before receiving\n"
              "(default 1ms; 0: never)"},
+
+    {OPTION_HEADING, .name = "Limits, each ending only its own stream (default: none)"},
+    {OPTION_SIZE, .name = "max-bytes", .argument = "SIZE", AT(max_bytes), .least = 1,
+     .most = INT64_MAX, .help = "a stream may have SIZE bytes; with more it ends limit"},
+    {OPTION_SECONDS, .name = "idle-timeout", .argument = "SECONDS", AT(idle_timeout_ms),
+     .least = 10, .most = 1000000000, .help = "without a byte for so long it ends timeout"},
+    {OPTION_SECONDS, .name = "max-time", .argument = "SECONDS", AT(max_time_ms), .least = 10,
+     .most = 1000000000, .help = "without its EOF after so long it ends timeout"},
+    {OPTION_SIZE, .name = "min-rate", .argument = "SIZE", AT(min_rate), .least = 1,
+     .most = INT64_MAX, .help = "with fewer bytes a second over a window it ends limit"},
+    {OPTION_SECONDS, .name = "min-rate-window", .argument = "SECONDS", AT(min_rate_window_ms),
+     .least = 10, .most = 1000000000, .help = "that window (default 10)"},
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
@@ -154,6 +167,8 @@ static int check_settings(struct recv_settings *settings)
             return STATUS_USAGE;
         }
     }
+    if (settings->min_rate_window_ms && !settings->min_rate)
+        return command_misused("--min-rate-window: needs --min-rate");
     if (check_backend(settings->backend))
         return STATUS_USAGE;
     if (settings->once)
@@ -202,6 +217,11 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->count = settings->count;
     config->gather_max_us =
         settings->gather_max_us ? (unsigned)settings->gather_max_us : LB_NO_GATHER;
+    config->max_bytes = settings->max_bytes;
+    config->idle_timeout_ms = (unsigned)settings->idle_timeout_ms;
+    config->max_time_ms = (unsigned)settings->max_time_ms;
+    config->min_rate = settings->min_rate;
+    config->min_rate_window_ms = (unsigned)settings->min_rate_window_ms;
     config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
     config->note = settings->quiet ? NULL : on_note;
     config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;

@@ -231,6 +231,7 @@ static int ledger_on_end(struct lb_stream *stream, void *context, enum lb_end en
     raise_most(&ledger->most_ends_under_way, atomic_fetch_add(&ledger->ends_under_way, 1) + 1);
     check_end(entry, stream, end);
     entry->end = end;
+    entry->why = lb_stream_why(stream);
     atomic_fetch_add(&entry->end_calls, 1);
     if (ledger->hooks.end)
         error = ledger->hooks.end(entry, stream, end);

@@ -25,6 +25,7 @@ struct ledger_entry {
     atomic_uint end_calls;   /* one, or more after -EINPROGRESS */
     enum lb_end end;         /* as the sink was told */
     enum lb_end counted_end; /* as the statistics must count it */
+    const char *why;         /* lb_stream_why, at its end */
     uint64_t chunks;
     uint8_t head[PAYLOAD_TAG_SIZE];
     int watched; /* the hooks': a descriptor of their own, or -1 */

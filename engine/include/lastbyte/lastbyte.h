@@ -32,8 +32,8 @@ LB_PUBLIC const char *lb_version(void);
 enum lb_end {
     LB_END_EOF,     /* the kernel returned 0 bytes: the peer said "that was all" */
     LB_END_RESET,   /* the peer reset the connection */
-    LB_END_TIMEOUT, /* the peer vanished, or a time limit passed */
-    LB_END_LIMIT,   /* the stream passed a limit that was set for it */
+    LB_END_TIMEOUT, /* the peer vanished, or idle_timeout or max_time passed */
+    LB_END_LIMIT,   /* the stream passed a limit that was set for it: max_bytes, min_rate */
     LB_END_SINK,    /* the sink refused or failed; the data is not safe */
     LB_END_STOPPED, /* the engine was stopped before the stream's end */
     LB_END_ERROR,   /* any other error of the socket */
@@ -65,6 +65,10 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
 /* Writes the peer's address, "127.0.0.1:40122", "[::1]:40122" or "unix:pid=71,uid=0", as it was
  * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
+
+/* Which limit ended the stream: "max-bytes", "idle", "min-rate" or "max-time"; NULL if none did. A
+ * static string, known when the sink's end is called. */
+LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
 
 /* The connection. Borrowed: valid from the sink's open until its end has returned something else
  * than -EINPROGRESS. Never read from it, never close it; write to it only after the stream's EOF,
@@ -206,6 +210,15 @@ struct lb_config {
 
     /* uring: don't have the kernel refuse the operations that the backend never uses. */
     bool unrestricted;
+
+    /* Limits, each ending only its own stream; 0: none. Times are met late by up to a quarter, and
+     * never early; time in which the sink or a rate limit holds the stream up counts for max_time
+     * only. */
+    uint64_t max_bytes;          /* LB_END_LIMIT when more come; what is beyond reaches no sink */
+    unsigned idle_timeout_ms;    /* LB_END_TIMEOUT after so long without a byte */
+    unsigned max_time_ms;        /* LB_END_TIMEOUT when its EOF has not come by then */
+    uint64_t min_rate;           /* LB_END_LIMIT when fewer bytes a second came in a window */
+    unsigned min_rate_window_ms; /* one after the other, from the stream's begin; default 10000 */
 
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
