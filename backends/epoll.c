@@ -235,6 +235,8 @@ static unsigned report_failed(struct state *state, struct lb_event *events, unsi
         struct lb_conn *conn = state->failed;
 
         state->failed = conn->next;
+        /* Its descriptor may be watched from now on, as anything else. */
+        forget(state, conn);
         lb_readiness_fail(conn, &events[count]);
     }
     return count;

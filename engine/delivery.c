@@ -69,18 +69,13 @@ static void reset_peer(int fd)
 }
 
 /* The one place where a stream's life ends. */
-static void close_stream(struct lb_stream *stream, int end_result)
+static void close_stream(struct lb_stream *stream)
 {
     struct lb_worker *worker = stream->worker;
 
     assert(!stream->conn.receiving);
-    if (end_result < 0 && stream->end == LB_END_EOF) {
-        stream->end = LB_END_SINK;
-        stream->error = end_result;
-    }
-    LB_PROBE_END(stream->id, stream->bytes, stream->end);
-    tell_end(stream);
-    if (stream->end != LB_END_EOF && !stream->borrowed)
+    lb_receipt_close(stream);
+    if (stream->end != LB_END_EOF && !stream->receipt.given && !stream->borrowed)
         reset_peer(stream->conn.fd);
     worker->backend->forget(worker->backend_state, &stream->conn);
     close(stream->conn.fd);
@@ -89,6 +84,28 @@ static void close_stream(struct lb_stream *stream, int end_result)
     lb_stream_table_retire(&worker->streams, stream);
     lb_gate_release(&worker->engine->gate);
     lb_engine_stream_ended(worker->engine);
+}
+
+/* The sink is done with the stream: its end is decided for good, and the peer is told. */
+static void conclude(struct lb_stream *stream, int end_result)
+{
+    if (end_result < 0 && stream->end == LB_END_EOF) {
+        stream->end = LB_END_SINK;
+        stream->error = end_result;
+    }
+    LB_PROBE_END(stream->id, stream->bytes, stream->end);
+    tell_end(stream);
+    stream->state = LB_STREAM_ANSWERING;
+    if (lb_receipt_give(stream, !stream->worker->stopped_now))
+        close_stream(stream);
+    else
+        lb_worker_await_answers(stream->worker);
+}
+
+static void go_on_answering(struct lb_stream *stream)
+{
+    if (lb_receipt_go_on(stream))
+        close_stream(stream);
 }
 
 static int call_end(struct lb_stream *stream)
@@ -104,7 +121,7 @@ static void try_end(struct lb_stream *stream)
 
     stream->state = LB_STREAM_ENDING;
     if (rc != -EINPROGRESS)
-        close_stream(stream, rc);
+        conclude(stream, rc);
 }
 
 /* No receive is under way and nothing is held: the sink hears of the end. */
@@ -131,7 +148,7 @@ int lb_delivery_commit(struct lb_stream *stream)
 void lb_delivery_committed(struct lb_stream *stream)
 {
     assert(stream->state == LB_STREAM_COMMITTING);
-    close_stream(stream, stream->end_result);
+    conclude(stream, stream->end_result);
 }
 
 /* Offers the held chunk's rest to the sink: the only place where bytes are handed over. */
@@ -154,6 +171,14 @@ static void feed(struct lb_stream *stream)
     LB_PROBE_CHUNK(stream->id, taken, size);
     stream->bytes += (uint64_t)taken;
     lb_count(&stream->worker->counters.bytes, (uint64_t)taken);
+    if (lb_stream_receipt(stream)) {
+        int rc = lb_receipt_add(stream, chunk.data + stream->taken, (size_t)taken);
+
+        if (rc < 0) {
+            lb_delivery_stop(stream, LB_END_ERROR, rc);
+            return;
+        }
+    }
     if ((size_t)taken < size) {
         assert(sink_of(stream)->flags & LB_SINK_MAY_PAUSE);
         stream->taken += (size_t)taken;
@@ -170,6 +195,14 @@ static void feed(struct lb_stream *stream)
         receive(stream);
 }
 
+/* It ends before the sink has opened it. */
+static void refuse(struct lb_stream *stream, enum lb_end end, int error)
+{
+    stream->end = end;
+    stream->error = error;
+    conclude(stream, error);
+}
+
 void lb_delivery_begin(struct lb_stream *stream)
 {
     const struct lb_config *config = &stream->worker->engine->config;
@@ -182,12 +215,15 @@ void lb_delivery_begin(struct lb_stream *stream)
     if (config->greeting_size)
         (void)!send(stream->conn.fd, config->greeting, config->greeting_size,
                     MSG_DONTWAIT | MSG_NOSIGNAL);
+    rc = lb_receipt_open(stream);
+    if (rc < 0) {
+        refuse(stream, LB_END_ERROR, rc);
+        return;
+    }
     if (sink->open)
         rc = sink->open(stream, context_of(stream));
     if (rc < 0) {
-        stream->end = LB_END_SINK;
-        stream->error = rc;
-        close_stream(stream, rc);
+        refuse(stream, LB_END_SINK, rc);
         return;
     }
     receive(stream);
@@ -227,6 +263,8 @@ void lb_delivery_ready(struct lb_stream *stream)
                 stream->state == LB_STREAM_ENDING;
     int rc;
 
+    if (stream->state == LB_STREAM_ANSWERING)
+        go_on_answering(stream);
     if (!open)
         return;
     rc = sink->ready ? sink->ready(stream, context_of(stream)) : 0;
@@ -264,6 +302,10 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
         if (stream->end == LB_END_EOF)
             stream->end = end;
         try_end(stream);
+        break;
+    case LB_STREAM_ANSWERING:
+        stream->receipt.until_ns = 0;
+        go_on_answering(stream);
         break;
     case LB_STREAM_FREE:
     case LB_STREAM_PARKED:

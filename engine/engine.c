@@ -202,6 +202,22 @@ static void init_locks(struct lb_engine *engine)
     pthread_mutex_init(&engine->running_lock, NULL);
 }
 
+static int choose_digest(struct lb_engine *engine, struct lb_error *error)
+{
+    const char *name = engine->config.receipt;
+    int rc = name ? lb_digest_choose(&engine->digest, name) : 0;
+
+    if (rc == -ENOTSUP)
+        return lb_error_set(error, rc,
+                            "receipts with %s: this libcrypto does not offer it; use "
+                            "xxh3",
+                            name);
+    if (rc < 0)
+        return lb_error_set(error, rc, "receipts with %s: unknown algorithm; use xxh3 or sha256",
+                            name);
+    return 0;
+}
+
 int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
                    struct lb_error *error)
 {
@@ -216,7 +232,9 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
     engine->config = *config;
     engine->sink = config->sink;
     init_locks(engine);
-    rc = lb_choice_make(&engine->backend, config->backend, note_refused, engine, error);
+    rc = choose_digest(engine, error);
+    if (rc == 0)
+        rc = lb_choice_make(&engine->backend, config->backend, note_refused, engine, error);
     if (rc == 0) {
         settle_config(engine);
         rc = open_listeners(engine, error);
@@ -409,6 +427,7 @@ void lb_engine_close(struct lb_engine *engine)
         lb_worker_done(&engine->workers[i]);
     free(engine->workers);
     lb_listener_close(&engine->listeners);
+    lb_digest_release(&engine->digest);
     pthread_mutex_destroy(&engine->note_lock);
     pthread_mutex_destroy(&engine->running_lock);
     pthread_cond_destroy(&engine->ended);

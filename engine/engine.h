@@ -4,6 +4,7 @@
 #define LB_ENGINE_H
 
 #include "committer.h"
+#include "digest.h"
 #include "error.h"
 #include "gate.h"
 #include "limit.h"
@@ -20,6 +21,7 @@ struct lb_engine {
     struct lb_config config;
     const struct lb_sink *sink;
     const struct lb_backend *backend;
+    struct lb_digest_method digest; /* of receipts; not chosen: none are wanted */
     struct lb_listener_list listeners;
     struct lb_worker *workers;
     unsigned worker_count;

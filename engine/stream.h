@@ -5,6 +5,7 @@
 
 #include "backend.h"
 #include "limit.h"
+#include "receipt.h"
 
 #include <netinet/in.h>
 #include <stdalign.h>
@@ -19,6 +20,7 @@ enum lb_stream_state {
     LB_STREAM_CANCELLED,  /* its end is decided, the backend's terminal event is awaited */
     LB_STREAM_ENDING,     /* the sink's end is in progress, waiting for a watched descriptor */
     LB_STREAM_COMMITTING, /* the sink's end is with the committer */
+    LB_STREAM_ANSWERING,  /* the sink is done with it; its receipt is on its way */
 };
 
 /* Who is at the other side, as it was at accept. */
@@ -39,12 +41,13 @@ struct lb_stream {
     uint64_t id;
     uint64_t bytes;
     enum lb_stream_state state;
-    enum lb_end end;      /* from CANCELLED, ENDING or COMMITTING on */
+    enum lb_end end;      /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
     int error;            /* the -errno behind the end, or 0 */
     const char *why;      /* the limit behind the end, or NULL; a static string */
     int end_result;       /* what the sink's end returned on the committer */
     struct lb_chunk held; /* PAUSED: the chunk */
     size_t taken;         /* PAUSED: how much of it the sink has taken */
+    struct lb_receipt receipt;
     union lb_peer peer;
     struct lb_pace pace;
     struct lb_stream *next, *previous; /* in the table */

@@ -22,6 +22,9 @@ enum {
 /* Out of descriptors or memory: accepting at once again would only burn CPU. */
 #define ACCEPT_PAUSE_NS (100 * LB_NS_PER_MS)
 
+/* How often streams whose receipts are on their way are looked at. */
+#define ANSWER_LOOK_NS (500 * LB_NS_PER_MS)
+
 /* Bytes a turn: a few hundred KiB fit the L2 cache of every server, and their receiving costs many
  * times the wake-up. */
 #define GATHER_TARGET ((uint64_t)256 << 10)
@@ -145,6 +148,7 @@ static void accepted(struct lb_worker *worker, int fd)
     worker->accept_warned = false;
     if (park(worker, fd, false) == 0)
         return;
+    lb_receipt_refuse(worker->engine, fd, LB_END_LIMIT, "max-streams");
     close(fd);
     lb_engine_note(worker->engine, LB_NOTE_WARNING,
                    "a peer was turned away: %u streams are waiting already",
@@ -357,6 +361,29 @@ static void await_ends(struct lb_worker *worker)
     }
 }
 
+void lb_worker_await_answers(struct lb_worker *worker)
+{
+    if (!worker->look_at_answers_ns)
+        worker->look_at_answers_ns = lb_clock_ns() + ANSWER_LOOK_NS;
+}
+
+/* Peers that take no receipt, and those that go on after an error: their time may be up. */
+static void look_at_answers(struct lb_worker *worker)
+{
+    struct lb_stream *next;
+
+    if (!worker->look_at_answers_ns || lb_clock_ns() < worker->look_at_answers_ns)
+        return;
+    worker->look_at_answers_ns = 0;
+    for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
+        next = stream->next;
+        if (stream->state != LB_STREAM_ANSWERING)
+            continue;
+        lb_worker_await_answers(worker);
+        lb_delivery_ready(stream);
+    }
+}
+
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 static void handle(struct lb_worker *worker, const struct lb_event *event)
@@ -402,6 +429,8 @@ static int64_t next_timeout_ns(struct lb_worker *worker)
         when = earlier(when, worker->drain_until_ns);
     if (worker->engine->limits.period_ns && worker->open_streams > 0)
         when = earlier(when, worker->swept_ns + worker->engine->limits.period_ns);
+    if (worker->look_at_answers_ns)
+        when = earlier(when, worker->look_at_answers_ns);
     if (when == UINT64_MAX)
         return -1;
     now = lb_clock_ns();
@@ -451,6 +480,7 @@ static int turn(struct lb_worker *worker)
     atomic_store_explicit(&worker->counters.starved, worker->status->starved, memory_order_relaxed);
     look_at_load(worker);
     sweep(worker);
+    look_at_answers(worker);
     look_at_stop(worker);
     begin_parked(worker);
     lb_stream_table_reuse(&worker->streams);

@@ -29,10 +29,11 @@ struct lb_worker {
     unsigned open_streams;                        /* begun and not closed */
     struct lb_stream *parked_first, *parked_last; /* accepted ahead of a limit, in order */
     bool accept_warned;                           /* that accepting fails, since it last worked */
-    uint64_t accept_again_ns; /* after a failed accept: when to try again; else 0 */
-    uint64_t drain_until_ns;  /* once stopping: when patience ends; else 0 */
-    bool left_door;           /* it accepts no more, for good */
-    bool stopped_now;         /* every stream has been told to end */
+    uint64_t accept_again_ns;    /* after a failed accept: when to try again; else 0 */
+    uint64_t drain_until_ns;     /* once stopping: when patience ends; else 0 */
+    uint64_t look_at_answers_ns; /* while receipts are on their way: when to see whose time is up */
+    bool left_door;              /* it accepts no more, for good */
+    bool stopped_now;            /* every stream has been told to end */
 
     uint64_t swept_ns; /* the last sweep for limits of time, or the begin of the first stream since */
 
@@ -62,6 +63,9 @@ void lb_worker_run(struct lb_worker *worker);
 
 /* Begins to receive a connection that is a caller's: fd, a duplicate of theirs, is the worker's. */
 int lb_worker_adopt(struct lb_worker *worker, int fd);
+
+/* A stream's receipt is on its way: its patience has to be looked after. */
+void lb_worker_await_answers(struct lb_worker *worker);
 
 /* From any thread, and from a signal handler: the worker looks at what changed. */
 void lb_worker_wake(const struct lb_worker *worker);

@@ -19,11 +19,16 @@
 
 enum stats_form { STATS_JSON, STATS_TEXT, STATS_NONE, STATS_UNSET };
 
+/* As the choice lists them. */
+static const char *const receipt_names[] = {"xxh3", "sha256", NULL};
+enum { RECEIPT_NONE = 2 };
+
 struct recv_settings {
     struct option_list listen;
     const char *backend;
     const char *sink;
     bool append;
+    unsigned receipt; /* index into receipt_names */
     uint64_t count;
     bool once;
     uint64_t workers, buffer_size, buffers, max_streams, backlog, rcvbuf;
@@ -47,6 +52,9 @@ static const struct option_row rows[] = {
      .help = "where each stream's bytes go (default print); see below"},
     {OPTION_FLAG, .name = "append", AT(append),
      .help = "file: add each complete stream to the end of the file"},
+    {OPTION_CHOICE, .name = "receipt", .argument = "xxh3|sha256", AT(receipt), .implied = "xxh3",
+     .help = "once a stream is safe in the sink, send its sender a line:\n"
+             "ok BYTES ALGO:DIGEST ID; else error REASON BYTES"},
     {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting),
      .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
 
@@ -215,6 +223,7 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->backlog = (int)settings->backlog;
     config->rcvbuf = settings->rcvbuf;
     config->count = settings->count;
+    config->receipt = receipt_names[settings->receipt];
     config->gather_max_us =
         settings->gather_max_us ? (unsigned)settings->gather_max_us : LB_NO_GATHER;
     config->max_bytes = settings->max_bytes;
@@ -398,6 +407,7 @@ int recv_command(int argc, char **argv)
 {
     struct recv_settings settings = {.backend = "auto",
                                      .sink = "print",
+                                     .receipt = RECEIPT_NONE,
                                      .greeting = "",
                                      .drain_ms = 10000,
                                      .gather_max_us = 1000,

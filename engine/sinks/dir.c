@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dir: a file for each stream, under a name that the server makes. */
 #include "../error.h"
+#include "../stamp.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"
@@ -50,6 +51,14 @@ static int dir_end(struct lb_stream *stream, void *context, enum lb_end end)
                              : lb_partial_keep(&state->partial);
 }
 
+static const char *dir_receipt_id(struct lb_stream *stream, void *context)
+{
+    const struct dir_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->name;
+}
+
 static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
                      struct lb_error *error)
 {
@@ -86,6 +95,7 @@ const struct lb_builtin lb_sink_dir = {
             .open = dir_open,
             .write = dir_write,
             .end = dir_end,
+            .receipt_id = dir_receipt_id,
         },
     .argument = "PATH",
     .setup = dir_setup,

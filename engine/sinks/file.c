@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* file: one stream into one file, or each complete stream at the end of one file. */
 #include "../error.h"
+#include "../stamp.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"

@@ -15,11 +15,6 @@ struct lb_partial {
     const char *name; /* NAME; borrowed */
 };
 
-enum { LB_STAMP_SIZE = 72 };
-
-/* A name that no other stream has: the time and a number, "20261122T065855.123456Z-000001". */
-void lb_stamp_make(char stamp[LB_STAMP_SIZE]);
-
 /* Opens the directory that files are to be made in; sink_name and argument are for the message.
  * Returns a descriptor that the caller owns, or -errno with error filled. */
 int lb_directory_open(const char *path, const char *sink_name, const char *argument,

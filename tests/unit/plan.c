@@ -179,6 +179,9 @@ static bool act(struct script *script, const struct step *step, const struct lb_
     case STEP_TIMEOUT:
         wait_for_timeout(script, turn);
         return true;
+    case STEP_CALL:
+        step->call(script);
+        return true;
     default:
         return false;
     }

@@ -21,32 +21,37 @@ enum step_type {
     STEP_LIMIT,         /* number: the accept limit that the turn must have; no event */
     STEP_ACCEPTING,     /* number: the kernel may still accept, whatever the limit is */
     STEP_BROKEN,        /* number: -errno */
+    STEP_CALL,          /* call: whatever else happens meanwhile; no event */
 };
 
 struct step {
     enum step_type type;
     unsigned stream;
     long number;
+    void (*call)(struct script *script);
 };
 
 #define STEP(...)                                                                                  \
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
+#define STEP_FOR(type_, stream_, number_)                                                          \
+    STEP(.type = (type_), .stream = (stream_), .number = (number_))
 #define ACCEPT STEP(.type = STEP_ACCEPT)
-#define DATA(stream, size) STEP(STEP_DATA, stream, size)
-#define EOF_OF(stream) STEP(STEP_EOF, stream, 0)
-#define ERROR_OF(stream, error) STEP(STEP_ERROR, stream, error)
-#define READY(stream) STEP(STEP_READY, stream, 0)
+#define DATA(stream, size) STEP_FOR(STEP_DATA, stream, size)
+#define EOF_OF(stream) STEP_FOR(STEP_EOF, stream, 0)
+#define ERROR_OF(stream, error) STEP_FOR(STEP_ERROR, stream, error)
+#define READY(stream) STEP_FOR(STEP_READY, stream, 0)
 #define TURN STEP(.type = STEP_TURN)
 #define STOP STEP(.type = STEP_STOP)
 #define WAKE STEP(.type = STEP_WAKE)
 #define COMMITTED STEP(.type = STEP_COMMITTED)
 #define TIMEOUT STEP(.type = STEP_TIMEOUT)
-#define LIMIT(limit) STEP(STEP_LIMIT, 0, limit)
-#define ACCEPTING STEP(STEP_ACCEPTING, 0, 1)
-#define ACCEPT_FAILED(error) STEP(STEP_ACCEPT_FAILED, 0, error)
-#define BROKEN(error) STEP(STEP_BROKEN, 0, error)
+#define LIMIT(limit) STEP_FOR(STEP_LIMIT, 0, limit)
+#define ACCEPTING STEP_FOR(STEP_ACCEPTING, 0, 1)
+#define ACCEPT_FAILED(error) STEP_FOR(STEP_ACCEPT_FAILED, 0, error)
+#define CALL(function) STEP(.type = STEP_CALL, .call = (function))
+#define BROKEN(error) STEP_FOR(STEP_BROKEN, 0, error)
 
 /* What a sink's write takes, beside a number of bytes or -errno. 0 is what a table leaves out. */
 enum { TAKE_ALL = 0, TAKE_NONE = 1 << 30 };

@@ -2,6 +2,7 @@
 #include "script.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,15 +216,12 @@ static void forget(void *state, struct lb_conn *conn)
 {
     struct script_stream *stream = find_conn(state, conn, "forget");
     const struct script *script = state;
-    struct pollfd poller;
 
     if (!stream)
         return;
     if (stream->receiving && !script->broken)
         script_violate(state, "forgotten while it is received from");
-    /* Its descriptor is open still. */
-    poller = (struct pollfd){.fd = stream->peer};
-    if (poll(&poller, 1, 0) != 0)
+    if (fcntl(stream->fd, F_GETFD) < 0)
         script_violate(state, "forgotten after it was closed");
     stream->forgotten = true;
 }

@@ -79,6 +79,10 @@ LB_PUBLIC int lb_stream_fd(const struct lb_stream *stream);
  * Freed by the engine after the stream's end. */
 LB_PUBLIC void *lb_stream_state(const struct lb_stream *stream);
 
+/* The peer gets a receipt after the stream's end, so what end promises must be safe by then, and
+ * what the sink writes to the peer must end in a newline. */
+LB_PUBLIC bool lb_stream_receipt(const struct lb_stream *stream);
+
 /* Asks that the sink be called again once fd is ready for events (POLLIN and/or POLLOUT; errors
  * and hang-ups count as ready). Fires once; watching the same fd again replaces the request,
  * events 0 withdraws it. One stream may watch several descriptors, two streams not the same one,
@@ -128,6 +132,11 @@ struct lb_sink {
      * or with LB_END_STOPPED when the engine is stopped at once meanwhile: it should then give up
      * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the stream no more. May be NULL. */
     int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
+
+    /* What the receipt of a stream that ended as LB_END_EOF calls it: a unique word of visible ASCII
+     * characters, at most 255, that is valid until the sink's next call. NULL, here or returned:
+     * the engine makes one. */
+    const char *(*receipt_id)(struct lb_stream *stream, void *context);
 };
 
 /* Options of the built-in sinks; zero is the default of each. */
@@ -200,6 +209,9 @@ struct lb_config {
     uint64_t count;       /* stop after this many streams have ended; 0: never */
     const void *greeting; /* sent on accept, NULL for none */
     size_t greeting_size; /* bytes, at most LB_GREETING_MAX */
+    const char *receipt;  /* "xxh3" or "sha256": after its stream's end, when the sink is done, each
+                             sender gets one line: "ok BYTES ALGO:DIGEST ID\n" for LB_END_EOF, else
+                             "error REASON BYTES\n". NULL: none */
     unsigned drain_ms;    /* how long streams under way may go on after a stop; default 10000;
                              LB_NO_DRAIN for none */
 
