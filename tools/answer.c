@@ -43,8 +43,10 @@ static int write_all(const char *data, size_t size)
     return 0;
 }
 
-void answer_write(struct answer *answer, const void *data, size_t size)
+static void pass_on(void *context, const char *data, size_t size)
 {
+    struct answer *answer = context;
+
     if (lost)
         return;
     if (!answer->hold) {
@@ -58,6 +60,25 @@ void answer_write(struct answer *answer, const void *data, size_t size)
         answer->held = tmpfile();
     if (!answer->held || fwrite(data, 1, size, answer->held) != size)
         lose("temporary file of an answer", errno);
+}
+
+void answer_write(struct answer *answer, const void *data, size_t size)
+{
+    if (answer->receipt)
+        receipt_line_take(&answer->last, data, size, pass_on, answer);
+    else
+        pass_on(answer, data, size);
+}
+
+bool answer_receipt(struct answer *answer, struct receipt *receipt)
+{
+    struct receipt_line *last = &answer->last;
+    bool come = receipt_read(receipt, last->text, last->size) == 0;
+
+    if (!come && last->size > 0)
+        pass_on(answer, last->text, last->size);
+    *last = (struct receipt_line){0};
+    return come;
 }
 
 void answer_finish(struct answer *answer)

@@ -2,6 +2,8 @@
 #ifndef ANSWER_H
 #define ANSWER_H
 
+#include "receipt.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,10 +14,15 @@
  * matters more. */
 struct answer {
     bool hold;
+    bool receipt; /* the last line may be one, and is then no part of the answer */
     FILE *held;
+    struct receipt_line last;
 };
 
 void answer_write(struct answer *answer, const void *data, size_t size);
+
+/* The server has said everything: takes the receipt off the answer. Returns whether there is one. */
+bool answer_receipt(struct answer *answer, struct receipt *receipt);
 
 /* The stream has ended: writes what is held, in one piece. */
 void answer_finish(struct answer *answer);

@@ -10,6 +10,8 @@ enum status {
     STATUS_FAILED, /* a stream did not end eof, or was not sent */
     STATUS_USAGE,
     STATUS_NO_START, /* nothing could be received or sent: address, backend, sink, file */
+    STATUS_REFUSED,  /* a receipt says that a stream is not at the server, or not as it was sent */
+    STATUS_UNKNOWN,  /* no receipt came */
 };
 
 /* Each takes its own name as argv[0] and returns what to exit with. */

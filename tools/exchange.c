@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -22,7 +24,6 @@ struct transfer {
     struct reader reader; /* of inputs[next - 1] */
     size_t next;
     bool open;          /* the reader is */
-    bool answered;      /* the server's EOF came */
     size_t begin, used; /* what of buffer is read and not yet sent */
     char buffer[BUFFER_SIZE];
     char answer[ANSWER_SIZE];
@@ -43,6 +44,7 @@ static int fail_server(struct transfer *transfer, int error)
 {
     const char *what = error == -EPIPE        ? "the server closed the connection"
                        : error == -ECONNRESET ? "the server reset the connection"
+                       : error == -ECANCELED  ? "the server ended its answer"
                                               : strerror(-error);
 
     transfer->exchange->server = true;
@@ -67,18 +69,50 @@ static void reset_on_close(int socket, bool reset)
     setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-/* Takes what the server has said so far. */
-static int take_answer(struct transfer *transfer)
+/* A server that vanished while its answer is awaited is noticed after two minutes; Unix sockets need
+ * none of this. */
+static void notice_vanishing(int socket)
+{
+    static const int on = 1, idle_seconds = 60, every_seconds = 10, probes = 6;
+
+    setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &every_seconds, sizeof(every_seconds));
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+/* Takes a piece of what the server has said. Returns its size, 0 at the end, or -errno. */
+static ssize_t receive_answer(struct transfer *transfer)
 {
     ssize_t size = recv(transfer->socket, transfer->answer, sizeof(transfer->answer), MSG_DONTWAIT);
 
+    if (size < 0)
+        return -errno;
     if (size > 0)
         answer_write(transfer->exchange->answer, transfer->answer, (size_t)size);
-    else if (size == 0)
-        transfer->answered = true;
-    else if (errno != EAGAIN && errno != EINTR)
-        return fail_server(transfer, -errno);
+    return size;
+}
+
+static int take_answer(struct transfer *transfer)
+{
+    struct exchange *exchange = transfer->exchange;
+    ssize_t size = receive_answer(transfer);
+
+    if (size < 0)
+        return size == -EAGAIN || size == -EINTR ? 0 : fail_server(transfer, (int)size);
+    exchange->answered = size == 0;
+    /* No receipt can come any more. */
+    if (exchange->answered && exchange->proof && !exchange->ended)
+        return fail_server(transfer, -ECANCELED);
     return 0;
+}
+
+/* The server may have told why before it closed. An EOF behind a failure is none of the server's. */
+static int fail_sending(struct transfer *transfer, int error)
+{
+    while (receive_answer(transfer) > 0)
+        ;
+    return fail_server(transfer, error);
 }
 
 static int end_stream(struct transfer *transfer)
@@ -88,7 +122,7 @@ static int end_stream(struct transfer *transfer)
         int error = -errno;
 
         reset_on_close(transfer->socket, true);
-        return fail_server(transfer, error == -ENOTCONN ? -ECONNRESET : error);
+        return fail_sending(transfer, error == -ENOTCONN ? -ECONNRESET : error);
     }
     transfer->exchange->ended = true;
     return 0;
@@ -105,6 +139,8 @@ static int advance(struct transfer *transfer)
     int error = reader_open(&transfer->reader, &transfer->exchange->inputs[transfer->next++]);
     if (error)
         return fail_input(transfer, error);
+    if (transfer->exchange->proof)
+        transfer->reader.by_kernel = false; /* its bytes must be seen */
     transfer->open = true;
     return 0;
 }
@@ -114,13 +150,6 @@ static int count_sent(struct transfer *transfer, ssize_t size)
     transfer->exchange->bytes += (uint64_t)size;
     *transfer->exchange->progress += (uint64_t)size;
     return 0;
-}
-
-/* The server may have told why before it closed. */
-static int fail_sending(struct transfer *transfer, int error)
-{
-    take_answer(transfer);
-    return fail_server(transfer, error);
 }
 
 static int send_buffer(struct transfer *transfer)
@@ -144,6 +173,12 @@ static int fill_buffer(struct transfer *transfer)
         return fail_input(transfer, (int)size);
     if (size == 0)
         return advance(transfer);
+    if (transfer->exchange->proof) {
+        int error = proof_add(transfer->exchange->proof, transfer->buffer, (size_t)size);
+
+        if (error)
+            return fail(transfer, error, "digest: %s", strerror(-error));
+    }
     transfer->begin = 0;
     transfer->used = (size_t)size;
     return send_buffer(transfer);
@@ -182,7 +217,7 @@ static int step(struct transfer *transfer)
     bool text = transfer->open && transfer->reader.fd < 0; /* always ready */
     int error = 0;
 
-    if (!transfer->answered)
+    if (!transfer->exchange->answered)
         ready[0].events |= POLLIN;
     if (wants_socket(transfer))
         ready[0].events |= POLLOUT;
@@ -190,7 +225,7 @@ static int step(struct transfer *transfer)
         ready[1].fd = transfer->reader.fd;
     if (poll(ready, 2, text && !wants_socket(transfer) ? 0 : -1) < 0)
         return errno == EINTR ? 0 : fail(transfer, -errno, "poll: %s", strerror(errno));
-    if (ready[0].revents & (POLLIN | POLLERR | POLLHUP) && !transfer->answered)
+    if (ready[0].revents & (POLLIN | POLLERR | POLLHUP) && !transfer->exchange->answered)
         error = take_answer(transfer);
     else if (ready[0].revents & (POLLERR | POLLHUP) && !transfer->exchange->ended)
         error = fail_server(transfer, -EPIPE);
@@ -228,7 +263,7 @@ int exchange_run(struct exchange *exchange, int socket)
     int error = 0;
 
     exchange->bytes = 0;
-    exchange->ended = false;
+    exchange->ended = exchange->answered = false;
     exchange->server = false;
     if (!transfer) {
         close(socket);
@@ -238,14 +273,15 @@ int exchange_run(struct exchange *exchange, int socket)
     transfer->exchange = exchange;
     transfer->socket = socket;
     transfer->next = 0;
-    transfer->open = transfer->answered = false;
+    transfer->open = false;
     transfer->begin = transfer->used = 0;
     reset_on_close(socket, true);
+    notice_vanishing(socket);
     if (fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
         error = fail(transfer, -errno, "fcntl: %s", strerror(errno));
     if (!error)
         error = advance(transfer);
-    while (!error && !(exchange->ended && transfer->answered))
+    while (!error && !(exchange->ended && exchange->answered))
         error = step(transfer);
     if (!error)
         error = settle(transfer);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "attempt.h"
+
+#include "answer.h"
+#include "command.h"
+#include "console.h"
+#include "exchange.h"
+#include "proof.h"
+#include "receipt.h"
+#include "value.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000 };
+
+/* A stream on its way, try by try. */
+struct attempt {
+    struct sending *sending;
+    const char *name; /* of the stream, for messages */
+    struct answer answer;
+    struct proof proof;
+    struct exchange exchange;
+    bool again;    /* after a failure: another try could help, and do no harm */
+    char why[900]; /* after a failure, for a person */
+};
+
+__attribute__((format(printf, 3, 4))) static int fail(struct attempt *attempt, int status,
+                                                      const char *format, ...)
+{
+    va_list arguments;
+    size_t used = 0;
+
+    if (status != STATUS_NO_START)
+        used = (size_t)snprintf(attempt->why, sizeof(attempt->why), "%.500s: ", attempt->name);
+    va_start(arguments, format);
+    vsnprintf(attempt->why + used, sizeof(attempt->why) - used, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+static bool is_repeatable(const struct exchange *exchange)
+{
+    for (size_t i = 0; i < exchange->count; i++) {
+        if (!input_repeats(&exchange->inputs[i]))
+            return false;
+    }
+    return true;
+}
+
+static int refuse(struct attempt *attempt, const struct receipt *receipt)
+{
+    bool by_limit = strncmp(receipt->word, "limit", 5) == 0 &&
+                    (receipt->word[5] == ':' || receipt->word[5] == '\0');
+
+    attempt->again = !by_limit && is_repeatable(&attempt->exchange);
+    return fail(attempt, STATUS_REFUSED,
+                "refused, with the receipt \"error %s %" PRIu64 "\" after %" PRIu64
+                " bytes were sent",
+                receipt->word, receipt->bytes, attempt->exchange.bytes);
+}
+
+/* Makes the digest that was not made while sending. What is read for that must be what was sent. */
+static int read_again(struct attempt *attempt, const struct receipt *receipt)
+{
+    const struct exchange *exchange = &attempt->exchange;
+    const char *algorithm = receipt->algorithm;
+    struct proof proof;
+
+    if (strcmp(algorithm, "sha256") != 0)
+        return fail(attempt, STATUS_UNKNOWN,
+                    "unknown whether it is safe: the receipt's digest is %s, which can't be made "
+                    "here; let the server give xxh3 or sha256",
+                    algorithm);
+    if (!is_repeatable(exchange))
+        return fail(attempt, STATUS_UNKNOWN,
+                    "unknown whether it is safe: the receipt's digest is %s, and the input can't "
+                    "be read again to make it; use --receipt=%s",
+                    algorithm, algorithm);
+    int error = proof_read(&proof, exchange->inputs, exchange->count);
+    if (error)
+        return fail(attempt, STATUS_UNKNOWN,
+                    "unknown whether it is safe: the receipt's digest is %s, and to make it the "
+                    "input can't be read again: %s; use --receipt=%s",
+                    algorithm, strerror(-error), algorithm);
+    if (strcmp(proof_digest(&proof, "xxh3"), proof_digest(&attempt->proof, "xxh3")) != 0) {
+        proof_close(&proof);
+        return fail(attempt, STATUS_UNKNOWN,
+                    "unknown whether it is safe: the receipt's digest is %s, and the input has "
+                    "changed since it was sent; use --receipt=%s",
+                    algorithm, algorithm);
+    }
+    proof_close(&attempt->proof);
+    attempt->proof = proof;
+    return STATUS_OK;
+}
+
+/* Holds the receipt against what was sent. */
+static int compare(struct attempt *attempt, const struct receipt *receipt)
+{
+    const struct exchange *exchange = &attempt->exchange;
+    int error = exchange->ended ? proof_finish(&attempt->proof) : 0;
+
+    if (error)
+        return fail(attempt, STATUS_UNKNOWN, "digest: %s", strerror(-error));
+    if (!exchange->ended || exchange->bytes != receipt->bytes)
+        return fail(attempt, STATUS_REFUSED,
+                    "different at the server, as %s: %" PRIu64 " bytes, where %" PRIu64
+                    " bytes%s were sent",
+                    receipt->word, receipt->bytes, exchange->bytes,
+                    exchange->ended ? "" : " and no end");
+    if (!proof_digest(&attempt->proof, receipt->algorithm)) {
+        int status = read_again(attempt, receipt);
+
+        if (status != STATUS_OK)
+            return status;
+    }
+    const char *sent = proof_digest(&attempt->proof, receipt->algorithm);
+    if (strcmp(sent, receipt->digest) != 0)
+        return fail(attempt, STATUS_REFUSED,
+                    "different at the server, as %s: %s:%s, where %s was "
+                    "sent",
+                    receipt->word, receipt->algorithm, receipt->digest, sent);
+    if (attempt->sending->settings->verbose)
+        console_tell("%s: proven safe, with the receipt \"ok %" PRIu64 " %s:%s %s\"", attempt->name,
+                     receipt->bytes, receipt->algorithm, receipt->digest, receipt->word);
+    return STATUS_OK;
+}
+
+/* What the end of the exchange and the receipt, if one came, mean together. */
+static int judge(struct attempt *attempt, int error)
+{
+    const struct exchange *exchange = &attempt->exchange;
+    struct receipt receipt;
+    bool come = answer_receipt(&attempt->answer, &receipt);
+
+    if (come && !receipt.ok)
+        return refuse(attempt, &receipt);
+    if (error && !exchange->server)
+        return fail(attempt, STATUS_FAILED, "%s", exchange->why);
+    /* Before the server's EOF a line is not the last. */
+    if (come && exchange->answered)
+        return compare(attempt, &receipt);
+    if (error) {
+        attempt->again = is_repeatable(exchange);
+        return fail(attempt, STATUS_UNKNOWN, "no receipt: %s", exchange->why);
+    }
+    /* Not repeated: most likely it would end like this again, and each time be stored. */
+    return fail(
+        attempt, STATUS_UNKNOWN,
+        "no receipt, so unknown whether it is safe: the server closed in order after %" PRIu64
+        " bytes; does it run with --receipt?",
+        exchange->bytes);
+}
+
+/* Without a receipt. A stream whose end was sent may be complete at the receiver. */
+static int trust(struct attempt *attempt, int error)
+{
+    const struct exchange *exchange = &attempt->exchange;
+
+    if (error) {
+        attempt->again = !exchange->ended && exchange->server && is_repeatable(exchange);
+        return fail(attempt, STATUS_FAILED, "%s", exchange->why);
+    }
+    if (attempt->sending->settings->verbose)
+        console_tell("%s: sent, %" PRIu64 " bytes", attempt->name, exchange->bytes);
+    return STATUS_OK;
+}
+
+static int try_once(struct attempt *attempt)
+{
+    const struct send_settings *settings = attempt->sending->settings;
+    uint64_t timeout_ms = settings->connect_timeout_ms;
+    struct lb_error why;
+    int error = 0;
+
+    attempt->again = false;
+    if (attempt->answer.receipt)
+        error = proof_open(&attempt->proof, settings->receipt == SEND_RECEIPT_SHA256);
+    if (error)
+        return fail(attempt, STATUS_FAILED, "digest: %s", strerror(-error));
+    int socket = lb_connect(attempt->sending->address, timeout_ms ? (int)timeout_ms : -1, &why);
+    if (socket < 0) {
+        attempt->again = socket != -EINVAL;
+        proof_close(&attempt->proof);
+        return fail(attempt, STATUS_NO_START, "%s", why.text);
+    }
+    error = exchange_run(&attempt->exchange, socket);
+    int status = attempt->answer.receipt ? judge(attempt, error) : trust(attempt, error);
+    if (status != STATUS_OK)
+        attempt->sending->bytes -= attempt->exchange.bytes;
+    proof_close(&attempt->proof);
+    return status;
+}
+
+/* Waits before the repetition, longer each time. */
+static void pause_before(const struct attempt *attempt, uint64_t repetition)
+{
+    const struct send_settings *settings = attempt->sending->settings;
+    char seconds[VALUE_TEXT_SIZE];
+    unsigned shift = repetition < 10 ? (unsigned)repetition - 1 : 9;
+    long pause_ms = PAUSE_FIRST_MS << shift;
+
+    if (pause_ms > PAUSE_MAX_MS)
+        pause_ms = PAUSE_MAX_MS;
+    if (!settings->quiet)
+        console_tell("%s; trying again in %s s (%" PRIu64 " of %" PRIu64 ")", attempt->why,
+                     value_seconds_text((uint64_t)pause_ms, seconds), repetition,
+                     settings->retries);
+    struct timespec left = {pause_ms / 1000, pause_ms % 1000 * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
+
+int attempt_stream(struct sending *sending, size_t index)
+{
+    const struct input *inputs = &sending->inputs[index * sending->each];
+    bool receipt = sending->settings->receipt != SEND_RECEIPT_NONE;
+    struct attempt attempt = {.sending = sending,
+                              .name = sending->each > 1 ? "the stream" : input_name(inputs),
+                              .answer = {.hold = sending->hold, .receipt = receipt}};
+    int highest = STATUS_OK;
+
+    attempt.exchange = (struct exchange){.inputs = inputs,
+                                         .count = sending->each,
+                                         .answer = &attempt.answer,
+                                         .proof = receipt ? &attempt.proof : NULL,
+                                         .progress = &sending->bytes};
+    for (uint64_t repetition = 1;; repetition++) {
+        int status = try_once(&attempt);
+
+        if (status == STATUS_OK || !attempt.again || repetition > sending->settings->retries) {
+            answer_finish(&attempt.answer);
+            if (status == STATUS_OK)
+                return STATUS_OK;
+            console_tell("%s", attempt.why);
+            if (status == STATUS_NO_START)
+                sending->unreachable = true;
+            /* What was unknown once is not known by a later refusal. */
+            return status > highest ? status : highest;
+        }
+        highest = status > highest ? status : highest;
+        answer_drop(&attempt.answer);
+        pause_before(&attempt, repetition);
+    }
+}

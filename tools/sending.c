@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "sending.h"
+
+#include "attempt.h"
+#include "command.h"
+#include "console.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static void raise_status(struct sending *sending, int status)
+{
+    int now = sending->status;
+
+    while (now < status && !atomic_compare_exchange_weak(&sending->status, &now, status))
+        ;
+}
+
+static void *send_streams(void *argument)
+{
+    struct sending *sending = argument;
+    size_t index;
+
+    while (!sending->unreachable && (index = sending->next++) < sending->streams) {
+        int status = attempt_stream(sending, index);
+
+        raise_status(sending, status);
+        if (status == STATUS_OK)
+            sending->sent++;
+        if (status == STATUS_NO_START)
+            sending->unreachable = true;
+    }
+    pthread_mutex_lock(&sending->lock);
+    sending->threads--;
+    pthread_cond_signal(&sending->changed);
+    pthread_mutex_unlock(&sending->lock);
+    return NULL;
+}
+
+/* Waits for the threads' end, showing progress. */
+static void wait_for_threads(struct sending *sending)
+{
+    uint64_t interval_ms = sending->settings->progress_ms;
+    struct progress progress;
+    struct timespec next;
+
+    progress_init(&progress);
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    pthread_mutex_lock(&sending->lock);
+    while (sending->threads > 0) {
+        if (!interval_ms) {
+            pthread_cond_wait(&sending->changed, &sending->lock);
+            continue;
+        }
+        next.tv_sec += (time_t)(interval_ms / 1000);
+        next.tv_nsec += (long)(interval_ms % 1000) * 1000000;
+        if (next.tv_nsec >= 1000000000) {
+            next.tv_nsec -= 1000000000;
+            next.tv_sec++;
+        }
+        while (sending->threads > 0 &&
+               pthread_cond_timedwait(&sending->changed, &sending->lock, &next) != ETIMEDOUT)
+            ;
+        progress_sent(&progress, sending->sent, sending->streams, sending->bytes);
+    }
+    pthread_mutex_unlock(&sending->lock);
+    console_wipe();
+}
+
+int sending_run(struct sending *sending)
+{
+    size_t count = sending->settings->parallel;
+    pthread_t threads[SENDING_PARALLEL_MAX];
+    pthread_condattr_t monotonic;
+    size_t made = 0;
+    int error = 0;
+
+    if (count > sending->streams)
+        count = sending->streams;
+    sending->hold = count > 1;
+    pthread_mutex_init(&sending->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&sending->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    sending->threads = count;
+    while (made < count && !error) {
+        error = pthread_create(&threads[made], NULL, send_streams, sending);
+        made += !error;
+    }
+    if (error) { /* those that were made send the rest, too */
+        console_tell("--parallel=%zu: can't make a thread: %s", count, strerror(error));
+        raise_status(sending, STATUS_NO_START);
+        pthread_mutex_lock(&sending->lock);
+        sending->threads -= count - made;
+        pthread_mutex_unlock(&sending->lock);
+    }
+    wait_for_threads(sending);
+    for (size_t i = 0; i < made; i++)
+        pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&sending->changed);
+    pthread_mutex_destroy(&sending->lock);
+    return sending->status;
+}
