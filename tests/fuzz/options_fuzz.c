@@ -2,10 +2,10 @@
 /* Any command line, a word a line: read as options of every kind, and each word as every value. */
 #include "fuzz.h"
 
-#include "options.h"
-#include "value.h"
+#include "../../tools/options.h"
+#include "../../tools/value.h"
 
-#include "console.h"
+#include "../../tools/console.h"
 
 #include <errno.h>
 #include <stdarg.h>
