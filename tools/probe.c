@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "command.h"
 #include "console.h"
+#include "harden.h"
 #include "options.h"
 
 #include <lastbyte/lastbyte.h>
@@ -87,6 +88,7 @@ int probe_command(int argc, char **argv)
         return STATUS_USAGE;
     }
     lb_probe(&probe);
+    harden_probe(&probe);
     if (settings.json)
         return print_json(&probe);
     print_rows("backend", probe.features, probe.backends);

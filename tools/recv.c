@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "command.h"
 #include "console.h"
+#include "harden.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "user.h"
 #include "value.h"
 
 #include <lastbyte/lastbyte.h>
@@ -39,6 +41,9 @@ struct recv_settings {
     unsigned stats; /* enum stats_form */
     uint64_t progress_ms;
     bool quiet, verbose, help, version;
+    const char *user_text, *no_harden;
+    struct user user;
+    bool harden_off[HARDEN_PARTS];
 };
 
 #define AT(member) .offset = offsetof(struct recv_settings, member)
@@ -99,6 +104,13 @@ static const struct option_row rows[] = {
      .most = INT64_MAX, .help = "with fewer bytes a second over a window it ends limit"},
     {OPTION_SECONDS, .name = "min-rate-window", .argument = "SECONDS", AT(min_rate_window_ms),
      .least = 10, .most = 1000000000, .help = "that window (default 10)"},
+
+    {OPTION_HEADING, .name = "With which rights"},
+    {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),
+     .help = "once everything is open, become that user instead of root"},
+    {OPTION_TEXT, .name = "no-harden", .argument = "LIST", AT(no_harden), .implied = "all",
+     .help = "keep rights that are not needed: all (default) or some of\n"
+             "no-new-privs, landlock, seccomp, uring-restrictions"},
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
@@ -179,6 +191,8 @@ static int check_settings(struct recv_settings *settings)
         return command_misused("--min-rate-window: needs --min-rate");
     if (check_backend(settings->backend))
         return STATUS_USAGE;
+    if (harden_read(settings->harden_off, settings->no_harden))
+        return STATUS_USAGE;
     if (settings->once)
         settings->count = 1;
     if (settings->stats == STATS_UNSET)
@@ -232,6 +246,7 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->min_rate = settings->min_rate;
     config->min_rate_window_ms = (unsigned)settings->min_rate_window_ms;
     config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
+    config->unrestricted = settings->harden_off[HARDEN_URING];
     config->note = settings->quiet ? NULL : on_note;
     config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
 }
@@ -331,6 +346,32 @@ static int report(const struct lb_engine *engine, unsigned form, double wall_sec
     return stats.partial > 0 ? STATUS_FAILED : STATUS_OK;
 }
 
+/* Everything is open, and there is one thread: what needs privileges is over. */
+static int give_up_rights(const struct lb_engine *engine, const struct recv_settings *settings,
+                          const struct lb_config *config)
+{
+    struct harden harden = {
+        .sink = settings->sink,
+        .listen = config->listen,
+        .backend = lb_engine_backend(engine),
+    };
+    int status = STATUS_OK;
+
+    memcpy(harden.off, settings->harden_off, sizeof(harden.off));
+    harden_prepare(&harden);
+    if (settings->user_text)
+        status = user_become(&settings->user);
+    if (status == STATUS_OK && settings->user_text)
+        status = harden_check_sink(&harden, settings->user_text);
+    if (status == STATUS_OK) {
+        harden_enforce(&harden);
+        if (settings->verbose)
+            harden_tell(&harden);
+    }
+    harden_done(&harden);
+    return status;
+}
+
 static int run_engine(struct lb_engine *engine, const struct recv_settings *settings)
 {
     double begin;
@@ -379,7 +420,9 @@ static int receive(const struct recv_settings *settings, struct lb_config *confi
         console_tell("%s", error.text);
         status = status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
     } else {
-        status = run_engine(engine, settings);
+        status = give_up_rights(engine, settings, config);
+        if (status == STATUS_OK)
+            status = run_engine(engine, settings);
         lb_engine_close(engine);
     }
     lb_sink_close(config->sink, context);
@@ -392,6 +435,8 @@ static int configure(struct recv_settings *settings)
     struct lb_config config;
     int status = check_settings(settings);
 
+    if (status == STATUS_OK && settings->user_text)
+        status = user_find(&settings->user, settings->user_text);
     if (status)
         return status;
     fill_config(&config, settings);
@@ -425,5 +470,6 @@ int recv_command(int argc, char **argv)
     else if (operand >= 0)
         status = configure(&settings);
     free(settings.listen.words);
+    user_done(&settings.user);
     return status;
 }

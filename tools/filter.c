@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter.h"
+
+#include <errno.h>
+
+#ifdef HAVE_SECCOMP
+
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+/*
+ * Whatever is not listed fails as if the kernel were too old to know it: the C library and this
+ * program then take their older way, or say what failed, and the stream concerned ends other than
+ * eof. A kill would end all streams because a new C library has come to prefer a new call.
+ *
+ * By name, as not every machine has every call; what libseccomp doesn't know is left out.
+ */
+static const char *const allowed[] = {
+    /* streams */
+    "accept",
+    "accept4",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "read",
+    "readv",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "send",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "splice",
+    "tee",
+    "vmsplice",
+    "write",
+    "writev",
+
+    /* waiting */
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_ctl_old",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd2",
+    "io_uring_enter",
+    "io_uring_register",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "ppoll_time64",
+    "pselect6",
+    "pselect6_time64",
+    "timerfd_create",
+    "timerfd_gettime",
+    "timerfd_settime",
+
+    /* files */
+    "close",
+    "close_range",
+    "copy_file_range",
+    "dup",
+    "dup2",
+    "dup3",
+    "faccessat",
+    "faccessat2",
+    "fadvise64",
+    "fadvise64_64",
+    "fallocate",
+    "fchmod",
+    "fcntl",
+    "fcntl64",
+    "fdatasync",
+    "flock",
+    "fstat",
+    "fstat64",
+    "fstatat64",
+    "fstatfs",
+    "fstatfs64",
+    "fsync",
+    "ftruncate",
+    "ftruncate64",
+    "getdents64",
+    "_llseek",
+    "link",
+    "linkat",
+    "lseek",
+    "lstat",
+    "lstat64",
+    "newfstatat",
+    "open",
+    "openat",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "pwrite64",
+    "pwritev",
+    "pwritev2",
+    "readlink",
+    "readlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "sendfile",
+    "sendfile64",
+    "stat",
+    "stat64",
+    "statx",
+    "sync_file_range",
+    "syncfs",
+    "unlink",
+    "unlinkat",
+
+    /* threads, memory, signals, time: what the C library needs for itself */
+    "brk",
+    "clock_getres",
+    "clock_getres_time64",
+    "clock_gettime",
+    "clock_gettime64",
+    "clock_nanosleep",
+    "clock_nanosleep_time64",
+    "exit",
+    "exit_group",
+    "futex",
+    "futex_time64",
+    "futex_waitv",
+    "get_robust_list",
+    "getcpu",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "getrlimit",
+    "getrusage",
+    "gettid",
+    "gettimeofday",
+    "getuid",
+    "madvise",
+    "membarrier",
+    "mincore",
+    "mmap",
+    "mmap2",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "nanosleep",
+    "prlimit64",
+    "restart_syscall",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigpending",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "rt_sigtimedwait",
+    "sched_getaffinity",
+    "sched_getparam",
+    "sched_getscheduler",
+    "sched_yield",
+    "set_robust_list",
+    "sigaltstack",
+    "sigreturn",
+    "sysinfo",
+    "tgkill",
+    "time",
+    "times",
+    "ugetrlimit",
+    "uname",
+};
+
+static int allow_names(scmp_filter_ctx filter)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+        int number = seccomp_syscall_resolve_name(allowed[i]);
+
+        if (number != __NR_SCMP_ERROR)
+            rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+        /* Known to libseccomp, but not on this machine. */
+        if (rc == -EDOM)
+            rc = 0;
+    }
+    return rc;
+}
+
+/* Threads, but no processes. clone3 keeps its flags where a filter can't look: refused, the C
+ * library takes clone. */
+static int allow_threads(scmp_filter_ctx filter)
+{
+#ifdef __s390x__
+    const unsigned flags_argument = 1;
+#else
+    const unsigned flags_argument = 0;
+#endif
+
+    return seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+        SCMP_CMP(flags_argument, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+}
+
+/* How wide a terminal is, and how much a socket holds. */
+static int allow_questions(scmp_filter_ctx filter)
+{
+    static const unsigned long questions[] = {TCGETS, TIOCGWINSZ, SIOCOUTQ, SIOCINQ};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(questions) / sizeof(questions[0]); i++) {
+        const struct scmp_arg_cmp same = {
+            .arg = 1, .op = SCMP_CMP_EQ, .datum_a = questions[i], .datum_b = 0};
+
+        rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &same);
+    }
+    return rc;
+}
+
+static int load(scmp_filter_ctx filter)
+{
+    int rc;
+
+    /* no-new-privs is a thing of its own here. */
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
+    /* Kernels before 5.16 slow a filtered process down, as if it ran code of others, unless told. */
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+    rc = allow_names(filter);
+    if (rc == 0)
+        rc = allow_threads(filter);
+    if (rc == 0)
+        rc = allow_questions(filter);
+    return rc == 0 ? seccomp_load(filter) : rc;
+}
+
+int filter_enforce(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    int rc = filter ? load(filter) : -ENOMEM;
+
+    seccomp_release(filter);
+    return rc;
+}
+
+int filter_check(void)
+{
+    uint32_t action = SECCOMP_RET_ERRNO;
+
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0 ? -errno : 0;
+}
+
+#else
+
+int filter_enforce(void)
+{
+    return -ENOTSUP;
+}
+
+int filter_check(void)
+{
+    return -ENOTSUP;
+}
+
+#endif
+
+const char *filter_why(int error)
+{
+    switch (error) {
+    case -ENOTSUP:
+        return "this program was built without it: libseccomp was missing, or the build is "
+               "instrumented";
+    case -ENOSYS:
+    case -EINVAL:
+        return "this kernel was built without seccomp filters";
+    case -EPERM:
+    case -EACCES:
+        return "denied: it needs no-new-privs, and no seccomp filter that forbids it";
+    default:
+        return "the kernel refuses it";
+    }
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "harden.h"
+
+#include "command.h"
+#include "console.h"
+#include "filter.h"
+#include "landlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const names[HARDEN_PARTS] = {
+    [HARDEN_NO_NEW_PRIVS] = "no-new-privs",
+    [HARDEN_LANDLOCK] = "landlock",
+    [HARDEN_SECCOMP] = "seccomp",
+    [HARDEN_URING] = "uring-restrictions",
+};
+
+static const char by_option[] = "off by --no-harden";
+
+/* ---- the option ------------------------------------------------------------------------------ */
+
+static bool read_name(bool off[HARDEN_PARTS], const char *word, size_t size)
+{
+    bool all = size == strlen("all") && memcmp(word, "all", size) == 0;
+    bool known = all;
+
+    for (int part = 0; part < HARDEN_PARTS; part++) {
+        bool same = strlen(names[part]) == size && memcmp(word, names[part], size) == 0;
+
+        off[part] = off[part] || all || same;
+        known = known || same;
+    }
+    return known;
+}
+
+int harden_read(bool off[HARDEN_PARTS], const char *list)
+{
+    for (const char *word = list; word;) {
+        size_t size = strcspn(word, ",");
+
+        if (!read_name(off, word, size)) {
+            console_tell("--no-harden=%s: there is no %.*s; use all, %s, %s, %s or %s", list,
+                         (int)size, word, names[0], names[1], names[2], names[3]);
+            return STATUS_USAGE;
+        }
+        word = word[size] ? word + size + 1 : NULL;
+    }
+    return STATUS_OK;
+}
+
+/* ---- the probe ------------------------------------------------------------------------------- */
+
+static void add_feature(struct lb_probe *probe, const char *name, const char *why)
+{
+    struct lb_feature *feature = &probe->features[probe->count++];
+
+    *feature = (struct lb_feature){.name = name, .usable = !why};
+    if (why)
+        snprintf(feature->why, sizeof(feature->why), "%s", why);
+}
+
+/* Rules that forbid all that a leak checker or a profiler does at the end. */
+static int check_landlock(void)
+{
+#ifdef INSTRUMENTED
+    return -ENOTSUP;
+#else
+    return landlock_check();
+#endif
+}
+
+static const char *why_not_landlock(int error)
+{
+    return error == -ENOTSUP ? "this build is instrumented, and what it reports with needs files"
+                             : landlock_why(error);
+}
+
+void harden_probe(struct lb_probe *probe)
+{
+    int landlock = check_landlock(), filter = filter_check();
+    bool no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0;
+
+    add_feature(probe, "no_new_privs", no_new_privs ? NULL : "the kernel refuses it");
+    add_feature(probe, "landlock", landlock < 0 ? why_not_landlock(landlock) : NULL);
+    add_feature(probe, "seccomp", filter < 0 ? filter_why(filter) : NULL);
+}
+
+/* ---- the files ------------------------------------------------------------------------------- */
+
+static const char *argument_of(const char *specification, const char *sink)
+{
+    size_t size = strlen(sink);
+
+    return strncmp(specification, sink, size) == 0 && specification[size] == ':'
+               ? specification + size + 1
+               : NULL;
+}
+
+static bool is_exec(const struct harden *harden)
+{
+    return argument_of(harden->sink, "exec") != NULL;
+}
+
+/* The directory of a file, for a path that has been opened already and so is not too long. */
+static void directory_of(char directory[PATH_MAX], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash)
+        snprintf(directory, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        snprintf(directory, PATH_MAX, ".");
+}
+
+static int open_directory(const char *path)
+{
+    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void find_directory(struct harden *harden)
+{
+    const char *dir = argument_of(harden->sink, "dir");
+    const char *file = argument_of(harden->sink, "file");
+
+    if (dir) {
+        snprintf(harden->directory, sizeof(harden->directory), "%s", dir);
+    } else if (file) {
+        directory_of(harden->directory, file);
+        harden->file = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    }
+    if (harden->directory[0])
+        harden->directory_fd = open_directory(harden->directory);
+}
+
+static int allow_path(const struct harden *harden, const char *path, enum landlock_use use)
+{
+    int fd = open_directory(path);
+    int rc;
+
+    /* What can't be opened now can't be used later either. */
+    if (fd < 0)
+        return 0;
+    rc = landlock_allow(harden->rules_fd, fd, use);
+    close(fd);
+    return rc;
+}
+
+/* Where the sink print holds what is too much for memory. */
+static int allow_spool(const struct harden *harden)
+{
+    const char *directory = secure_getenv("TMPDIR");
+
+    return allow_path(harden, directory && *directory ? directory : "/tmp", LANDLOCK_USE_FILES);
+}
+
+/* A Unix socket's file is removed at the end. */
+static int allow_socket_files(const struct harden *harden)
+{
+    int rc = 0;
+
+    for (const char *const *address = harden->listen; rc == 0 && *address; address++) {
+        const char *path = argument_of(*address, "unix");
+        char directory[PATH_MAX];
+
+        if (!path || path[0] == '@')
+            continue;
+        directory_of(directory, path);
+        rc = allow_path(harden, directory, LANDLOCK_USE_REMOVE);
+    }
+    return rc;
+}
+
+static int open_rules(struct harden *harden)
+{
+    int rc = 0;
+
+    harden->rules_fd = landlock_open();
+    if (harden->rules_fd < 0)
+        return harden->rules_fd;
+    if (harden->directory_fd >= 0)
+        rc = landlock_allow(harden->rules_fd, harden->directory_fd, LANDLOCK_USE_FILES);
+    if (rc == 0 && strcmp(harden->sink, "print") == 0)
+        rc = allow_spool(harden);
+    if (rc == 0)
+        rc = allow_socket_files(harden);
+    return rc;
+}
+
+/* The backend sees to that one; the probe knows whether it can. */
+static const char *why_not_uring(const char *backend)
+{
+    struct lb_probe probe;
+
+    if (strcmp(backend, "uring") != 0)
+        return "no ring is used";
+    lb_probe(&probe);
+    for (size_t i = probe.backends; i < probe.count; i++)
+        if (strcmp(probe.features[i].name, "uring_restrictions") == 0 && probe.features[i].usable)
+            return NULL;
+    return "the kernel refuses it";
+}
+
+void harden_prepare(struct harden *harden)
+{
+    static const char for_commands[] = "not for the commands of exec, which may need anything";
+    int rc;
+
+    harden->directory_fd = harden->rules_fd = -1;
+    find_directory(harden);
+    for (int part = 0; part < HARDEN_PARTS; part++)
+        harden->missing[part] = harden->off[part] ? by_option : NULL;
+    if (!harden->missing[HARDEN_URING])
+        harden->missing[HARDEN_URING] = why_not_uring(harden->backend);
+    if (is_exec(harden)) {
+        harden->missing[HARDEN_LANDLOCK] = for_commands;
+        harden->missing[HARDEN_SECCOMP] = for_commands;
+    }
+    if (harden->missing[HARDEN_LANDLOCK])
+        return;
+    rc = check_landlock();
+    if (rc == 0)
+        rc = open_rules(harden);
+    if (rc < 0)
+        harden->missing[HARDEN_LANDLOCK] = why_not_landlock(rc);
+}
+
+int harden_check_sink(const struct harden *harden, const char *user)
+{
+    struct stat status;
+
+    if (harden->directory_fd < 0)
+        return STATUS_OK;
+    if (faccessat(harden->directory_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+        console_tell("--user=%s: no file can be made in \"%s\": %s; make it that user's (chown), "
+                     "or use another",
+                     user, harden->directory, strerror(errno));
+        return STATUS_NO_START;
+    }
+    if (harden->file && fstatat(harden->directory_fd, harden->file, &status, 0) == 0 &&
+        faccessat(harden->directory_fd, harden->file, W_OK, AT_EACCESS) < 0) {
+        console_tell("--user=%s: \"%s\" can't be appended to: %s; make it that user's (chown)",
+                     user, harden->file, strerror(errno));
+        return STATUS_NO_START;
+    }
+    return STATUS_OK;
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+void harden_enforce(struct harden *harden)
+{
+    const char **missing = harden->missing;
+    int rc;
+
+    if (!missing[HARDEN_NO_NEW_PRIVS] && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        missing[HARDEN_NO_NEW_PRIVS] = "the kernel refuses it";
+    if (!missing[HARDEN_LANDLOCK]) {
+        rc = landlock_enforce(harden->rules_fd);
+        if (rc < 0)
+            missing[HARDEN_LANDLOCK] = landlock_why(rc);
+    }
+    if (!missing[HARDEN_SECCOMP]) {
+        rc = filter_enforce();
+        if (rc < 0)
+            missing[HARDEN_SECCOMP] = filter_why(rc);
+    }
+}
+
+void harden_tell(const struct harden *harden)
+{
+    char text[100] = "nothing";
+    size_t used = 0;
+
+    for (int part = 0; part < HARDEN_PARTS; part++)
+        if (!harden->missing[part])
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
+                                     names[part]);
+    console_tell("hardening: %s", text);
+    for (int part = 0; part < HARDEN_PARTS; part++)
+        if (harden->missing[part])
+            console_tell("hardening without %s: %s", names[part], harden->missing[part]);
+    if (geteuid() == 0)
+        console_tell("running as root; --user=NAME gives that up once everything is open");
+}
+
+void harden_done(struct harden *harden)
+{
+    if (harden->directory_fd >= 0)
+        close(harden->directory_fd);
+    if (harden->rules_fd >= 0)
+        close(harden->rules_fd);
+    harden->directory_fd = harden->rules_fd = -1;
+}
