@@ -128,6 +128,12 @@ class Receipts(unittest.TestCase):
             file.write(data)
         return path
 
+    def make_large_file(self, start=b""):
+        """With more behind start than sockets hold: the middle is where it stops."""
+        path = self.make_file(start)
+        os.truncate(path, MORE_THAN_SOCKETS_HOLD)
+        return path
+
     def send_file(self, status, server, path, *arguments):
         result = run("send", *arguments, server.address, path)
         self.assertEqual(status, result.status, result)
@@ -200,7 +206,7 @@ class Answers(Receipts):
             self.assertTrue(answer == result.output, f"{len(result.output)} bytes came")
 
     def test_an_answer_while_the_stream_is_sent(self):
-        payload = seeded(MORE_THAN_SOCKETS_HOLD)
+        payload = bytes(MORE_THAN_SOCKETS_HOLD)
 
         def greet(connection):
             connection.sendall(b"welcome\n" * 1000)
@@ -241,7 +247,7 @@ class Refused(Receipts):
 
     def test_an_error_in_the_middle(self):
         receipt = b"error limit:max-bytes 1000\n"
-        path = self.make_file(seeded(MORE_THAN_SOCKETS_HOLD))
+        path = self.make_large_file()
         # A reset drops what the server's kernel has not sent yet: a short answer is.
         for handle, answer in ((interrupting_politely, b"no room\n" * 50_000),
                                (interrupting, b"no room\n" * 10)):
@@ -265,7 +271,7 @@ class Refused(Receipts):
 
     def test_a_part_taken_for_the_whole(self):
         part = seeded(1000)
-        path = self.make_file(part + seeded(MORE_THAN_SOCKETS_HOLD, 2))
+        path = self.make_large_file(part)
         for server in self.servers(interrupting_politely(ok_sha256(part))):
             result = self.send_file(REFUSED, server, path, "--receipt")
             self.assertIn("different at the server", result.errors)
@@ -280,7 +286,7 @@ class Unknown(Receipts):
 
     def test_a_server_that_resets(self):
         self.send(UNKNOWN, Server(self, resetting_after_end), "--receipt", "--text=hello, world!")
-        path = self.make_file(seeded(MORE_THAN_SOCKETS_HOLD))
+        path = self.make_large_file()
         for handler in (interrupting(b""), interrupting_politely(b"")):
             for server in self.servers(handler):
                 self.send_file(UNKNOWN, server, path, "--receipt")
@@ -320,7 +326,7 @@ class Unknown(Receipts):
             self.assertIn("--receipt=sha256", result.errors)
 
     def test_a_file_that_shrinks_under_way_is_not_sent(self):
-        path = self.make_file(seeded(MORE_THAN_SOCKETS_HOLD))
+        path = self.make_large_file()
 
         def handle(connection):
             connection.recv(1000, socket.MSG_WAITALL)
