@@ -87,6 +87,15 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
     state->conn = conn;
 }
 
+static void await_readable(void *opaque, struct lb_conn *conn)
+{
+    struct state *state = opaque;
+
+    assert(!conn->receiving && !state->conn);
+    lb_readiness_await(conn);
+    state->conn = conn;
+}
+
 static void cancel(void *opaque, struct lb_conn *conn)
 {
     (void)opaque;
@@ -231,6 +240,7 @@ const struct lb_backend lb_backend_blocking = {
     .open = open_blocking,
     .close = close_blocking,
     .receive = receive,
+    .await = await_readable,
     .cancel = cancel,
     .forget = forget,
     .watch = watch,

@@ -115,6 +115,14 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
         add_fresh(opaque, conn);
 }
 
+static void await_readable(void *opaque, struct lb_conn *conn)
+{
+    assert(!conn->receiving);
+    lb_readiness_await(conn);
+    if (!conn->armed)
+        arm(opaque, conn);
+}
+
 static void cancel(void *opaque, struct lb_conn *conn)
 {
     if (!conn->receiving || conn->error)
@@ -369,6 +377,7 @@ const struct lb_backend lb_backend_epoll = {
     .open = open_epoll,
     .close = close_epoll,
     .receive = receive,
+    .await = await_readable,
     .cancel = cancel,
     .forget = forget,
     .watch = watch,

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event)
+static bool receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event)
 {
     unsigned slot = 0;
     bool taken = lb_pool_take(pool, &slot);
@@ -40,6 +40,22 @@ bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_
     return true;
 }
 
+static void stop_receiving(struct lb_conn *conn)
+{
+    conn->receiving = false;
+    conn->awaiting = false;
+}
+
+bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event)
+{
+    if (conn->awaiting) {
+        stop_receiving(conn);
+        *event = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
+        return true;
+    }
+    return receive(pool, conn, event);
+}
+
 void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk)
 {
     lb_pool_regain(pool, chunk->data, chunk->size);
@@ -48,7 +64,7 @@ void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk)
 
 void lb_readiness_fail(struct lb_conn *conn, struct lb_event *event)
 {
-    conn->receiving = false;
+    stop_receiving(conn);
     *event = (struct lb_event){.type = LB_EVENT_ERROR, .error = conn->error, .conn = conn};
     conn->error = 0;
 }

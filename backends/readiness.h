@@ -7,8 +7,16 @@
 #include "pool.h"
 
 /* One receive for a conn that is ready. Returns true if it gave an event: data (the slot is lent),
- * EOF or an error; false if there was nothing to receive after all. A slot must be free. */
+ * EOF or an error, or that it is readable where that was the question; false if there was nothing to receive after all. A slot must be free. */
 bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event);
+
+/* Marks a conn that is only to be told to be readable. */
+static inline void lb_readiness_await(struct lb_conn *conn)
+{
+    conn->receiving = true;
+    conn->awaiting = true;
+    conn->once = true;
+}
 
 /* Lent slots become free. */
 void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk);

@@ -98,7 +98,9 @@ static void arm_receive(struct state *state, struct lb_conn *conn)
 {
     struct io_uring_sqe *sqe = get_sqe(state, (uintptr_t)conn | TAG_CONN);
 
-    if (conn->once) {
+    if (conn->awaiting) {
+        io_uring_prep_poll_add(sqe, conn->fd, POLLIN);
+    } else if (conn->once) {
         io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = LB_BUFRING_GROUP;
@@ -165,6 +167,7 @@ static bool is_accepting(const struct state *state)
 static void stop_receiving(struct lb_conn *conn)
 {
     conn->receiving = false;
+    conn->awaiting = false;
     conn->error = 0;
 }
 
@@ -232,6 +235,11 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
         conn->armed = false;
+    if (conn->awaiting && cqe->res >= 0) {
+        stop_receiving(conn);
+        events[0] = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
+        return 1;
+    }
     if (cqe->res > 0)
         return received(state, conn, cqe, events, max);
     if (cqe->flags & IORING_CQE_F_BUFFER)
@@ -338,6 +346,16 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
         append(&state->sated, conn);
     else
         arm_receive(state, conn);
+}
+
+/* It needs no slot, so it waits behind nobody. */
+static void await_readable(void *opaque, struct lb_conn *conn)
+{
+    assert(!conn->receiving && !conn->error);
+    conn->receiving = true;
+    conn->awaiting = true;
+    conn->once = true;
+    arm_receive(opaque, conn);
 }
 
 static void cancel(void *opaque, struct lb_conn *conn)
@@ -588,6 +606,7 @@ const struct lb_backend lb_backend_uring = {
     .open = open_uring,
     .close = close_uring,
     .receive = receive,
+    .await = await_readable,
     .cancel = cancel,
     .forget = forget,
     .watch = watch,

@@ -23,6 +23,7 @@ struct lb_conn {
     /* The rest is the backend's. */
     int error;            /* of the terminal event, when that is decided already */
     bool receiving;       /* a terminal event (or, for once, a chunk) is owed */
+    bool awaiting;        /* receiving: only that it is readable is asked for */
     bool once;            /* stop after one chunk */
     bool armed;           /* the kernel watches it */
     unsigned batch;       /* the number of the last batch that brought it data, or of tries */
@@ -41,6 +42,7 @@ enum lb_event_type {
     LB_EVENT_DATA,          /* conn, chunk: lent until give_back */
     LB_EVENT_EOF,           /* conn: the kernel returned 0 bytes. Terminal */
     LB_EVENT_ERROR,         /* conn, error: the receive failed, or was cancelled. Terminal */
+    LB_EVENT_READABLE,      /* conn: bytes, its EOF or an error can be had without waiting */
     LB_EVENT_READY,         /* cookie: a watched descriptor is ready. A hint: may come late, even
                                after watch() withdrew it, and without cause */
     LB_EVENT_WAKE,          /* the wake descriptor was readable; the worker empties it */
@@ -111,6 +113,10 @@ struct lb_backend {
      * event or the terminal one, after which receiving is false until the next call. conn must not
      * be receiving. Never fails: what goes wrong is the terminal event. */
     void (*receive)(void *state, struct lb_conn *conn, bool once);
+
+    /* Takes no bytes: one READABLE event, or the terminal one once it is cancelled. Else as receive
+     * with once. */
+    void (*await)(void *state, struct lb_conn *conn);
 
     /* Ends a receive that is under way: its terminal event will come, soon, and data events may
      * come before it. The descriptor must stay open until then. No effect on an idle conn. */

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -29,16 +30,15 @@ static void give_back(struct lb_stream *stream, const struct lb_chunk *chunk)
     stream->worker->backend->give_back(stream->worker->backend_state, chunk);
 }
 
-/* A sink that may pause gets one chunk at a time, so that a paused stream holds one at most. */
-static bool one_at_a_time(const struct lb_stream *stream)
-{
-    return sink_of(stream)->flags & LB_SINK_MAY_PAUSE;
-}
-
 static void receive(struct lb_stream *stream)
 {
-    stream->worker->backend->receive(stream->worker->backend_state, &stream->conn,
-                                     one_at_a_time(stream));
+    const struct lb_worker *worker = stream->worker;
+
+    stream->state = LB_STREAM_RECEIVING;
+    if (stream->way == LB_WAY_CHUNKS)
+        worker->backend->receive(worker->backend_state, &stream->conn, stream->once);
+    else
+        worker->backend->await(worker->backend_state, &stream->conn);
 }
 
 static void tell_end(const struct lb_stream *stream)
@@ -151,7 +151,60 @@ void lb_delivery_committed(struct lb_stream *stream)
     conclude(stream, stream->end_result);
 }
 
-/* Offers the held chunk's rest to the sink: the only place where bytes are handed over. */
+/* The sink has taken bytes of a piece. */
+static void count_taken(struct lb_stream *stream, size_t taken, size_t size)
+{
+    LB_PROBE_CHUNK(stream->id, taken, size);
+    stream->bytes += taken;
+    lb_count(&stream->worker->counters.bytes, taken);
+}
+
+/* Offers bytes to the sink's write. Returns how many it took; the stream is stopped if it failed. */
+static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size)
+{
+    ssize_t taken = sink_of(stream)->write(stream, context_of(stream), data, size);
+
+    if (taken < 0) {
+        lb_delivery_stop(stream, LB_END_SINK, (int)taken);
+        return taken;
+    }
+    assert((size_t)taken <= size);
+    count_taken(stream, (size_t)taken, size);
+    if (lb_stream_receipt(stream)) {
+        int rc = lb_receipt_add(stream, data, (size_t)taken);
+
+        if (rc < 0) {
+            lb_delivery_stop(stream, LB_END_ERROR, rc);
+            return rc;
+        }
+    }
+    return taken;
+}
+
+/* A digest needs the bytes. A caller's connection may have other readers, and then a splice could
+ * wait for more. */
+static bool allows_splice(const struct lb_stream *stream)
+{
+    return sink_of(stream)->target && !stream->worker->engine->config.no_splice &&
+           !stream->borrowed && !lb_stream_receipt(stream);
+}
+
+/* A stream of large pieces is worth splicing. */
+static void choose_way(struct lb_stream *stream, size_t piece)
+{
+    struct lb_worker *worker = stream->worker;
+    size_t slot_size = worker->pool.slot_size;
+    size_t least = slot_size < LB_SPLICE_LEAST ? slot_size : LB_SPLICE_LEAST;
+
+    if (!stream->may_splice || piece < least)
+        return;
+    stream->target = sink_of(stream)->target(stream, context_of(stream));
+    if (stream->target >= 0)
+        stream->way = lb_splice_prepare(&worker->splice, stream->target);
+    stream->may_splice = stream->way != LB_WAY_CHUNKS;
+}
+
+/* Offers the held chunk's rest to the sink. */
 static void feed(struct lb_stream *stream)
 {
     struct lb_chunk chunk = stream->held;
@@ -161,24 +214,9 @@ static void feed(struct lb_stream *stream)
     ssize_t taken = 0;
 
     if (size > 0)
-        taken =
-            sink_of(stream)->write(stream, context_of(stream), chunk.data + stream->taken, size);
-    if (taken < 0) {
-        lb_delivery_stop(stream, LB_END_SINK, (int)taken);
+        taken = offer(stream, chunk.data + stream->taken, size);
+    if (taken < 0)
         return;
-    }
-    assert((size_t)taken <= size);
-    LB_PROBE_CHUNK(stream->id, taken, size);
-    stream->bytes += (uint64_t)taken;
-    lb_count(&stream->worker->counters.bytes, (uint64_t)taken);
-    if (lb_stream_receipt(stream)) {
-        int rc = lb_receipt_add(stream, chunk.data + stream->taken, (size_t)taken);
-
-        if (rc < 0) {
-            lb_delivery_stop(stream, LB_END_ERROR, rc);
-            return;
-        }
-    }
     if ((size_t)taken < size) {
         assert(sink_of(stream)->flags & LB_SINK_MAY_PAUSE);
         stream->taken += (size_t)taken;
@@ -190,9 +228,76 @@ static void feed(struct lb_stream *stream)
         return;
     }
     stream->state = LB_STREAM_RECEIVING;
+    stream->held.data = NULL;
     give_back(stream, &chunk);
-    if (one_at_a_time(stream))
+    choose_way(stream, chunk.size);
+    if (stream->once)
         receive(stream);
+}
+
+/* What the target didn't take goes through the sink's write, which finds out why. Returns false if
+ * the stream is stopped. */
+static bool feed_waiting(struct lb_stream *stream)
+{
+    struct lb_splice *splice = &stream->worker->splice;
+    uint8_t buffer[16 * 1024];
+
+    while (splice->waiting > 0) {
+        ssize_t size = lb_splice_take(splice, buffer, sizeof(buffer));
+        ssize_t taken = size < 0 ? size : offer(stream, buffer, (size_t)size);
+
+        if (size < 0)
+            lb_delivery_stop(stream, LB_END_ERROR, (int)size);
+        if (taken < 0) {
+            lb_splice_drop(splice);
+            return false;
+        }
+        assert(taken == size); /* a regular file never pauses */
+    }
+    return true;
+}
+
+/* Splices one piece. PAUSED, and stays so while the target is full. */
+static void splice_piece(struct lb_stream *stream)
+{
+    struct lb_worker *worker = stream->worker;
+    uint64_t room = lb_limits_room(&worker->engine->limits, stream->bytes);
+    size_t most = room < LB_SPLICE_MOST ? (size_t)room : LB_SPLICE_MOST;
+    ssize_t moved = 0;
+
+    if (most > 0)
+        moved = lb_splice_move(&worker->splice, stream->conn.fd, stream->target, stream->way, most);
+    if (moved > 0) {
+        lb_count(&worker->counters.receives, 1);
+        count_taken(stream, (size_t)moved, (size_t)moved);
+    }
+    if (moved == -ENOBUFS && lb_stream_watch(stream, stream->target, POLLOUT) == 0) {
+        stream->pace.held = true;
+        return;
+    }
+    if (moved < 0 && moved != -EAGAIN && moved != -ENOBUFS) {
+        finish(stream, lb_end_of_error((int)moved), (int)moved);
+        return;
+    }
+    /* 0: perhaps its EOF, perhaps its last byte that a limit allows. A receive tells. */
+    if (moved == 0 || moved == -ENOBUFS || worker->splice.waiting > 0)
+        stream->may_splice = false;
+    if (!feed_waiting(stream))
+        return;
+    if (!stream->may_splice || (moved > 0 && moved < LB_SPLICE_LEAST))
+        stream->way = LB_WAY_CHUNKS;
+    receive(stream);
+}
+
+void lb_delivery_readable(struct lb_stream *stream)
+{
+    if (stream->state == LB_STREAM_CANCELLED) {
+        finish(stream, stream->end, stream->error);
+        return;
+    }
+    assert(stream->state == LB_STREAM_RECEIVING);
+    stream->state = LB_STREAM_PAUSED;
+    splice_piece(stream);
 }
 
 /* It ends before the sink has opened it. */
@@ -226,6 +331,9 @@ void lb_delivery_begin(struct lb_stream *stream)
         refuse(stream, LB_END_SINK, rc);
         return;
     }
+    stream->may_splice = allows_splice(stream);
+    /* So that a paused stream holds one at most, and that none is under way when it splices. */
+    stream->once = sink->flags & LB_SINK_MAY_PAUSE || stream->may_splice;
     receive(stream);
 }
 
@@ -233,7 +341,7 @@ void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
 {
     if (stream->state == LB_STREAM_CANCELLED) {
         give_back(stream, chunk);
-        if (one_at_a_time(stream))
+        if (stream->once)
             finish(stream, stream->end, stream->error);
         return;
     }
@@ -275,8 +383,10 @@ void lb_delivery_ready(struct lb_stream *stream)
         lb_delivery_stop(stream, LB_END_SINK, rc);
         return;
     }
-    if (stream->state == LB_STREAM_PAUSED)
+    if (stream->state == LB_STREAM_PAUSED && stream->held.data)
         feed(stream);
+    else if (stream->state == LB_STREAM_PAUSED)
+        receive(stream); /* its target has room again */
     else if (stream->state == LB_STREAM_ENDING)
         try_end(stream);
 }
@@ -285,8 +395,11 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
 {
     switch (stream->state) {
     case LB_STREAM_PAUSED:
-        give_back(stream, &stream->held);
-        if (one_at_a_time(stream)) {
+        if (stream->held.data)
+            give_back(stream, &stream->held);
+        else if (stream->way == LB_WAY_TO_PIPE)
+            lb_stream_watch(stream, stream->target, 0);
+        if (stream->once) {
             finish(stream, end, error);
             break;
         }

@@ -12,6 +12,9 @@ void lb_delivery_begin(struct lb_stream *stream);
 /* The backend delivered a chunk. */
 void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk);
 
+/* What the stream's peer has sent can be had without waiting. */
+void lb_delivery_readable(struct lb_stream *stream);
+
 /* The backend's terminal event: 0 for EOF, else -errno. */
 void lb_delivery_terminal(struct lb_stream *stream, int error);
 

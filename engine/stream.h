@@ -6,6 +6,7 @@
 #include "backend.h"
 #include "limit.h"
 #include "receipt.h"
+#include "splice.h"
 
 #include <netinet/in.h>
 #include <stdalign.h>
@@ -41,11 +42,15 @@ struct lb_stream {
     uint64_t id;
     uint64_t bytes;
     enum lb_stream_state state;
-    enum lb_end end;      /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
-    int error;            /* the -errno behind the end, or 0 */
-    const char *why;      /* the limit behind the end, or NULL; a static string */
-    int end_result;       /* what the sink's end returned on the committer */
-    struct lb_chunk held; /* PAUSED: the chunk */
+    enum lb_end end; /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
+    int error;       /* the -errno behind the end, or 0 */
+    const char *why; /* the limit behind the end, or NULL; a static string */
+    int end_result;  /* what the sink's end returned on the committer */
+    bool once;       /* its chunks are asked for one by one */
+    bool may_splice;
+    enum lb_way way;      /* of its next piece */
+    int target;           /* where that is spliced to */
+    struct lb_chunk held; /* PAUSED: the chunk, if it is one that the sink has to take */
     size_t taken;         /* PAUSED: how much of it the sink has taken */
     struct lb_receipt receipt;
     union lb_peer peer;

@@ -76,6 +76,7 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
     worker->listener_fds = listener_fds;
     worker->listener_count = listener_count;
     lb_gather_init(&worker->gather, engine->gather_max_ns, GATHER_TARGET);
+    lb_splice_init(&worker->splice);
     pthread_mutex_init(&worker->committed_lock, NULL);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = worker->wake_fd < 0 ? -errno : 0;
@@ -114,6 +115,7 @@ void lb_worker_done(struct lb_worker *worker)
         close(stream->conn.fd);
     lb_stream_table_done(&worker->streams);
     lb_pool_done(&worker->pool);
+    lb_splice_done(&worker->splice);
     free(worker->events);
     free(worker->listener_fds);
     if (worker->wake_fd >= 0)
@@ -397,6 +399,9 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
         break;
     case LB_EVENT_DATA:
         lb_delivery_chunk((struct lb_stream *)(void *)event->conn, &event->chunk);
+        break;
+    case LB_EVENT_READABLE:
+        lb_delivery_readable((struct lb_stream *)(void *)event->conn);
         break;
     case LB_EVENT_EOF:
         lb_delivery_terminal((struct lb_stream *)(void *)event->conn, 0);

@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "gather.h"
 #include "pool.h"
+#include "splice.h"
 #include "stats.h"
 #include "stream.h"
 
@@ -35,8 +36,10 @@ struct lb_worker {
     bool left_door;              /* it accepts no more, for good */
     bool stopped_now;            /* every stream has been told to end */
 
-    uint64_t swept_ns; /* the last sweep for limits of time, or the begin of the first stream since */
+    uint64_t
+        swept_ns; /* the last sweep for limits of time, or the begin of the first stream since */
 
+    struct lb_splice splice;
     struct lb_gather gather;
     struct {
         uint64_t wall_ns, cpu_ns, turns, bytes;

@@ -38,6 +38,7 @@ struct recv_settings {
     uint64_t drain_ms;
     uint64_t gather_max_us;
     uint64_t max_bytes, idle_timeout_ms, max_time_ms, min_rate, min_rate_window_ms;
+    bool no_splice;
     unsigned stats; /* enum stats_form */
     uint64_t progress_ms;
     bool quiet, verbose, help, version;
@@ -92,6 +93,9 @@ static const struct option_row rows[] = {
     {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(gather_max_us), .most = 100000,
      .help = "under load, let bytes gather for at most TIME before receiving\n"
              "(default 1ms; 0: never)"},
+    {OPTION_FLAG, .name = "no-splice", AT(no_splice),
+     .help = "let every byte come through user space, also where the sink is\n"
+             "only a file or a pipe"},
 
     {OPTION_HEADING, .name = "Limits, each ending only its own stream (default: none)"},
     {OPTION_SIZE, .name = "max-bytes", .argument = "SIZE", AT(max_bytes), .least = 1,
@@ -245,6 +249,7 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->max_time_ms = (unsigned)settings->max_time_ms;
     config->min_rate = settings->min_rate;
     config->min_rate_window_ms = (unsigned)settings->min_rate_window_ms;
+    config->no_splice = settings->no_splice;
     config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
     config->unrestricted = settings->harden_off[HARDEN_URING];
     config->note = settings->quiet ? NULL : on_note;

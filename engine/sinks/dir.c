@@ -42,6 +42,14 @@ static ssize_t dir_write(struct lb_stream *stream, void *context, const void *da
     return rc < 0 ? rc : (ssize_t)size;
 }
 
+static int dir_target(struct lb_stream *stream, void *context)
+{
+    const struct dir_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->partial.fd;
+}
+
 static int dir_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     struct dir_state *state = lb_stream_state(stream);
@@ -94,6 +102,7 @@ const struct lb_builtin lb_sink_dir = {
             .flags = LB_SINK_SLOW_END,
             .open = dir_open,
             .write = dir_write,
+            .target = dir_target,
             .end = dir_end,
             .receipt_id = dir_receipt_id,
         },

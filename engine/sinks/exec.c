@@ -127,6 +127,14 @@ static ssize_t exec_write(struct lb_stream *stream, void *context, const void *d
     return put < 0 ? 0 : put;
 }
 
+static int exec_target(struct lb_stream *stream, void *context)
+{
+    const struct exec_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->command.input;
+}
+
 /* One read of the command's output. Returns bytes, 0 if it was the last, or -errno. */
 static ssize_t read_output(struct lb_stream *stream, struct exec_state *state, void *data,
                            size_t size)
@@ -384,6 +392,7 @@ const struct lb_builtin lb_sink_exec = {
             .flags = LB_SINK_MAY_PAUSE,
             .open = exec_open,
             .write = exec_write,
+            .target = exec_target,
             .ready = exec_ready,
             .end = exec_end,
         },

@@ -47,6 +47,14 @@ static ssize_t file_write(struct lb_stream *stream, void *context, const void *d
     return rc < 0 ? rc : (ssize_t)size;
 }
 
+static int file_target(struct lb_stream *stream, void *context)
+{
+    const struct file_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->partial.fd;
+}
+
 /* Where copy_file_range can't: between some file systems, or not on this one. */
 static int copy_by_hand(int from, int to, off_t position, off_t done)
 {
@@ -258,6 +266,7 @@ const struct lb_builtin lb_sink_file = {
             .flags = LB_SINK_SERIAL | LB_SINK_SLOW_END,
             .open = file_open,
             .write = file_write,
+            .target = file_target,
             .end = file_end,
         },
     .argument = "PATH",

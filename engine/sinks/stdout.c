@@ -62,6 +62,14 @@ static ssize_t stdout_write(struct lb_stream *stream, void *context, const void 
     return (ssize_t)taken;
 }
 
+static int stdout_target(struct lb_stream *stream, void *context)
+{
+    const struct stdout_context *sink = context;
+
+    (void)stream;
+    return sink->output.fd;
+}
+
 static int stdout_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     const struct stdout_context *sink = context;
@@ -131,6 +139,7 @@ const struct lb_builtin lb_sink_stdout = {
             .state_size = sizeof(struct stdout_state),
             .flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE,
             .write = stdout_write,
+            .target = stdout_target,
             .end = stdout_end,
         },
     .setup = stdout_setup,

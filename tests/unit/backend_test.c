@@ -79,6 +79,45 @@ static void once_means_one_chunk(void **state)
     rig_forget(rig, peer);
 }
 
+static void assert_readable(struct rig *rig, const struct peer *peer)
+{
+    const struct lb_event *event = rig_next_event(rig);
+
+    assert_int_equal(event->type, LB_EVENT_READABLE);
+    assert_ptr_equal(event->conn, &peer->conn);
+    assert_false(peer->conn.receiving);
+}
+
+/* Told once each time it is asked for, and no byte is taken. */
+static void an_awaited_conn_is_told_to_be_readable(void **state)
+{
+    struct rig *rig = *state;
+    struct peer *peer;
+
+    rig_open(rig, 4, false);
+    peer = rig_add_peer(rig);
+    backend->await(rig->state, &peer->conn);
+    rig_assert_silence(rig);
+    peer_send_text(peer, "all");
+    assert_readable(rig, peer);
+    rig_assert_silence(rig);
+    backend->await(rig->state, &peer->conn);
+    assert_readable(rig, peer);
+    rig_receive(rig, peer, true);
+    rig_assert_data(rig, peer, "all");
+    backend->await(rig->state, &peer->conn);
+    rig_assert_silence(rig);
+    backend->cancel(rig->state, &peer->conn);
+    rig_assert_terminal(rig, peer, -ECANCELED);
+    /* Its EOF is as good as a byte. */
+    assert_int_equal(shutdown(peer->fd, SHUT_WR), 0);
+    backend->await(rig->state, &peer->conn);
+    assert_readable(rig, peer);
+    rig_receive(rig, peer, true);
+    rig_assert_terminal(rig, peer, 0);
+    rig_forget(rig, peer);
+}
+
 static void a_cancel_is_answered(void **state)
 {
     static const bool onces[] = {false, true};
@@ -341,6 +380,7 @@ static int run(void)
         TEST(data_then_eof),
         TEST(data_then_reset),
         TEST(once_means_one_chunk),
+        TEST(an_awaited_conn_is_told_to_be_readable),
         TEST(a_cancel_is_answered),
         TEST(an_idle_conn_can_not_be_cancelled),
         TEST(a_cancel_with_data_queued),

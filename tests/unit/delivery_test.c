@@ -202,6 +202,69 @@ static void a_sink_fails_at_another_end(void **state)
                ERROR_OF(1, -ECONNRESET));
 }
 
+/* ---- splicing -------------------------------------------------------------------------------- */
+
+/* Large pieces only, and as long as they are large. */
+static void large_pieces_are_spliced(void **state)
+{
+    FILE *file = tmpfile();
+    uint8_t byte;
+
+    plan_target = fileno(file);
+    begin(*state, &plan_target_sink);
+    ASSERT_RUN(*state,
+               "open1 receive1 write1:10 back1 receive1 write1:4096 back1 await1 await1 receive1 "
+               "end1:eof forget1 ",
+               LB_END_EOF, 10 + 4096 + 65536 + 100, ACCEPT, TURN, DATA(1, 10), TURN, DATA(1, 4096),
+               TURN, READABLE(1, 65536), TURN, READABLE(1, 100), TURN, EOF_OF(1));
+    assert_int_equal(lseek(plan_target, 0, SEEK_END), 65536 + 100);
+    assert_int_equal(pread(plan_target, &byte, 1, 65536 + 99), 1);
+    plan_target = -1;
+    fclose(file);
+}
+
+/* A target that can't be spliced to gets what is in the pipe by write, and everything after it. */
+static void a_target_that_refuses(void **state)
+{
+    FILE *file = tmpfile();
+
+    plan_target = fileno(file);
+    begin(*state, &plan_target_sink);
+    ASSERT_RUN(*state,
+               "open1 receive1 write1:4096 back1 await1 write1:1000 receive1 write1:4096 back1 "
+               "receive1 end1:eof forget1 ",
+               LB_END_EOF, 2 * 4096 + 1000, ACCEPT, TURN, DATA(1, 4096), TURN, REFUSE,
+               READABLE(1, 1000), TURN, DATA(1, 4096), TURN, EOF_OF(1));
+    plan_target = -1;
+    fclose(file);
+}
+
+static void a_reset_while_splicing(void **state)
+{
+    FILE *file = tmpfile();
+
+    plan_target = fileno(file);
+    begin(*state, &plan_target_sink);
+    ASSERT_RUN(*state, "open1 receive1 write1:4096 back1 await1 end1:reset forget1 ", LB_END_RESET,
+               4096, ACCEPT, TURN, DATA(1, 4096), TURN, ERROR_OF(1, -ECONNRESET));
+    plan_target = -1;
+    fclose(file);
+}
+
+/* Its readiness is in the batch already, behind the stop. */
+static void a_stop_while_splicing(void **state)
+{
+    FILE *file = tmpfile();
+
+    plan_target = fileno(file);
+    begin(*state, &plan_target_sink);
+    ASSERT_RUN(*state, "open1 receive1 write1:4096 back1 await1 cancel1 end1:stopped forget1 ",
+               LB_END_STOPPED, 4096, ACCEPT, TURN, DATA(1, 4096), TURN, STOP, STOP, TURN,
+               READABLE(1, 10));
+    plan_target = -1;
+    fclose(file);
+}
+
 /* ---- pauses ---------------------------------------------------------------------------------- */
 
 static void a_sink_pauses(void **state)
@@ -398,6 +461,10 @@ int main(void)
         TEST(a_pausing_sink_fails),
         TEST(a_sink_fails_at_the_end),
         TEST(a_sink_fails_at_another_end),
+        TEST(large_pieces_are_spliced),
+        TEST(a_target_that_refuses),
+        TEST(a_reset_while_splicing),
+        TEST(a_stop_while_splicing),
         TEST(a_sink_pauses),
         TEST(a_sink_fails_after_a_pause),
         TEST(ready_fails_in_a_pause),

@@ -4,9 +4,11 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- the sink -------------------------------------------------------------------------------- */
 
@@ -32,10 +34,18 @@ static int plan_open(struct lb_stream *stream, void *context)
     return plan->streams[number - 1].open;
 }
 
+/* What the stream's sink has, by write and by splice. */
+static uint64_t taken_of(const struct plan *plan, unsigned number)
+{
+    off_t spliced = plan_target < 0 ? 0 : lseek(plan_target, 0, SEEK_END);
+
+    return plan->done[number - 1].taken + (uint64_t)spliced;
+}
+
 static void check_bytes(struct plan *plan, unsigned number, uint64_t offset, const uint8_t *data,
                         size_t size)
 {
-    if (offset != plan->done[number - 1].taken)
+    if (offset != taken_of(plan, number))
         script_violate(plan->script, "stream %u: bytes are miscounted", number);
     for (size_t i = 0; i < size; i++) {
         if (data[i] != script_byte(number, offset + i)) {
@@ -85,7 +95,7 @@ static int plan_end(struct lb_stream *stream, void *context, enum lb_end end)
     int result = call < 4 ? plan->streams[number - 1].ends[call] : 0;
 
     script_log(plan->script, "end%u:%s ", number, lb_end_name(end));
-    if (lb_stream_bytes(stream) != plan->done[number - 1].taken)
+    if (lb_stream_bytes(stream) != taken_of(plan, number))
         script_violate(plan->script, "stream %u: bytes are miscounted", number);
     if (result == -EINPROGRESS)
         lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
@@ -117,7 +127,38 @@ const struct lb_sink plan_slow_sink = {
     .end = plan_end,
 };
 
+int plan_target = -1;
+
+static int give_target(struct lb_stream *stream, void *context)
+{
+    (void)stream;
+    (void)context;
+    return plan_target;
+}
+
+const struct lb_sink plan_target_sink = {
+    .name = "target plan",
+    .open = plan_open,
+    .write = plan_write,
+    .target = give_target,
+    .end = plan_end,
+};
+
 /* ---- the events ------------------------------------------------------------------------------ */
+
+/* The stream's next bytes, really sent. */
+static void send_bytes(struct script *script, unsigned number, size_t size)
+{
+    struct script_stream *stream = &script->streams[number - 1];
+    uint8_t *data = malloc(size);
+
+    for (size_t i = 0; data && i < size; i++)
+        data[i] = script_byte(number, stream->sent + i);
+    if (!data || peer_send(stream->peer, data, size) != 0)
+        abort();
+    free(data);
+    stream->sent += size;
+}
 
 static void sleep_ns(int64_t ns)
 {
@@ -167,6 +208,9 @@ static void wait_for_timeout(struct script *script, const struct lb_turn *turn)
 static bool act(struct script *script, const struct step *step, const struct lb_turn *turn)
 {
     switch (step->type) {
+    case STEP_REFUSE:
+        (void)!fcntl(plan_target, F_SETFL, O_APPEND);
+        return true;
     case STEP_STOP:
         lb_engine_stop(&script->engine);
         return true;
@@ -200,6 +244,9 @@ static struct lb_event event_of(struct script *script, const struct step *step)
         return script_terminal(script, step->stream, 0);
     case STEP_ERROR:
         return script_terminal(script, step->stream, (int)step->number);
+    case STEP_READABLE:
+        send_bytes(script, step->stream, (size_t)step->number);
+        return script_readable(script, step->stream);
     case STEP_READY:
         return (struct lb_event){.type = LB_EVENT_READY,
                                  .cookie = script->streams[step->stream - 1].cookie};

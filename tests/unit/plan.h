@@ -13,6 +13,8 @@ enum step_type {
     STEP_DATA,          /* stream, number: bytes */
     STEP_EOF,           /* stream */
     STEP_ERROR,         /* stream, number: -errno */
+    STEP_READABLE,      /* stream, number: bytes that its peer has sent before */
+    STEP_REFUSE,        /* nothing can be spliced to plan_target from now on; no event */
     STEP_READY,         /* stream: with the cookie of its last watch */
     STEP_STOP,          /* as if another thread had called lb_engine_stop; no event */
     STEP_WAKE,          /* waits until the worker is woken */
@@ -42,6 +44,8 @@ struct step {
 #define EOF_OF(stream) STEP_FOR(STEP_EOF, stream, 0)
 #define ERROR_OF(stream, error) STEP_FOR(STEP_ERROR, stream, error)
 #define READY(stream) STEP_FOR(STEP_READY, stream, 0)
+#define READABLE(stream, size) STEP_FOR(STEP_READABLE, stream, size)
+#define REFUSE STEP(.type = STEP_REFUSE)
 #define TURN STEP(.type = STEP_TURN)
 #define STOP STEP(.type = STEP_STOP)
 #define WAKE STEP(.type = STEP_WAKE)
@@ -82,6 +86,10 @@ extern const struct lb_sink plan_sink;
 extern const struct lb_sink plan_pausing_sink;
 /* The same as the first, and its end may block. */
 extern const struct lb_sink plan_slow_sink;
+
+/* The same as the first, and all that matters is that the bytes get to plan_target. */
+extern const struct lb_sink plan_target_sink;
+extern int plan_target;
 
 /* A script with a plan. What is left out of the options is the plan's own, or generous. */
 struct rig {

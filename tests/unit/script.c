@@ -124,6 +124,17 @@ struct lb_event script_data(struct script *script, unsigned number, size_t size)
     return event;
 }
 
+struct lb_event script_readable(struct script *script, unsigned number)
+{
+    struct script_stream *stream = &script->streams[number - 1];
+
+    if (!stream->receiving)
+        abort();
+    stream->receiving = false;
+    stream->conn->receiving = false;
+    return (struct lb_event){.type = LB_EVENT_READABLE, .conn = stream->conn};
+}
+
 struct lb_event script_terminal(struct script *script, unsigned number, int error)
 {
     struct script_stream *stream = &script->streams[number - 1];
@@ -182,14 +193,14 @@ static void close_script(void *state)
     script->closed = true;
 }
 
-static void receive(void *state, struct lb_conn *conn, bool once)
+static void begin(void *state, struct lb_conn *conn, bool once, const char *call)
 {
-    struct script_stream *stream = find_conn(state, conn, "receive");
+    struct script_stream *stream = find_conn(state, conn, call);
 
     if (!stream)
         return;
     if (stream->receiving || conn->receiving)
-        script_violate(state, "received from twice at a time: %s", "receive");
+        script_violate(state, "received from twice at a time: %s", call);
     if (stream->handled)
         script_violate(state, "received from after its terminal event");
     if (stream->cancelled)
@@ -197,6 +208,16 @@ static void receive(void *state, struct lb_conn *conn, bool once)
     stream->receiving = true;
     stream->once = once;
     conn->receiving = true;
+}
+
+static void receive(void *state, struct lb_conn *conn, bool once)
+{
+    begin(state, conn, once, "receive");
+}
+
+static void await_readable(void *state, struct lb_conn *conn)
+{
+    begin(state, conn, true, "await");
 }
 
 static void cancel(void *state, struct lb_conn *conn)
@@ -292,8 +313,8 @@ static const struct lb_backend_status *status(const void *state)
     {                                                                                              \
         .name = "script", .one_stream_per_worker = (single), .workers = 1, .shape = shape,         \
         .probe = probe, .open = open_script, .close = close_script, .receive = receive,            \
-        .cancel = cancel, .forget = forget, .watch = watch, .wait = wait_script,                   \
-        .give_back = give_back, .status = status,                                                  \
+        .await = await_readable, .cancel = cancel, .forget = forget, .watch = watch,               \
+        .wait = wait_script, .give_back = give_back, .status = status,                             \
     }
 
 static const struct lb_backend many_streams = SCRIPT_BACKEND(false);

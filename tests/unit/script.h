@@ -99,6 +99,7 @@ uint8_t script_byte(unsigned stream, uint64_t offset);
 /* Events, as backend.h wants them. */
 struct lb_event script_accept(struct script *script);
 struct lb_event script_data(struct script *script, unsigned number, size_t size);
+struct lb_event script_readable(struct script *script, unsigned number);
 struct lb_event script_terminal(struct script *script, unsigned number, int error);
 
 /* A slot is free for script_data. */

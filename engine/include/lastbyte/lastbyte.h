@@ -121,6 +121,13 @@ struct lb_sink {
      * the rest is offered again when a descriptor that the sink has watched becomes ready. */
     ssize_t (*write)(struct lb_stream *stream, void *context, const void *data, size_t size);
 
+    /* May be NULL. The sink needs no byte of the stream, only that it gets to a descriptor: a pipe,
+     * or a regular file at its position. Returns that, or -1. Then large pieces go there by
+     * splice(2) and never reach user space. They count in lb_stream_bytes as if write had taken
+     * them; write still takes small pieces, and all that the kernel can't splice, so errors are
+     * its own to find. Asked again at times, after the stream has shown to be a large one. */
+    int (*target)(struct lb_stream *stream, void *context);
+
     /* A watched descriptor became ready. Called before what waits (the rest of a write, or end)
      * is tried again. Returns 0, or -errno: the stream then ends as LB_END_SINK. May be NULL. */
     int (*ready)(struct lb_stream *stream, void *context);
@@ -231,6 +238,8 @@ struct lb_config {
     unsigned max_time_ms;        /* LB_END_TIMEOUT when its EOF has not come by then */
     uint64_t min_rate;           /* LB_END_LIMIT when fewer bytes a second came in a window */
     unsigned min_rate_window_ms; /* one after the other, from the stream's begin; default 10000 */
+    /* Let every byte come through user space, also where the sink is only a descriptor. */
+    bool no_splice;
 
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
