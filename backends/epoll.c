@@ -146,21 +146,37 @@ static int watch(void *opaque, int fd, unsigned events, void *cookie)
     return rc == -ENOENT ? control(state, EPOLL_CTL_ADD, fd, events | EPOLLONESHOT, data) : rc;
 }
 
-static int set_accepting(struct state *state, bool on)
+static void unwatch_listeners(struct state *state, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        control(state, EPOLL_CTL_DEL, state->config.listeners[i], 0, 0);
+    state->status.accepting = false;
+}
+
+/* Returns how many events were written: 0, or 1 when the kernel has no memory for it, or no watch
+ * left (ENOSPC), which is no reason to end the streams. */
+static unsigned set_accepting(struct state *state, bool on, struct lb_event *event)
 {
     const struct lb_backend_config *config = &state->config;
 
     if (state->status.accepting == on)
         return 0;
+    if (!on) {
+        unwatch_listeners(state, config->listener_count);
+        return 0;
+    }
     for (size_t i = 0; i < config->listener_count; i++) {
         /* Exclusive: a listener that workers share wakes one of them, not all. */
-        int rc = control(state, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, config->listeners[i],
-                         EPOLLIN | EPOLLEXCLUSIVE, i * (TAG_MASK + 1) | TAG_LISTENER);
+        int rc = control(state, EPOLL_CTL_ADD, config->listeners[i], EPOLLIN | EPOLLEXCLUSIVE,
+                         i * (TAG_MASK + 1) | TAG_LISTENER);
 
-        if (rc < 0)
-            return rc;
+        if (rc < 0) {
+            unwatch_listeners(state, i);
+            *event = (struct lb_event){.type = LB_EVENT_ACCEPT_FAILED, .error = rc};
+            return 1;
+        }
     }
-    state->status.accepting = on;
+    state->status.accepting = true;
     return 0;
 }
 
@@ -324,11 +340,10 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     struct state *state = opaque;
     struct batch batch = {.events = events, .max = max, .slots = state->config.pool->working};
     bool was_accepting = state->status.accepting, block;
-    int rc = set_accepting(state, turn->accept_limit > 0);
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    batch.count = report_failed(state, events, max);
+    batch.count = set_accepting(state, turn->accept_limit > 0, events);
+    batch.count += report_failed(state, events + batch.count, max - batch.count);
     /* By turns, as either could use up all slots for ever. */
     state->fresh_first = !state->fresh_first;
     if (state->fresh_first)
