@@ -159,13 +159,30 @@ static int next(struct trial *trial, unsigned *flags)
     int rc;
 
     lb_bufring_publish(&trial->buffers);
-    rc = io_uring_submit_and_wait_timeout(&trial->ring, &cqe, 1, &limit, NULL);
+    do {
+        rc = io_uring_submit_and_wait_timeout(&trial->ring, &cqe, 1, &limit, NULL);
+    } while (rc == -EINTR); /* a profiler's signal, say: no verdict on io_uring */
     if (!cqe)
         return rc < 0 ? rc : -ETIME;
     rc = cqe->res;
     *flags = cqe->flags;
     io_uring_cqe_seen(&trial->ring, cqe);
     return rc;
+}
+
+static int send_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return -errno;
+        data += sent;
+        size -= (size_t)sent;
+    }
+    return 0;
 }
 
 /* Bytes that tell their position, from one position of the stream on. */
@@ -204,7 +221,7 @@ static int try_receive(struct trial *trial, struct lb_uring_modes modes)
 
         for (size_t i = 0; i < size; i++)
             data[i] = pattern(sent + i);
-        if (send(trial->sockets[0], data, size, MSG_NOSIGNAL) != (ssize_t)size)
+        if (send_all(trial->sockets[0], data, size) < 0)
             return -EIO;
         sent += size;
         while (received < sent) {
