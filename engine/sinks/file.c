@@ -137,6 +137,17 @@ static int set_aside(const struct file_context *sink, const char *temporary)
     return lb_rename_new(sink->directory_fd, temporary, name);
 }
 
+/* The first stream becomes the file. */
+static int publish_first(const struct file_context *sink, struct lb_partial *partial,
+                         const char *temporary)
+{
+    int rc = lb_partial_publish(partial);
+
+    if (rc < 0)
+        set_aside(sink, temporary);
+    return rc;
+}
+
 static int append(const struct file_context *sink, struct lb_partial *partial, bool complete)
 {
     char temporary[NAME_MAX + 1];
@@ -148,7 +159,7 @@ static int append(const struct file_context *sink, struct lb_partial *partial, b
         /* Not O_APPEND: copy_file_range refuses it. */
         fd = openat(sink->directory_fd, sink->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
-            return lb_partial_publish(partial);
+            return publish_first(sink, partial, temporary);
         rc = fd < 0 ? -errno : append_whole(partial->fd, fd);
         if (fd >= 0)
             close(fd);
@@ -159,7 +170,11 @@ static int append(const struct file_context *sink, struct lb_partial *partial, b
 
         return rc < 0 ? rc : closed < 0 ? closed : aside;
     }
-    return unlinkat(sink->directory_fd, temporary, 0) < 0 ? -errno : 0;
+    if (unlinkat(sink->directory_fd, temporary, 0) == 0)
+        return 0;
+    rc = -errno;
+    set_aside(sink, temporary);
+    return rc;
 }
 
 static int file_end(struct lb_stream *stream, void *context, enum lb_end end)
