@@ -107,12 +107,18 @@ static void close_backend(struct lb_worker *worker)
     worker->backend_state = NULL;
 }
 
+/* Accepted ahead of a limit, and the limit never let them in. */
+static void close_parked(struct lb_worker *worker)
+{
+    for (struct lb_stream *stream = worker->parked_first; stream; stream = stream->queued)
+        close(stream->conn.fd);
+    worker->parked_first = NULL;
+}
+
 void lb_worker_done(struct lb_worker *worker)
 {
     close_backend(worker);
-    /* Accepted ahead of a limit, and the limit never let them in. */
-    for (struct lb_stream *stream = worker->parked_first; stream; stream = stream->queued)
-        close(stream->conn.fd);
+    close_parked(worker);
     lb_stream_table_done(&worker->streams);
     lb_pool_done(&worker->pool);
     lb_splice_done(&worker->splice);
@@ -513,6 +519,7 @@ void lb_worker_run(struct lb_worker *worker)
         await_ends(worker);
     }
     close_backend(worker);
+    close_parked(worker); /* nobody comes for them, and their peers should know */
     leave_door(worker);
 }
 
