@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery.h"
 
+#include "clock.h"
 #include "end.h"
 #include "engine.h"
 #include "probes.h"
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -56,6 +58,23 @@ static void tell_end(const struct lb_stream *stream)
                    why ? why : "", why ? ")" : "");
 }
 
+/* A crowd at the door must not be able to fill a log. */
+static void tell_refusal(const struct lb_stream *stream)
+{
+    struct lb_engine *engine = stream->worker->engine;
+    char peer[LB_PEER_SIZE], more[80] = "";
+    uint64_t untold;
+
+    if (!lb_engine_notes(engine, LB_NOTE_WARNING) ||
+        !lb_admission_tells(&engine->admission, lb_clock_ns(), &untold))
+        return;
+    if (untold)
+        snprintf(more, sizeof(more), ", and %llu more since the last such line",
+                 (unsigned long long)untold);
+    lb_engine_note(engine, LB_NOTE_WARNING, "stream %llu from %s: limit: turned away (%s)%s",
+                   (unsigned long long)stream->id, lb_stream_peer(stream, peer), stream->why, more);
+}
+
 /* A stream that isn't complete must not look so to its sender: without this, a close after
  * everything was read sends a FIN, and the sender sees a server that took it all. What the sink
  * has answered is let through first: a reset would discard what the peer hasn't acknowledged. */
@@ -72,6 +91,7 @@ static void reset_peer(int fd)
 static void close_stream(struct lb_stream *stream)
 {
     struct lb_worker *worker = stream->worker;
+    bool refused = stream->state == LB_STREAM_PARKED;
 
     assert(!stream->conn.receiving);
     lb_receipt_close(stream);
@@ -80,8 +100,14 @@ static void close_stream(struct lb_stream *stream)
     worker->backend->forget(worker->backend_state, &stream->conn);
     close(stream->conn.fd);
     lb_count(&worker->counters.ends[stream->end], 1);
-    worker->open_streams--;
     lb_stream_table_retire(&worker->streams, stream);
+    if (refused) {
+        lb_count(&worker->counters.refused, 1);
+        return;
+    }
+    lb_count(&worker->counters.partial, stream->end != LB_END_EOF);
+    lb_admission_leave(&worker->engine->admission, &stream->peer);
+    worker->open_streams--;
     lb_gate_release(&worker->engine->gate);
     lb_engine_stream_ended(worker->engine);
 }
@@ -106,6 +132,19 @@ static void go_on_answering(struct lb_stream *stream)
 {
     if (lb_receipt_go_on(stream))
         close_stream(stream);
+}
+
+void lb_delivery_refuse(struct lb_stream *stream, const char *why)
+{
+    struct lb_engine *engine = stream->worker->engine;
+
+    stream->end = LB_END_LIMIT;
+    stream->why = why;
+    LB_PROBE_END(stream->id, stream->bytes, stream->end);
+    tell_refusal(stream);
+    lb_receipt_refuse(engine, stream->conn.fd, stream->end, why);
+    stream->receipt.given = lb_receipt_wanted(engine);
+    close_stream(stream);
 }
 
 static int call_end(struct lb_stream *stream)

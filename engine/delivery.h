@@ -9,6 +9,9 @@
 /* Opens the sink and begins to receive. The stream may have ended when this returns. */
 void lb_delivery_begin(struct lb_stream *stream);
 
+/* Turns away a peer that is parked: no sink hears of it. why is a static string. */
+void lb_delivery_refuse(struct lb_stream *stream, const char *why);
+
 /* The backend delivered a chunk. */
 void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk);
 

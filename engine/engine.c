@@ -18,8 +18,10 @@ static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots
 
 enum {
     GATHER_US_MAX = 100000,
+    KEEPALIVE_MS_MAX = 32767000, /* tcp(7): the kernel's own bound */
     WORKERS_MAX = 1024,
     STREAMS_MAX = 1 << 20,
+    PEERS_MAX = 2 * STREAMS_MAX,
     SLOTS_MAX = 1 << 15,
     NOTE_SIZE = 600
 };
@@ -39,6 +41,7 @@ void lb_config_init(struct lb_config *config)
         .backend = "auto",
         .max_streams = 10000,
         .drain_ms = 10000,
+        .keepalive_ms = 120000,
         .gather_max_us = 1000,
         .note_level = LB_NOTE_WARNING,
     };
@@ -102,6 +105,12 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
     if (config->gather_max_us > GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
         return lb_error_set(error, -EINVAL, "gathering for %u us: at most %d",
                             config->gather_max_us, GATHER_US_MAX);
+    if (config->keepalive_ms > KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
+        return lb_error_set(error, -EINVAL, "keepalive of %u ms: at most %d", config->keepalive_ms,
+                            KEEPALIVE_MS_MAX);
+    if (config->unix_mode > 0777)
+        return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
+                            config->unix_mode);
     if (config->greeting_size > LB_GREETING_MAX)
         return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
                             config->greeting_size, LB_GREETING_MAX);
@@ -130,6 +139,8 @@ static void settle_config(struct lb_engine *engine)
 
     if (!config->max_streams)
         config->max_streams = 10000;
+    if (!config->keepalive_ms)
+        config->keepalive_ms = 120000;
     if (!config->gather_max_us)
         config->gather_max_us = 1000;
     if (!config->workers)
@@ -152,12 +163,23 @@ static void settle_config(struct lb_engine *engine)
     lb_limits_init(&engine->limits, config);
 }
 
+static int open_admission(struct lb_engine *engine, struct lb_error *error)
+{
+    uint64_t peers = (uint64_t)lb_worker_streams(engine) * engine->config.workers;
+
+    return lb_admission_init(&engine->admission, &engine->config,
+                             peers < PEERS_MAX ? (unsigned)peers : PEERS_MAX, error);
+}
+
 static int open_listeners(struct lb_engine *engine, struct lb_error *error)
 {
     const struct lb_listener_options options = {
         .sockets = engine->backend->shared_listeners ? 1 : engine->config.workers,
         .backlog = engine->config.backlog,
         .rcvbuf = engine->config.rcvbuf,
+        .unix_mode = engine->config.unix_mode,
+        .keepalive_ms =
+            engine->config.keepalive_ms == LB_NO_KEEPALIVE ? 0 : engine->config.keepalive_ms,
     };
 
     return lb_listener_open(&engine->listeners, engine->config.listen, &options, error);
@@ -237,8 +259,10 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         rc = lb_choice_make(&engine->backend, config->backend, note_refused, engine, error);
     if (rc == 0) {
         settle_config(engine);
-        rc = open_listeners(engine, error);
+        rc = open_admission(engine, error);
     }
+    if (rc == 0)
+        rc = open_listeners(engine, error);
     if (rc == 0)
         rc = open_workers(engine, error);
     if (rc < 0) {
@@ -428,6 +452,7 @@ void lb_engine_close(struct lb_engine *engine)
     free(engine->workers);
     lb_listener_close(&engine->listeners);
     lb_digest_release(&engine->digest);
+    lb_admission_done(&engine->admission);
     pthread_mutex_destroy(&engine->note_lock);
     pthread_mutex_destroy(&engine->running_lock);
     pthread_cond_destroy(&engine->ended);

@@ -3,6 +3,7 @@
 #ifndef LB_ENGINE_H
 #define LB_ENGINE_H
 
+#include "admission.h"
 #include "committer.h"
 #include "digest.h"
 #include "error.h"
@@ -28,6 +29,7 @@ struct lb_engine {
     struct lb_committer committer;
     struct lb_gate gate;
     struct lb_limits limits;
+    struct lb_admission admission;
     uint64_t drain_ns;
     uint64_t gather_max_ns;
     _Atomic uint64_t last_id;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,25 @@ static int start(int fd, const struct lb_listener_options *options)
     return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
+/* Every accepted socket inherits this, so that it costs no call of its own: after half the time
+ * without a sign of life the kernel asks the peer's for one, and after all of it the peer is gone,
+ * whether it owes us an answer to that or the acknowledgement of what we sent (tcp(7)). */
+static int keep_alive(int fd, unsigned keepalive_ms)
+{
+    int seconds = (int)((keepalive_ms + 999) / 1000);
+    int idle = seconds / 2 > 0 ? seconds / 2 : 1;
+    int interval = seconds / 8 > 0 ? seconds / 8 : 1;
+    int rc = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+
+    if (rc == 0)
+        rc = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+    if (rc == 0)
+        rc = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+    if (rc == 0)
+        rc = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)keepalive_ms);
+    return rc;
+}
+
 /* How a TCP socket is bound. */
 struct binding {
     struct sockaddr_storage address;
@@ -68,6 +88,8 @@ static int bind_tcp(int *fd, const struct binding *binding,
     if (rc == 0 && options->rcvbuf > 0)
         rc = set_int(*fd, SOL_SOCKET, SO_RCVBUF,
                      options->rcvbuf > INT32_MAX / 2 ? INT32_MAX / 2 : (int)options->rcvbuf);
+    if (rc == 0 && options->keepalive_ms)
+        rc = keep_alive(*fd, options->keepalive_ms);
     if (rc == 0 && bind(*fd, (const struct sockaddr *)&binding->address, binding->size) < 0)
         rc = -errno;
     return rc;
@@ -243,13 +265,31 @@ static bool is_stale(const struct lb_address *address)
     return stale;
 }
 
+/* Notes the socket's file, so that it can be removed, and sets its mode: before listen, so that nobody
+ * gets in meanwhile. */
+static int own_file(struct lb_listener *listener, const char *path, unsigned mode)
+{
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return 0; /* somebody has removed it: it is not ours any more */
+    listener->path = strdup(path);
+    if (!listener->path) {
+        unlink(path);
+        return -ENOMEM;
+    }
+    listener->device = status.st_dev;
+    listener->inode = status.st_ino;
+    return mode && chmod(path, mode) < 0 ? -errno : 0;
+}
+
 static int open_unix(struct lb_listener_list *list, const struct lb_address *address,
                      const struct lb_listener_options *options)
 {
     struct lb_listener *listener = add_listener(list, 1);
     bool in_file_system = address->un.sun_path[0] != '\0';
     char name[LB_UNIX_NAME_SIZE];
-    struct stat status;
+    int rc = 0;
 
     if (!listener)
         return -ENOMEM;
@@ -264,16 +304,9 @@ static int open_unix(struct lb_listener_list *list, const struct lb_address *add
         unlink(address->un.sun_path);
     if (bind(listener->fds[0], (const struct sockaddr *)&address->un, address->un_size) < 0)
         return -errno;
-    if (in_file_system && lstat(address->un.sun_path, &status) == 0) {
-        listener->path = strdup(address->un.sun_path);
-        listener->device = status.st_dev;
-        listener->inode = status.st_ino;
-        if (!listener->path) {
-            unlink(address->un.sun_path);
-            return -ENOMEM;
-        }
-    }
-    return start(listener->fds[0], options);
+    if (in_file_system)
+        rc = own_file(listener, address->un.sun_path, options->unix_mode);
+    return rc < 0 ? rc : start(listener->fds[0], options);
 }
 
 static bool is_borrowed(const struct lb_listener_list *list, int fd)
@@ -285,7 +318,7 @@ static bool is_borrowed(const struct lb_listener_list *list, int fd)
 }
 
 static int open_fd(struct lb_listener_list *list, const struct lb_address *address,
-                   struct lb_error *error)
+                   const struct lb_listener_options *options, struct lb_error *error)
 {
     struct lb_listener *listener;
     struct binding binding = {.size = sizeof(binding.address)};
@@ -316,8 +349,10 @@ static int open_fd(struct lb_listener_list *list, const struct lb_address *addre
         return -ENOMEM;
     listener->fds[0] = address->fd;
     listener->borrowed = true;
-    if (bound->sa_family != AF_UNIX)
-        return name_tcp(listener, &binding);
+    if (bound->sa_family != AF_UNIX) {
+        rc = options->keepalive_ms ? keep_alive(address->fd, options->keepalive_ms) : 0;
+        return rc < 0 ? rc : name_tcp(listener, &binding);
+    }
     lb_unix_name((const struct sockaddr_un *)(const void *)bound, binding.size, name, sizeof(name));
     listener->name = strdup(name);
     return listener->name ? 0 : -ENOMEM;
@@ -349,7 +384,7 @@ static int open_one(struct lb_listener_list *list, const char *text,
     if (rc == 0 && address.kind == LB_ADDRESS_UNIX)
         rc = open_unix(list, &address, options);
     else if (rc == 0 && address.kind == LB_ADDRESS_FD)
-        rc = open_fd(list, &address, &why);
+        rc = open_fd(list, &address, options, &why);
     else if (rc == 0 && address.host[0] == '\0')
         rc = open_wildcard(list, &address, options);
     else if (rc == 0)

@@ -24,9 +24,11 @@ struct lb_listener_list {
 };
 
 struct lb_listener_options {
-    unsigned sockets; /* per TCP address: one for each worker, or 1 */
-    int backlog;      /* 0: what the system allows */
-    size_t rcvbuf;    /* 0: the kernel's own tuning */
+    unsigned sockets;      /* per TCP address: one for each worker, or 1 */
+    int backlog;           /* 0: what the system allows */
+    size_t rcvbuf;         /* 0: the kernel's own tuning */
+    unsigned unix_mode;    /* of a Unix socket in the file system; 0: what the umask leaves */
+    unsigned keepalive_ms; /* see struct lb_config; 0: off */
 };
 
 /* Binds and listens on every address. On failure nothing is left behind. */

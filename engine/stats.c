@@ -13,12 +13,12 @@ void lb_stats_add(struct lb_stats *stats, const struct lb_counters *counters)
     stats->waits += read_counter(&counters->waits);
     stats->receives += read_counter(&counters->receives);
     stats->starved += read_counter(&counters->starved);
+    stats->refused += read_counter(&counters->refused);
+    stats->partial += read_counter(&counters->partial);
     for (int end = 0; end < LB_END_COUNT; end++) {
         uint64_t ends = read_counter(&counters->ends[end]);
 
         stats->ends[end] += ends;
         stats->streams += ends;
-        if (end != LB_END_EOF)
-            stats->partial += ends;
     }
 }

@@ -13,6 +13,8 @@ struct lb_counters {
     _Atomic uint64_t waits;
     _Atomic uint64_t receives;
     _Atomic uint64_t starved;
+    _Atomic uint64_t refused;
+    _Atomic uint64_t partial;
     _Atomic uint64_t ends[LB_END_COUNT];
 };
 

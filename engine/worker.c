@@ -41,9 +41,9 @@ static unsigned reserve_slots(const struct lb_engine *engine, const struct lb_wo
     return serial || worker->backend->one_stream_per_worker ? 1 : engine->gate.max_streams;
 }
 
-static unsigned table_capacity(const struct lb_engine *engine, const struct lb_worker *worker)
+unsigned lb_worker_streams(const struct lb_engine *engine)
 {
-    return worker->backend->one_stream_per_worker ? 2 : engine->gate.max_streams + ACCEPT_AHEAD;
+    return engine->backend->one_stream_per_worker ? 2 : engine->gate.max_streams + ACCEPT_AHEAD;
 }
 
 static int open_backend(struct lb_worker *worker, struct lb_error *error)
@@ -85,7 +85,7 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
                           reserve_slots(engine, worker));
     if (rc == 0)
         rc = lb_stream_table_init(&worker->streams, engine->sink->state_size,
-                                  table_capacity(engine, worker));
+                                  lb_worker_streams(engine));
     if (rc == 0) {
         worker->events = malloc(BATCH * sizeof(*worker->events));
         rc = worker->events ? 0 : -ENOMEM;
@@ -132,35 +132,56 @@ void lb_worker_done(struct lb_worker *worker)
 
 /* ---- streams come ---------------------------------------------------------------------------- */
 
-static int park(struct lb_worker *worker, int fd, bool borrowed)
+static struct lb_stream *add_stream(struct lb_worker *worker, int fd)
 {
     struct lb_stream *stream = lb_stream_table_add(&worker->streams);
 
     if (!stream)
-        return -EMFILE;
+        return NULL;
     stream->conn.fd = fd;
-    stream->borrowed = borrowed;
     stream->worker = worker;
     stream->state = LB_STREAM_PARKED;
     lb_peer_get(&stream->peer, fd);
+    return stream;
+}
+
+static void park(struct lb_worker *worker, struct lb_stream *stream)
+{
     if (worker->parked_first)
         worker->parked_last->queued = stream;
     else
         worker->parked_first = stream;
     worker->parked_last = stream;
-    return 0;
+}
+
+/* A stream that has its number counts as accepted. */
+static void number(struct lb_worker *worker, struct lb_stream *stream)
+{
+    stream->id = atomic_fetch_add(&worker->engine->last_id, 1) + 1;
+    lb_count(&worker->counters.accepted, 1);
 }
 
 static void accepted(struct lb_worker *worker, int fd)
 {
+    struct lb_stream *stream = add_stream(worker, fd);
+    const char *why;
+
     worker->accept_warned = false;
-    if (park(worker, fd, false) == 0)
+    if (!stream) {
+        lb_receipt_refuse(worker->engine, fd, LB_END_LIMIT, "max-streams");
+        close(fd);
+        lb_engine_note(worker->engine, LB_NOTE_WARNING,
+                       "a peer was turned away: %u streams are waiting already",
+                       worker->streams.capacity);
         return;
-    lb_receipt_refuse(worker->engine, fd, LB_END_LIMIT, "max-streams");
-    close(fd);
-    lb_engine_note(worker->engine, LB_NOTE_WARNING,
-                   "a peer was turned away: %u streams are waiting already",
-                   worker->streams.capacity);
+    }
+    why = lb_admission_enter(&worker->engine->admission, &stream->peer);
+    if (why) {
+        number(worker, stream);
+        lb_delivery_refuse(stream, why);
+    } else {
+        park(worker, stream);
+    }
 }
 
 static bool has_place(const struct lb_worker *worker)
@@ -199,8 +220,7 @@ static void begin_parked(struct lb_worker *worker)
         struct lb_stream *stream = worker->parked_first;
 
         worker->parked_first = stream->queued;
-        stream->id = atomic_fetch_add(&worker->engine->last_id, 1) + 1;
-        lb_count(&worker->counters.accepted, 1);
+        number(worker, stream);
         if (worker->engine->limits.period_ns)
             begin_pace(worker, stream);
         worker->open_streams++;
@@ -525,9 +545,12 @@ void lb_worker_run(struct lb_worker *worker)
 
 int lb_worker_adopt(struct lb_worker *worker, int fd)
 {
-    int rc = park(worker, fd, true);
+    struct lb_stream *stream = add_stream(worker, fd);
 
-    if (rc == 0)
-        begin_parked(worker);
-    return rc;
+    if (!stream)
+        return -EMFILE;
+    stream->borrowed = true;
+    park(worker, stream);
+    begin_parked(worker);
+    return 0;
 }

@@ -61,6 +61,9 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
                    size_t listener_count, struct lb_error *error);
 void lb_worker_done(struct lb_worker *worker);
 
+/* How many streams one worker can have, those that wait for their turn included. */
+unsigned lb_worker_streams(const struct lb_engine *engine);
+
 /* Receives until the engine is stopped or finished and no stream is left. */
 void lb_worker_run(struct lb_worker *worker);
 

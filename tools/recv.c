@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "command.h"
 #include "console.h"
+#include "guests.h"
 #include "harden.h"
 #include "options.h"
 #include "progress.h"
@@ -39,6 +40,11 @@ struct recv_settings {
     uint64_t gather_max_us;
     uint64_t max_bytes, idle_timeout_ms, max_time_ms, min_rate, min_rate_window_ms;
     bool no_splice;
+    uint64_t keepalive_ms, max_streams_per_peer;
+    struct option_list allow, deny, allow_users;
+    uid_t *allow_uids; /* allow_users, resolved */
+    const char *unix_mode;
+    unsigned mode;  /* unix_mode, read */
     unsigned stats; /* enum stats_form */
     uint64_t progress_ms;
     bool quiet, verbose, help, version;
@@ -108,6 +114,24 @@ static const struct option_row rows[] = {
      .most = INT64_MAX, .help = "with fewer bytes a second over a window it ends limit"},
     {OPTION_SECONDS, .name = "min-rate-window", .argument = "SECONDS", AT(min_rate_window_ms),
      .least = 10, .most = 1000000000, .help = "that window (default 10)"},
+    {OPTION_SECONDS, .name = "keepalive", .argument = "SECONDS", AT(keepalive_ms), .most = 32767000,
+     .help = "a TCP peer whose machine is silent for so long has vanished\n"
+             "(default 120; 0: never ask it)"},
+
+    {OPTION_HEADING, .name = "Who may come in (default: everyone)"},
+    {OPTION_LIST, .name = "allow", .argument = "CIDR", AT(allow),
+     .help = "TCP peers of this network, 192.0.2.0/24 or 2001:db8::/32, and no\n"
+             "others; may repeat"},
+    {OPTION_LIST, .name = "deny", .argument = "CIDR", AT(deny),
+     .help = "not TCP peers of this network, whatever --allow says; may repeat"},
+    {OPTION_LIST, .name = "allow-uid", .argument = "USER", AT(allow_users),
+     .help = "this user at Unix sockets, by number or name, and no others;\n"
+             "may repeat"},
+    {OPTION_TEXT, .name = "unix-mode", .argument = "MODE", AT(unix_mode),
+     .help = "permissions of the socket of unix:PATH, in octal (default: umask)"},
+    {OPTION_COUNT, .name = "max-streams-per-peer", .argument = "N", AT(max_streams_per_peer),
+     .least = 1, .most = 1 << 20,
+     .help = "streams at a time of one address, or one user of a Unix socket"},
 
     {OPTION_HEADING, .name = "With which rights"},
     {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),
@@ -172,6 +196,27 @@ static int check_backend(const char *name)
     return STATUS_USAGE;
 }
 
+static bool has_socket_file(const struct option_list *listen)
+{
+    for (size_t i = 0; i < listen->count; i++)
+        if (strncmp(listen->words[i], "unix:", strlen("unix:")) == 0 && listen->words[i][5] != '@')
+            return true;
+    return false;
+}
+
+static int check_guests(struct recv_settings *settings)
+{
+    if (guests_check_networks("allow", &settings->allow) ||
+        guests_check_networks("deny", &settings->deny) ||
+        guests_read_uids(&settings->allow_users, &settings->allow_uids))
+        return STATUS_USAGE;
+    if (!settings->unix_mode)
+        return STATUS_OK;
+    if (!has_socket_file(&settings->listen))
+        return command_misused("--unix-mode: needs --listen=unix:PATH");
+    return guests_read_mode(settings->unix_mode, &settings->mode) ? STATUS_USAGE : STATUS_OK;
+}
+
 /* What the table alone can't tell. */
 static int check_settings(struct recv_settings *settings)
 {
@@ -193,7 +238,7 @@ static int check_settings(struct recv_settings *settings)
     }
     if (settings->min_rate_window_ms && !settings->min_rate)
         return command_misused("--min-rate-window: needs --min-rate");
-    if (check_backend(settings->backend))
+    if (check_guests(settings) || check_backend(settings->backend))
         return STATUS_USAGE;
     if (harden_read(settings->harden_off, settings->no_harden))
         return STATUS_USAGE;
@@ -250,6 +295,14 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->min_rate = settings->min_rate;
     config->min_rate_window_ms = (unsigned)settings->min_rate_window_ms;
     config->no_splice = settings->no_splice;
+    config->keepalive_ms =
+        settings->keepalive_ms ? (unsigned)settings->keepalive_ms : LB_NO_KEEPALIVE;
+    config->max_streams_per_peer = (unsigned)settings->max_streams_per_peer;
+    config->allow = settings->allow.words;
+    config->deny = settings->deny.words;
+    config->allow_uids = settings->allow_uids;
+    config->allow_uid_count = settings->allow_users.count;
+    config->unix_mode = settings->mode;
     config->drain_ms = settings->drain_ms ? (unsigned)settings->drain_ms : LB_NO_DRAIN;
     config->unrestricted = settings->harden_off[HARDEN_URING];
     config->note = settings->quiet ? NULL : on_note;
@@ -460,6 +513,7 @@ int recv_command(int argc, char **argv)
                                      .receipt = RECEIPT_NONE,
                                      .greeting = "",
                                      .drain_ms = 10000,
+                                     .keepalive_ms = 120000,
                                      .gather_max_us = 1000,
                                      .stats = STATS_UNSET};
     int status = STATUS_USAGE;
@@ -476,5 +530,9 @@ int recv_command(int argc, char **argv)
         status = configure(&settings);
     free(settings.listen.words);
     user_done(&settings.user);
+    free(settings.allow.words);
+    free(settings.deny.words);
+    free(settings.allow_users.words);
+    free(settings.allow_uids);
     return status;
 }

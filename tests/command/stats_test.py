@@ -9,7 +9,8 @@ import unittest
 from harness import DEADLINE, Server, each_backend, exchange, main, seeded
 
 ENDS = {"eof", "reset", "timeout", "limit", "sink", "stopped", "error"}
-COUNTS = ("workers", "bytes", "streams", "waits", "receives", "starved", "partial")
+COUNTS = ("workers", "bytes", "streams", "waits", "receives", "starved", "partial",
+          "refused", "accepted")
 
 
 @each_backend

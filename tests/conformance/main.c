@@ -15,9 +15,9 @@ enum { EXIT_USAGE = 2, EXIT_SKIP = 77, FDS_WANTED = 8192, CASES_MAX = 128 };
 struct suite suite;
 
 static const struct test_case *const tables[] = {
-    bytes_cases,    ends_cases,     sinks_cases,    pauses_cases,
-    slow_end_cases, stops_cases,    limits_cases,   stream_limits_cases,
-    load_cases,     scenario_cases, receipts_cases, descriptors_cases,
+    bytes_cases,    ends_cases,     sinks_cases,         pauses_cases,    slow_end_cases,
+    stops_cases,    limits_cases,   stream_limits_cases, admission_cases, load_cases,
+    scenario_cases, receipts_cases, descriptors_cases,
 };
 
 static bool parse_family(const char *name)

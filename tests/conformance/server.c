@@ -184,14 +184,15 @@ static void check_stats(struct server *server)
     for (int i = 0; i < LB_END_COUNT; i++)
         sum += stats->ends[i];
     /* Peers that were accepted ahead of a limit may be stopped before the sink hears of them. */
-    CHECK(server, sum >= opened);
-    ends[LB_END_STOPPED] += sum - opened;
+    CHECK(server, sum >= opened + stats->refused);
+    ends[LB_END_STOPPED] += sum - opened - stats->refused;
+    ends[LB_END_LIMIT] += stats->refused;
     for (int i = 0; i < LB_END_COUNT; i++)
         CHECK_SAME(server, stats->ends[i], ends[i]);
     CHECK_SAME(server, stats->streams, sum);
     CHECK_SAME(server, stats->accepted, sum);
     CHECK_SAME(server, stats->active, 0);
-    CHECK_SAME(server, stats->partial, stats->streams - stats->ends[LB_END_EOF]);
+    CHECK_SAME(server, stats->partial, stats->streams - stats->ends[LB_END_EOF] - stats->refused);
     CHECK_SAME(server, stats->bytes, bytes);
     CHECK(server, stats->receives <= chunks);
     CHECK(server, bytes == 0 || (stats->receives > 0 && stats->waits > 0));

@@ -52,8 +52,8 @@ struct test_case {
 };
 
 extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses_cases[],
-    slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], load_cases[],
-    scenario_cases[], receipts_cases[], descriptors_cases[];
+    slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], admission_cases[],
+    load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[];
 
 /* An engine under test with its sink. A case gets one, with the configuration at its defaults. */
 struct server {

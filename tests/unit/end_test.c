@@ -67,8 +67,15 @@ static void a_wrong_end_is_misuse(void **state)
 
 static void counters_add_up(void **state)
 {
-    struct lb_counters one = {.accepted = 9, .bytes = 100, .waits = 3, .receives = 7, .starved = 1};
-    struct lb_counters two = {.accepted = 2, .bytes = UINT64_C(5) << 32, .waits = 1};
+    struct lb_counters one = {.accepted = 9,
+                              .bytes = 100,
+                              .waits = 3,
+                              .receives = 7,
+                              .starved = 1,
+                              .refused = 4,
+                              .partial = 3};
+    struct lb_counters two = {
+        .accepted = 2, .bytes = UINT64_C(5) << 32, .waits = 1, .refused = 1, .partial = 2};
     struct lb_stats stats = {0};
     uint64_t sum = 0;
 
@@ -89,7 +96,8 @@ static void counters_add_up(void **state)
     for (int end = 0; end < LB_END_COUNT; end++)
         sum += stats.ends[end];
     assert_int_equal(stats.streams, sum);
-    assert_int_equal(stats.partial, sum - stats.ends[LB_END_EOF]);
+    assert_int_equal(stats.refused, 5);
+    assert_int_equal(stats.partial, 5);
 }
 
 static void an_error_holds_code_and_text(void **state)

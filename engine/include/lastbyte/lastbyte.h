@@ -33,7 +33,8 @@ enum lb_end {
     LB_END_EOF,     /* the kernel returned 0 bytes: the peer said "that was all" */
     LB_END_RESET,   /* the peer reset the connection */
     LB_END_TIMEOUT, /* the peer vanished, or idle_timeout or max_time passed */
-    LB_END_LIMIT,   /* the stream passed a limit that was set for it: max_bytes, min_rate */
+    LB_END_LIMIT,   /* the stream passed a limit that was set for it: max_bytes, min_rate;
+                       or it was turned away: deny, allow, allow_uids, max_streams_per_peer */
     LB_END_SINK,    /* the sink refused or failed; the data is not safe */
     LB_END_STOPPED, /* the engine was stopped before the stream's end */
     LB_END_ERROR,   /* any other error of the socket */
@@ -67,7 +68,8 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
 /* Which limit ended the stream: "max-bytes", "idle", "min-rate" or "max-time"; NULL if none did. A
- * static string, known when the sink's end is called. */
+ * static string, known when the sink's end is called. (A peer that is turned away, as "denied", "uid"
+ * or "per-peer", reaches no sink.) */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
 
 /* The connection. Borrowed: valid from the sink's open until its end has returned something else
@@ -230,6 +232,11 @@ struct lb_config {
     /* uring: don't have the kernel refuse the operations that the backend never uses. */
     bool unrestricted;
 
+    /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing of
+     * what it is sent, has vanished: LB_END_TIMEOUT. In whole seconds, half of it for the first
+     * question. LB_NO_KEEPALIVE: off; at most 32767000; default 120000. */
+    unsigned keepalive_ms;
+
     /* Limits, each ending only its own stream; 0: none. Times are met late by up to a quarter, and
      * never early; time in which the sink or a rate limit holds the stream up counts for max_time
      * only. */
@@ -240,6 +247,18 @@ struct lb_config {
     unsigned min_rate_window_ms; /* one after the other, from the stream's begin; default 10000 */
     /* Let every byte come through user space, also where the sink is only a descriptor. */
     bool no_splice;
+
+    /* Who may come in. A peer that may not gets an id and the end LB_END_LIMIT at once; it opens no
+     * sink, counts as refused, and neither for count nor for max_streams. */
+    const char *const *allow; /* NULL-terminated list of networks, see lb_network_check; NULL or
+                                 empty: every TCP peer */
+    const char *const *deny;  /* the same, for peers that may not; it wins over allow */
+    unsigned unix_mode;       /* permissions of a Unix socket in the file system: writing is
+                                 connecting. 0: what the umask leaves of 0777 */
+    const uid_t *allow_uids;  /* who may use a Unix socket (SO_PEERCRED) */
+    size_t allow_uid_count;   /* 0: everyone whom the socket's mode lets */
+    unsigned max_streams_per_peer; /* at once, of one address, or one user of a Unix socket; 0: any
+                                      number */
 
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
@@ -252,6 +271,7 @@ struct lb_config {
 enum { LB_GREETING_MAX = 4096 };
 #define LB_NO_DRAIN UINT32_MAX
 #define LB_NO_GATHER UINT32_MAX
+#define LB_NO_KEEPALIVE UINT32_MAX
 
 LB_PUBLIC void lb_config_init(struct lb_config *config);
 
@@ -264,7 +284,8 @@ struct lb_stats {
     uint64_t active;     /* streams under way now */
     uint64_t streams;    /* streams that ended: the sum of ends */
     uint64_t ends[LB_END_COUNT];
-    uint64_t partial;  /* streams that ended other than eof */
+    uint64_t refused;  /* of them, the peers that were turned away */
+    uint64_t partial;  /* of the others, those that ended other than eof */
     uint64_t bytes;    /* taken by sinks */
     uint64_t waits;    /* times a worker asked its backend for events */
     uint64_t receives; /* chunks handed to sinks */
@@ -321,6 +342,10 @@ LB_PUBLIC int lb_collect_fd(int fd, size_t limit, void **data, size_t *size);
 /* HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract), fd:N. Checks the form only, asks
  * no resolver. Returns 0 or -EINVAL. */
 LB_PUBLIC int lb_address_check(const char *address, struct lb_error *error);
+
+/* ADDRESS/BITS or one address, IPv4 or IPv6; no bit may be set behind the first BITS. IPv4 peers are
+ * IPv4 whatever the listener is. Returns 0 or -EINVAL. */
+LB_PUBLIC int lb_network_check(const char *network, struct lb_error *error);
 
 /* Connects to an address of one of these forms (a missing HOST means localhost; fd:N is not one).
  * Every address of a name is tried in the resolver's order. Returns a close-on-exec, blocking

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Limits and admission as the command has them: what is told, counted and returned."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import unittest
+
+from harness import DEADLINE, Server, each_backend, exchange, main, run, seeded, temporary_directory
+
+
+def be_refused(server):
+    """Connects, and is turned away without a byte."""
+    try:
+        with server.connect() as connection:
+            assert connection.recv(1) == b""
+    except ConnectionError:
+        pass
+
+
+@each_backend
+class Limits(unittest.TestCase):
+    def ended(self, backend, send, *options):
+        server = Server(self, "--backend=" + backend, "--once", "--sink=stdout", "--stats=json",
+                        *options)
+        with server.connect() as connection:
+            send(connection)
+            return server.finish()
+
+    def test_too_many_bytes(self, backend):
+        payload = seeded(1 << 20)
+
+        def send(connection):
+            try:
+                connection.sendall(payload)
+            except ConnectionError:
+                pass
+
+        result = self.ended(backend, send, "--max-bytes=300001")
+        self.assertEqual((1, payload[:300001]), (result.status, result.output))
+        self.assertEqual(1, result.stats["ends"]["limit"], result)
+        self.assertRegex(result.errors,
+                         r"stream 1 from 127\.0\.0\.1:\d+: limit after 300001 bytes \(max-bytes\)")
+
+    def test_silence(self, backend):
+        result = self.ended(backend, lambda connection: connection.sendall(b"x"),
+                            "--idle-timeout=0.1", "--max-time=1000")
+        self.assertEqual((1, b"x"), (result.status, result.output))
+        self.assertEqual(1, result.stats["ends"]["timeout"], result)
+        self.assertRegex(result.errors, r": timeout after 1 bytes \(idle\)")
+
+    def test_too_slow(self, backend):
+        result = self.ended(backend, lambda connection: connection.sendall(b"x" * 100),
+                            "--min-rate=10K", "--min-rate-window=0.1")
+        self.assertEqual(1, result.stats["ends"]["limit"], result)
+        self.assertRegex(result.errors, r": limit after 100 bytes \(min-rate\)")
+
+    def test_time_is_up(self, backend):
+        result = self.ended(backend, lambda connection: connection.sendall(b"x"), "--max-time=0.1")
+        self.assertEqual(1, result.stats["ends"]["timeout"], result)
+        self.assertRegex(result.errors, r": timeout after 1 bytes \(max-time\)")
+
+
+@each_backend
+class Admission(unittest.TestCase):
+    def test_who_is_denied_changes_no_status(self, backend):
+        server = Server(self, "--backend=" + backend, "--stats=json", "--deny=127.0.0.0/8")
+        for _ in range(100):
+            be_refused(server)
+        server.signal(signal.SIGTERM)
+        result = server.finish()
+        self.assertEqual(0, result.status, result)
+        self.assertEqual((100, 100, 0), tuple(result.stats[name] for name in
+                                              ("streams", "refused", "partial")), result)
+        self.assertEqual(100, result.stats["ends"]["limit"], result)
+        # At most one line a second, however slow this machine is; the first comes at once.
+        lines = re.findall(r"turned away \(denied\)", result.errors)
+        self.assertGreaterEqual(len(lines), 1)
+        self.assertLess(len(lines), 50, result)
+
+    def test_once_means_the_first_who_may(self, backend):
+        listen = ("--listen=127.0.0.1:0", "--listen=[::1]:0")
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("no IPv6 loopback")
+        server = Server(self, "--backend=" + backend, "--once", "--allow=::1", *listen,
+                        addresses=2)
+        for _ in range(5):
+            be_refused(server)
+        port = int(server.addresses[1].rsplit(":", 1)[1])
+        with socket.create_connection(("::1", port), DEADLINE) as connection:
+            exchange(connection, b"mine")
+        result = server.finish()
+        self.assertEqual((0, b"mine"), (result.status, result.output), result)
+        self.assertIn("5 turned away", result.errors)
+
+    def test_users(self, backend):
+        path = os.path.join(temporary_directory(self), "socket")
+        for uid, served in ((os.geteuid(), True), (os.geteuid() + 1, False)):
+            server = Server(self, "--backend=" + backend, "--listen=unix:" + path, "--stats=json",
+                            f"--allow-uid={uid}", "--allow-uid=12345", "--unix-mode=600")
+            self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                try:
+                    exchange(connection, b"data")
+                except ConnectionError:
+                    self.assertFalse(served)
+            server.signal(signal.SIGTERM)
+            result = server.finish()
+            self.assertEqual((b"data" if served else b"", int(not served)),
+                             (result.output, result.stats["refused"]), result)
+
+
+class Options(unittest.TestCase):
+    def test_nonsense_is_one_line(self):
+        path = "--listen=unix:" + os.path.join(temporary_directory(self), "socket")
+        for options, told in (
+                (("--max-bytes=0",), "--max-bytes=0: out of range"),
+                (("--max-bytes=1x",), "--max-bytes=1x: not a size"),
+                (("--idle-timeout=0",), "--idle-timeout=0: out of range"),
+                (("--max-time=-1",), "--max-time=-1: not a time"),
+                (("--min-rate=0",), "--min-rate=0: out of range"),
+                (("--min-rate-window=5",), "--min-rate-window: needs --min-rate"),
+                (("--keepalive=99999999",), "--keepalive=99999999: out of range"),
+                (("--allow=10.0.0.1/8",), "--allow=10.0.0.1/8: has bits behind its prefix; "
+                                          "write 10.0.0.0/8"),
+                (("--deny=fe80::/129",), "--deny=fe80::/129: a prefix of 129 bits"),
+                (("--deny=example.org",), "--deny=example.org: not a network"),
+                (("--allow-uid=nobody-is-called-so",), "--allow-uid=nobody-is-called-so: no such"),
+                (("--allow-uid=-1",), "--allow-uid=-1: no such user"),
+                (("--allow-uid=4294967295",), "--allow-uid=4294967295: no such user"),
+                (("--unix-mode=660",), "--unix-mode: needs --listen=unix:PATH"),
+                ((path, "--unix-mode=0"), "--unix-mode=0: no mode"),
+                ((path, "--unix-mode=1777"), "--unix-mode=1777: no mode"),
+                ((path, "--unix-mode=rw"), "--unix-mode=rw: no mode"),
+                (("--max-streams-per-peer=0",), "--max-streams-per-peer=0: out of range"),
+        ):
+            result = run("recv", *options)
+            self.assertEqual(2, result.status, (options, result))
+            self.assertTrue(result.errors.startswith("lastbyte: " + told), (options, result))
+            self.assertEqual(1, result.errors.count("\n"), (options, result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "guests.h"
+
+#include "console.h"
+#include "value.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+int guests_check_networks(const char *option, const struct option_list *networks)
+{
+    struct lb_error error;
+
+    for (size_t i = 0; i < networks->count; i++) {
+        if (lb_network_check(networks->words[i], &error)) {
+            console_tell("--%s=%s", option, error.text); /* it begins with the network */
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int read_uid(const char *text, uid_t *uid)
+{
+    const struct passwd *user;
+    uint64_t number;
+
+    if (value_count(text, &number) == 0 && number < UINT32_MAX) {
+        *uid = (uid_t)number;
+        return 0;
+    }
+    user = getpwnam(text);
+    if (!user) {
+        console_tell("--allow-uid=%s: no such user; use a name or a number that id -u prints",
+                     text);
+        return -EINVAL;
+    }
+    *uid = user->pw_uid;
+    return 0;
+}
+
+int guests_read_uids(const struct option_list *users, uid_t **uids)
+{
+    *uids = calloc(users->count + 1, sizeof(**uids));
+    if (!*uids) {
+        console_tell("out of memory");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < users->count; i++)
+        if (read_uid(users->words[i], &(*uids)[i]))
+            return -EINVAL;
+    return 0;
+}
+
+int guests_read_mode(const char *text, unsigned *mode)
+{
+    size_t digits = strspn(text, "01234567");
+    unsigned long value = digits > 0 && digits <= 4 ? strtoul(text, NULL, 8) : 0;
+
+    if (text[digits] != '\0' || value == 0 || value > 0777) {
+        console_tell("--unix-mode=%s: no mode of a socket; use octal digits, e.g. 660", text);
+        return -EINVAL;
+    }
+    *mode = (unsigned)value;
+    return 0;
+}
