@@ -29,8 +29,6 @@ static void *send_streams(void *argument)
         raise_status(sending, status);
         if (status == STATUS_OK)
             sending->sent++;
-        if (status == STATUS_NO_START)
-            sending->unreachable = true;
     }
     pthread_mutex_lock(&sending->lock);
     sending->threads--;

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -257,17 +258,46 @@ class Refused(Receipts):
                 self.assertIn(receipt.decode().rstrip(), result.errors)
                 self.assertEqual(1, server.finish())
 
+    def test_an_error_behind_much_that_is_not_read_yet(self):
+        """All of it has come when sending fails."""
+        answer, receipt = b"no room\n" * 12_000, b"error limit:max-bytes 1000\n"
+        sender = None
+
+        def is_stopped():
+            with open(f"/proc/{sender.pid}/stat", encoding="ascii") as file:
+                return file.read().rsplit(") ", 1)[1].startswith("T")
+
+        def handle(connection):
+            connection.recv(1000, socket.MSG_WAITALL)
+            until(lambda: sender, "the sender")
+            sender.send_signal(signal.SIGSTOP)
+            until(is_stopped, "a stopped sender")
+            connection.sendall(answer + receipt)
+
+        server = Server(self, handle, path=os.path.join(temporary_directory(self), "socket"))
+        with subprocess.Popen([LASTBYTE, "send", "--receipt", server.address,
+                               self.make_large_file()],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as sender:
+            self.addCleanup(sender.kill)
+            server.join(DEADLINE)
+            sender.send_signal(signal.SIGCONT)
+            output, errors = sender.communicate(timeout=DEADLINE)
+            self.assertEqual((REFUSED, answer), (sender.returncode, output), errors)
+
     def test_an_error_while_the_input_is_silent(self):
         for handler in (interrupting_politely(b"error stopped 5\n", 5),
                         interrupting(b"error stopped 5\n", 5)):
             for server in self.servers(handler):
-                with subprocess.Popen([LASTBYTE, "send", "--receipt", server.address],
-                                      stdin=subprocess.PIPE, stderr=subprocess.PIPE) as sender:
-                    self.addCleanup(sender.kill)
-                    sender.stdin.write(b"12345")
-                    sender.stdin.flush()
-                    self.assertEqual(REFUSED, sender.wait(DEADLINE))
-                    self.assertIn(b"error stopped 5", sender.stderr.read())
+                self.expect_while_silent(server, REFUSED, b"error stopped 5")
+
+    def expect_while_silent(self, server, status, words):
+        with subprocess.Popen([LASTBYTE, "send", "--receipt=sha256", server.address],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE) as sender:
+            self.addCleanup(sender.kill)
+            sender.stdin.write(b"12345")
+            sender.stdin.flush()
+            self.assertEqual(status, sender.wait(DEADLINE))
+            self.assertIn(words, sender.stderr.read())
 
     def test_a_part_taken_for_the_whole(self):
         part = seeded(1000)
@@ -275,6 +305,10 @@ class Refused(Receipts):
         for server in self.servers(interrupting_politely(ok_sha256(part))):
             result = self.send_file(REFUSED, server, path, "--receipt")
             self.assertIn("different at the server", result.errors)
+
+    def test_all_that_came_so_far_taken_for_the_whole(self):
+        for server in self.servers(interrupting_politely(ok_sha256(b"12345"), 5)):
+            self.expect_while_silent(server, REFUSED, b"no end")
 
 
 class Unknown(Receipts):
@@ -301,6 +335,7 @@ class Unknown(Receipts):
     def test_a_digest_that_can_not_be_made(self):
         server = Server(self, storing)
         result = self.send(UNKNOWN, server, "--receipt", input=HELLO)
+        self.assertIn("can't be read again", result.errors)
         self.assertIn("--receipt=sha256", result.errors)
         server = Server(self, answering(b"ok 13 md5:00112233445566778899aabbccddeeff 1\n"))
         result = self.send(UNKNOWN, server, "--receipt=sha256", "--text=hello, world!")
