@@ -2,6 +2,8 @@
 /* Readiness, made to look like completion: wait until a socket is readable, receive into a slot. */
 #include "accept.h"
 #include "backends.h"
+#include "cache.h"
+#include "clock.h"
 #include "error.h"
 #include "readiness.h"
 
@@ -10,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -197,14 +198,6 @@ static void disarm(struct state *state, struct lb_conn *conn)
     conn->armed = false;
 }
 
-/* Lets readiness gather: what was reported meanwhile is taken by one epoll_wait. */
-static void gather(uint64_t ns)
-{
-    const struct timespec pause = {.tv_nsec = (long)ns};
-
-    nanosleep(&pause, NULL);
-}
-
 static void forget(void *opaque, struct lb_conn *conn)
 {
     struct state *state = opaque;
@@ -319,12 +312,33 @@ static void receive_fresh(struct state *state, struct batch *batch)
     }
 }
 
+/* A conn that filled its slot has more, most likely. If nobody waits behind it, it may fill what the
+ * batch has left: asking the kernel again, or gathering again, would cost more. */
+static void receive_more(struct state *state, struct batch *batch)
+{
+    bool received = true;
+
+    while (received && batch->count > 0 && has_room(batch) &&
+           state->ready_next == state->ready_count) {
+        const struct lb_event *last = &batch->events[batch->count - 1];
+        struct lb_conn *conn = last->conn;
+
+        if (last->type != LB_EVENT_DATA || last->chunk.size < state->config.pool->slot_size ||
+            !conn->receiving || !conn->armed || conn->error)
+            return;
+        received = lb_readiness_receive(state->config.pool, conn, &batch->events[batch->count]);
+        add_events(batch, received);
+    }
+}
+
 static int poll_ready(struct state *state, bool block, const struct lb_turn *turn)
 {
     int rc;
 
+    /* What becomes ready meanwhile is reported by one epoll_wait. */
     if (turn->gather_ns && block)
-        gather(turn->gather_ns);
+        lb_clock_sleep(turn->gather_ns);
+    state->status.polls += block;
     rc = epoll_wait(state->epoll, state->ready, READY_MAX,
                     block ? lb_readiness_timeout_ms(turn) : 0);
     if (rc < 0 && errno != EINTR)
@@ -360,6 +374,7 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     while (state->ready_next < state->ready_count && has_room(&batch))
         add_events(&batch, translate(state, &state->ready[state->ready_next++],
                                      &batch.events[batch.count], batch.max - batch.count, turn));
+    receive_more(state, &batch);
     if (!state->fresh_first)
         receive_fresh(state, &batch);
     return (int)batch.count;
@@ -382,7 +397,9 @@ static const struct lb_backend_status *status(const void *opaque)
 static struct lb_pool_shape shape(bool whole_slots)
 {
     (void)whole_slots;
-    return (struct lb_pool_shape){.slot_size = 128 << 10, .slots = 4};
+    size_t slot_size = 128 << 10;
+
+    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cache_size() / 2 / slot_size)};
 }
 
 const struct lb_backend lb_backend_epoll = {

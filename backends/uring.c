@@ -6,6 +6,8 @@
 #include "accept.h"
 #include "backends.h"
 #include "bufring.h"
+#include "cache.h"
+#include "clock.h"
 #include "error.h"
 #include "probes.h"
 #include "restrictions.h"
@@ -56,6 +58,8 @@ struct state {
     struct queue waiting;       /* found no slot, or failed */
     struct queue sated; /* found no slot any more, after having had some in the same batch */
     unsigned batch;
+    unsigned receiving; /* conns that are */
+    bool postponed;     /* the last wait has not asked for what gathers */
     struct rest rest;
 };
 
@@ -164,16 +168,17 @@ static bool is_accepting(const struct state *state)
 
 /* ---- completions ----------------------------------------------------------------------------- */
 
-static void stop_receiving(struct lb_conn *conn)
+static void stop_receiving(struct state *state, struct lb_conn *conn)
 {
+    state->receiving--;
     conn->receiving = false;
     conn->awaiting = false;
     conn->error = 0;
 }
 
-static struct lb_event terminal_event(struct lb_conn *conn, int error)
+static struct lb_event terminal_event(struct state *state, struct lb_conn *conn, int error)
 {
-    stop_receiving(conn);
+    stop_receiving(state, conn);
     return (struct lb_event){
         .type = error ? LB_EVENT_ERROR : LB_EVENT_EOF,
         .error = error,
@@ -195,7 +200,7 @@ static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned
         chunk->data = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
     }
     if (rest->size == 0 && rest->terminal && count < max) {
-        events[count++] = terminal_event(rest->conn, rest->conn->error);
+        events[count++] = terminal_event(state, rest->conn, rest->conn->error);
         rest->terminal = false;
     }
     return count;
@@ -219,7 +224,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
         .size = (size_t)cqe->res,
     };
     if (ended && conn->once) {
-        stop_receiving(conn);
+        stop_receiving(state, conn);
     } else if (ended && conn->error) {
         state->rest.terminal = true;
     } else if (ended) {
@@ -255,7 +260,7 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
         wait_for_slot(state, conn);
         return 0;
     default:
-        events[0] = terminal_event(conn, conn->error ? conn->error : cqe->res);
+        events[0] = terminal_event(state, conn, conn->error ? conn->error : cqe->res);
         return 1;
     }
 }
@@ -340,6 +345,7 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 
     assert(!conn->receiving && !conn->error);
     conn->receiving = true;
+    state->receiving++;
     conn->once = once;
     /* Armed at once it would be served before those that found no slot. */
     if (state->waiting.first || state->sated.first)
@@ -400,7 +406,7 @@ static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event
                       unsigned room)
 {
     if (conn->error && room > 0) {
-        *event = terminal_event(conn, conn->error);
+        *event = terminal_event(state, conn, conn->error);
         return 1;
     }
     if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
@@ -441,26 +447,29 @@ static int enable(struct state *state)
     return 0;
 }
 
-/* More completions than a turn could ever want: the time alone ends the gathering. */
-enum { GATHER_COMPLETIONS = COMPLETIONS / 2 };
-
-/* Waits until gather_ns has passed and there is a completion, or turn's timeout. */
-static int gather(struct state *state, const struct lb_turn *turn,
-                  const struct __kernel_timespec *limit)
+/* Lets bytes gather, then has the kernel receive about once from each conn that has some.
+ *
+ * By sleeping, not by the minimum wait of io_uring_enter (6.12): that begins by receiving what came
+ * since the last enter and goes on for as long as more comes, so that messages are received one by
+ * one (DECISIONS.md has figures). Nothing that completes during the sleep wakes this thread: with
+ * DEFER_TASKRUN the kernel keeps it until the enter. */
+static void gather(struct state *state, const struct lb_turn *turn)
 {
-    const struct lb_getevents_arg argument = {
-        .min_wait_us = (uint32_t)(turn->gather_ns / 1000),
-        .timespec = turn->timeout_ns < 0 ? 0 : (uintptr_t)limit,
-    };
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    int rc = io_uring_submit(&state->ring);
+    struct __kernel_timespec none = {0};
+    struct io_uring_cqe *cqe;
+    unsigned most = state->receiving + (unsigned)state->config.listener_count + 1;
+    bool ready;
 
-    if (rc < 0 || io_uring_cq_ready(&state->ring) > 0)
-        return rc;
-    if (state->registered)
-        flags |= IORING_ENTER_REGISTERED_RING;
-    return io_uring_enter2((unsigned)state->ring.enter_ring_fd, 0, GATHER_COMPLETIONS, flags,
-                           (sigset_t *)(uintptr_t)&argument, sizeof(argument));
+    io_uring_submit(&state->ring);
+    ready = io_uring_cq_ready(&state->ring) > 0;
+    /* Those that had waited for a slot had bytes. The others gather meanwhile, but not for ever. */
+    state->postponed = ready && !state->postponed;
+    if (state->postponed)
+        return;
+    if (!ready)
+        lb_clock_sleep(turn->gather_ns);
+    io_uring_submit_and_wait_timeout(&state->ring, &cqe,
+                                     most < COMPLETIONS / 2 ? most : COMPLETIONS / 2, &none, NULL);
 }
 
 /* Submits what is queued and, if block is set, waits as turn says. */
@@ -473,11 +482,11 @@ static int enter(struct state *state, bool block, const struct lb_turn *turn)
     struct io_uring_cqe *cqe;
     int rc;
 
-    if (block && turn->gather_ns && (state->ring.features & IORING_FEAT_MIN_TIMEOUT))
-        rc = gather(state, turn, &limit);
-    else
-        rc = io_uring_submit_and_wait_timeout(&state->ring, &cqe, block,
-                                              turn->timeout_ns < 0 ? NULL : &limit, NULL);
+    /* What fails in there fails here again. */
+    if (block && turn->gather_ns)
+        gather(state, turn);
+    rc = io_uring_submit_and_wait_timeout(&state->ring, &cqe, block,
+                                          turn->timeout_ns < 0 ? NULL : &limit, NULL);
 
     switch (rc) {
     case -ETIME:
@@ -506,7 +515,9 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
     count = lend_rest(state, events, max);
     count += serve_waiting(state, events + count, max - count);
     /* Those that still wait are not armed, so their bytes would wake nobody. */
-    block = count == 0 && (!state->waiting.first || lb_bufring_provided(&state->buffers) == 0);
+    block = count == 0 && io_uring_cq_ready(&state->ring) == 0 &&
+            (!state->waiting.first || lb_bufring_provided(&state->buffers) == 0);
+    state->status.polls += block;
     rc = enter(state, block, turn);
     if (rc < 0)
         return rc;
@@ -590,13 +601,14 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     return 0;
 }
 
-/* The kernel goes round the ring, so the working set is all of it: what fits the L2 cache of most
- * machines. A receive that takes a whole slot, however small it is, wants many. */
+/* The kernel goes round the ring, so the working set is all of it: what fits the L2 cache. A receive
+ * that takes a whole slot, however small it is, wants many. */
 static struct lb_pool_shape shape(bool whole_slots)
 {
-    if (whole_slots || lb_uring_modes().incremental)
-        return (struct lb_pool_shape){.slot_size = 128 << 10, .slots = 8};
-    return (struct lb_pool_shape){.slot_size = 16 << 10, .slots = 64};
+    bool few = whole_slots || lb_uring_modes().incremental;
+    size_t slot_size = few ? 128 << 10 : 16 << 10;
+
+    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cache_size() / slot_size)};
 }
 
 const struct lb_backend lb_backend_uring = {

@@ -86,6 +86,7 @@ struct lb_turn {
 /* What a backend tells about itself; written by its thread alone, read by the worker. */
 struct lb_backend_status {
     uint64_t starved; /* times data waited because every slot was in use */
+    uint64_t polls;   /* times it had nothing left and waited for the kernel */
     bool accepting;   /* the kernel may still accept: true until a wait with accept_limit 0 has
                          seen the last of it, and has returned to say so */
 };

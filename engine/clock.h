@@ -22,4 +22,12 @@ static inline uint64_t lb_clock_ns(void)
     return lb_clock_read(CLOCK_MONOTONIC);
 }
 
+/* At most a second; a signal ends it early. */
+static inline void lb_clock_sleep(uint64_t ns)
+{
+    const struct timespec pause = {.tv_nsec = (long)(ns < LB_NS_PER_S ? ns : LB_NS_PER_S - 1)};
+
+    nanosleep(&pause, NULL);
+}
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "cache.h"
 #include "clock.h"
 #include "delivery.h"
 #include "engine.h"
@@ -24,10 +25,6 @@ enum {
 
 /* How often streams whose receipts are on their way are looked at. */
 #define ANSWER_LOOK_NS (500 * LB_NS_PER_MS)
-
-/* Bytes a turn: a few hundred KiB fit the L2 cache of every server, and their receiving costs many
- * times the wake-up. */
-#define GATHER_TARGET ((uint64_t)256 << 10)
 
 /* Slots beside the working set: what paused streams hold must not stop the others, and each holds
  * one at most. The pool is reserved, not touched, so those that are never needed cost nothing. */
@@ -75,7 +72,7 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
     worker->backend = engine->backend;
     worker->listener_fds = listener_fds;
     worker->listener_count = listener_count;
-    lb_gather_init(&worker->gather, engine->gather_max_ns, GATHER_TARGET);
+    lb_gather_init(&worker->gather, engine->gather_max_ns, lb_cache_size());
     lb_splice_init(&worker->splice);
     pthread_mutex_init(&worker->committed_lock, NULL);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -472,30 +469,31 @@ static int64_t next_timeout_ns(struct lb_worker *worker)
  * only: the thread's own costs a system call. */
 static void look_at_load(struct lb_worker *worker)
 {
-    uint64_t now, cpu, turns, bytes;
-    struct lb_gather_window window;
+    const struct lb_counters *counters = &worker->counters;
+    struct lb_gather_window now = {.wall_ns = lb_clock_ns()}, past;
 
-    if (worker->gather.max_ns == 0)
+    now.polls = worker->status->polls;
+    if (!lb_gather_is_over(&worker->gather, now.wall_ns - worker->window.wall_ns,
+                           now.polls - worker->window.polls))
         return;
-    now = lb_clock_ns();
-    if (now - worker->window.wall_ns < LB_GATHER_WINDOW_NS)
-        return;
-    cpu = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
-    turns = atomic_load_explicit(&worker->counters.waits, memory_order_relaxed);
-    bytes = atomic_load_explicit(&worker->counters.bytes, memory_order_relaxed);
-    window.wall_ns = now - worker->window.wall_ns;
-    window.cpu_ns = cpu - worker->window.cpu_ns;
-    window.turns = turns - worker->window.turns;
-    window.bytes = bytes - worker->window.bytes;
-    lb_gather_decide(&worker->gather, &window);
-    worker->window.wall_ns = now;
-    worker->window.cpu_ns = cpu;
-    worker->window.turns = turns;
-    worker->window.bytes = bytes;
+    now.cpu_ns = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
+    now.receives = atomic_load_explicit(&counters->receives, memory_order_relaxed);
+    now.bytes = atomic_load_explicit(&counters->bytes, memory_order_relaxed);
+    past = (struct lb_gather_window){
+        .wall_ns = now.wall_ns - worker->window.wall_ns,
+        .cpu_ns = now.cpu_ns - worker->window.cpu_ns,
+        .polls = now.polls - worker->window.polls,
+        .receives = now.receives - worker->window.receives,
+        .bytes = now.bytes - worker->window.bytes,
+        .streams = worker->open_streams,
+    };
+    lb_gather_decide(&worker->gather, &past);
+    worker->window = now;
 }
 
 static int turn(struct lb_worker *worker)
 {
+    uint64_t polls = worker->status->polls;
     struct lb_turn request;
     int count;
 
@@ -509,7 +507,9 @@ static int turn(struct lb_worker *worker)
     for (int i = 0; i < count; i++)
         handle(worker, &worker->events[i]);
     atomic_store_explicit(&worker->counters.starved, worker->status->starved, memory_order_relaxed);
-    look_at_load(worker);
+    /* At the same point of each round of waiting and handling, so that windows hold whole ones. */
+    if (worker->gather.max_ns && worker->status->polls != polls)
+        look_at_load(worker);
     sweep(worker);
     look_at_answers(worker);
     look_at_stop(worker);

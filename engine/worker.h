@@ -41,9 +41,7 @@ struct lb_worker {
 
     struct lb_splice splice;
     struct lb_gather gather;
-    struct {
-        uint64_t wall_ns, cpu_ns, turns, bytes;
-    } window; /* the counts at its beginning */
+    struct lb_gather_window window; /* the counts at its beginning */
 
     struct lb_counters counters;
     _Atomic bool hungry; /* waits for room at the gate: wake it when a stream ends anywhere */

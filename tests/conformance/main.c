@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conformance BACKEND FAMILY [PATTERN]: the cases whose names match PATTERN, a shell wildcard. */
+/* conformance BACKEND FAMILY [PATTERN] [--no-gathering]: the cases whose names match PATTERN, a shell wildcard. */
 #include "suite.h"
 
 #include <fnmatch.h>
@@ -95,8 +95,14 @@ int main(int argc, char **argv)
     size_t count, fds;
     int status;
 
+    if (argc > 1 && strcmp(argv[argc - 1], "--no-gathering") == 0) {
+        suite.no_gathering = true;
+        argc--;
+    }
     if (argc < 3 || argc > 4 || !parse_family(argv[2])) {
-        fprintf(stderr, "usage: %s uring|epoll|blocking tcp4|tcp6|unix [PATTERN]\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s uring|epoll|blocking tcp4|tcp6|unix [PATTERN] [--no-gathering]\n",
+                argv[0]);
         return EXIT_USAGE;
     }
     suite.backend = argv[1];

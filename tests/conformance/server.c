@@ -50,6 +50,8 @@ int server_setup(void **state)
     server->listen[0] = server->path;
     server->config.listen = server->listen;
     server->config.backend = suite.backend;
+    if (suite.no_gathering)
+        server->config.gather_max_us = LB_NO_GATHER;
     server->config.note = note;
     server->config.note_level = LB_NOTE_DETAIL;
     server->config.note_context = server;

@@ -30,6 +30,7 @@ enum { FAMILY_TCP = FAMILY_TCP4 | FAMILY_TCP6, FAMILY_ANY = FAMILY_TCP | FAMILY_
 struct suite {
     const char *backend;
     enum family family;
+    bool no_gathering;
     char directory[200]; /* for Unix sockets */
 };
 

@@ -17,6 +17,9 @@ enum { SKIPPED = 77 };
 
 const struct lb_backend *backend;
 
+/* What every wait gathers, though there is no load. */
+static uint64_t gather_ns;
+
 void rig_open(struct rig *rig, unsigned slots, bool whole_slots)
 {
     const struct lb_listener_options options = {.sockets = 1};
@@ -63,8 +66,8 @@ int rig_teardown(void **state)
 
 int rig_wait(struct rig *rig, int timeout_ms, unsigned accept_limit)
 {
-    const struct lb_turn turn = {.timeout_ns = timeout_ms * NS_PER_MS,
-                                 .accept_limit = accept_limit};
+    const struct lb_turn turn = {
+        .timeout_ns = timeout_ms * NS_PER_MS, .gather_ns = gather_ns, .accept_limit = accept_limit};
 
     memset(rig->events, 0xee, sizeof(rig->events)); /* nobody relies on what was there */
     rig->next = 0;
@@ -156,8 +159,10 @@ int backend_main(int argc, char **argv, int (*run)(void))
     for (size_t i = 0; argc > 1 && lb_backends[i]; i++)
         if (strcmp(lb_backends[i]->name, argv[1]) == 0)
             backend = lb_backends[i];
-    if (!backend) {
-        fprintf(stderr, "usage: %s BACKEND\n", argv[0]);
+    if (argc > 2 && strcmp(argv[2], "gathering") == 0)
+        gather_ns = 300000;
+    if (!backend || (argc > 2 && !gather_ns)) {
+        fprintf(stderr, "usage: %s BACKEND [gathering]\n", argv[0]);
         return 2;
     }
     if (backend->probe(NULL, &error) < 0) {

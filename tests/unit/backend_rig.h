@@ -60,7 +60,7 @@ void rig_assert_terminal(struct rig *rig, const struct peer *peer, int error);
 
 void peer_send_text(const struct peer *peer, const char *text);
 
-/* Chooses the backend that the command line names, and runs the tests if it works here. */
+/* Chooses the backend that the command line names, and whether it gathers, and runs the tests if it works here. */
 int backend_main(int argc, char **argv, int (*run)(void));
 
 #endif
