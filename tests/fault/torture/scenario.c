@@ -61,6 +61,13 @@ static ssize_t overheard_write(struct lb_stream *stream, void *context, const vo
     return ear->sink->write(stream, ear->context, data, size);
 }
 
+static int overheard_target(struct lb_stream *stream, void *context)
+{
+    const struct listening *ear = context;
+
+    return ear->sink->target(stream, ear->context);
+}
+
 static int overheard_ready(struct lb_stream *stream, void *context)
 {
     const struct listening *ear = context;
@@ -94,12 +101,21 @@ static int overheard_end(struct lb_stream *stream, void *context, enum lb_end en
     return rc;
 }
 
+static const char *overheard_receipt_id(struct lb_stream *stream, void *context)
+{
+    const struct listening *ear = context;
+
+    return ear->sink->receipt_id(stream, ear->context);
+}
+
 static struct lb_sink overhear(const struct lb_sink *sink)
 {
     struct lb_sink overheard = *sink;
 
     overheard.open = overheard_open;
     overheard.write = overheard_write;
+    overheard.target = sink->target ? overheard_target : NULL;
+    overheard.receipt_id = sink->receipt_id ? overheard_receipt_id : NULL;
     overheard.ready = overheard_ready;
     overheard.end = overheard_end;
     return overheard;

@@ -123,7 +123,7 @@ static const struct fault {
     {SHIM_accept_request, ECONNABORTED, NONE, true},
     {SHIM_accept_request, EMFILE, NONE, true},
     {SHIM_accept_request, ENOMEM, NONE, true},
-    {SHIM_poll_request, ENOMEM, NONE, false},
+    {SHIM_poll_request, ENOMEM, ONE, false},
     {SHIM_eof_completion, ECONNRESET, ONE, false},
     {SHIM_eof_completion, EIO, ONE, true},
 };
