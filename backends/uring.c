@@ -241,7 +241,7 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
     if (!(cqe->flags & IORING_CQE_F_MORE))
         conn->armed = false;
     if (conn->awaiting && cqe->res >= 0) {
-        stop_receiving(conn);
+        stop_receiving(state, conn);
         events[0] = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
         return 1;
     }
@@ -357,11 +357,14 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 /* It needs no slot, so it waits behind nobody. */
 static void await_readable(void *opaque, struct lb_conn *conn)
 {
+    struct state *state = opaque;
+
     assert(!conn->receiving && !conn->error);
     conn->receiving = true;
+    state->receiving++;
     conn->awaiting = true;
     conn->once = true;
-    arm_receive(opaque, conn);
+    arm_receive(state, conn);
 }
 
 static void cancel(void *opaque, struct lb_conn *conn)
