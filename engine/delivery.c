@@ -27,6 +27,13 @@ static void *context_of(const struct lb_stream *stream)
     return stream->worker->engine->config.sink_context;
 }
 
+/* Between the sink's open and its end. */
+static bool is_under_way(const struct lb_stream *stream)
+{
+    return stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_THROTTLED ||
+           stream->state == LB_STREAM_PAUSED;
+}
+
 static void give_back(struct lb_stream *stream, const struct lb_chunk *chunk)
 {
     stream->worker->backend->give_back(stream->worker->backend_state, chunk);
@@ -41,6 +48,21 @@ static void receive(struct lb_stream *stream)
         worker->backend->receive(worker->backend_state, &stream->conn, stream->once);
     else
         worker->backend->await(worker->backend_state, &stream->conn);
+}
+
+/* The stream has had a piece of so many bytes: on to the next, now or when its rate allows. */
+static void go_on(struct lb_stream *stream, size_t bytes)
+{
+    if (lb_throttle_pass(stream, bytes))
+        receive(stream);
+    else
+        stream->state = LB_STREAM_THROTTLED;
+}
+
+void lb_delivery_resume(struct lb_stream *stream)
+{
+    stream->pace.held = true;
+    receive(stream);
 }
 
 static void tell_end(const struct lb_stream *stream)
@@ -271,7 +293,7 @@ static void feed(struct lb_stream *stream)
     give_back(stream, &chunk);
     choose_way(stream, chunk.size);
     if (stream->once)
-        receive(stream);
+        go_on(stream, chunk.size);
 }
 
 /* What the target didn't take goes through the sink's write, which finds out why. Returns false if
@@ -301,7 +323,9 @@ static void splice_piece(struct lb_stream *stream)
 {
     struct lb_worker *worker = stream->worker;
     uint64_t room = lb_limits_room(&worker->engine->limits, stream->bytes);
-    size_t most = room < LB_SPLICE_MOST ? (size_t)room : LB_SPLICE_MOST;
+    size_t piece =
+        lb_throttle_limits_any(&worker->engine->throttle) ? worker->pool.slot_size : LB_SPLICE_MOST;
+    size_t most = room < piece ? (size_t)room : piece;
     ssize_t moved = 0;
 
     if (most > 0)
@@ -325,7 +349,7 @@ static void splice_piece(struct lb_stream *stream)
         return;
     if (!stream->may_splice || (moved > 0 && moved < LB_SPLICE_LEAST))
         stream->way = LB_WAY_CHUNKS;
-    receive(stream);
+    go_on(stream, moved > 0 ? (size_t)moved : 0);
 }
 
 void lb_delivery_readable(struct lb_stream *stream)
@@ -371,9 +395,11 @@ void lb_delivery_begin(struct lb_stream *stream)
         return;
     }
     stream->may_splice = allows_splice(stream);
-    /* So that a paused stream holds one at most, and that none is under way when it splices. */
-    stream->once = sink->flags & LB_SINK_MAY_PAUSE || stream->may_splice;
-    receive(stream);
+    /* So that a paused stream holds one at most, and that none is under way when it splices, or has
+     * had as many bytes as its rate allows. */
+    stream->once = sink->flags & LB_SINK_MAY_PAUSE || stream->may_splice ||
+                   lb_throttle_limits_any(&stream->worker->engine->throttle);
+    go_on(stream, 0);
 }
 
 void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
@@ -406,8 +432,7 @@ void lb_delivery_terminal(struct lb_stream *stream, int error)
 void lb_delivery_ready(struct lb_stream *stream)
 {
     const struct lb_sink *sink = sink_of(stream);
-    bool open = stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_PAUSED ||
-                stream->state == LB_STREAM_ENDING;
+    bool open = is_under_way(stream) || stream->state == LB_STREAM_ENDING;
     int rc;
 
     if (stream->state == LB_STREAM_ANSWERING)
@@ -450,6 +475,10 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
         stream->error = error;
         stream->worker->backend->cancel(stream->worker->backend_state, &stream->conn);
         break;
+    case LB_STREAM_THROTTLED:
+        lb_throttle_leave(stream);
+        finish(stream, end, error);
+        break;
     case LB_STREAM_ENDING:
         if (stream->end == LB_END_EOF)
             stream->end = end;
@@ -469,7 +498,7 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
 
 void lb_delivery_break(struct lb_stream *stream, const struct lb_breach *breach)
 {
-    if (stream->state != LB_STREAM_RECEIVING && stream->state != LB_STREAM_PAUSED)
+    if (!is_under_way(stream))
         return;
     stream->why = breach->why;
     lb_delivery_stop(stream, breach->end, 0);
@@ -480,12 +509,12 @@ void lb_delivery_sweep(struct lb_stream *stream, uint64_t elapsed_ns, uint64_t n
     const struct lb_limits *limits = &stream->worker->engine->limits;
     const struct lb_breach *breach;
 
-    if (stream->state != LB_STREAM_RECEIVING && stream->state != LB_STREAM_PAUSED)
+    if (!is_under_way(stream))
         return;
-    stream->pace.held |= stream->state == LB_STREAM_PAUSED;
+    stream->pace.held |= stream->state != LB_STREAM_RECEIVING;
     breach = lb_limits_judge(limits, &stream->pace, stream->bytes, elapsed_ns, now_ns);
     /* It is held up still. */
-    stream->pace.held = stream->state == LB_STREAM_PAUSED;
+    stream->pace.held = stream->state != LB_STREAM_RECEIVING;
     if (breach)
         lb_delivery_break(stream, breach);
 }

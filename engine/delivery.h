@@ -27,6 +27,9 @@ void lb_delivery_ready(struct lb_stream *stream);
 /* Ends the stream now, unless its end is on its way already. */
 void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error);
 
+/* A throttled stream may be received from again. */
+void lb_delivery_resume(struct lb_stream *stream);
+
 /* A sweep of the worker's looks at the stream; see lb_limits_judge. */
 void lb_delivery_sweep(struct lb_stream *stream, uint64_t elapsed_ns, uint64_t now_ns);
 

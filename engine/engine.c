@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,8 @@ enum {
     STREAMS_MAX = 1 << 20,
     PEERS_MAX = 2 * STREAMS_MAX,
     SLOTS_MAX = 1 << 15,
+    SLOT_SIZE_THROTTLED = 4096,
+    SLOTS_THROTTLED = 64,
     NOTE_SIZE = 600
 };
 #define SLOT_SIZE_MAX ((size_t)1 << 30)
@@ -108,6 +111,11 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
     if (config->keepalive_ms > KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
         return lb_error_set(error, -EINVAL, "keepalive of %u ms: at most %d", config->keepalive_ms,
                             KEEPALIVE_MS_MAX);
+    if (config->rate_limit && config->min_rate > config->rate_limit)
+        return lb_error_set(error, -EINVAL,
+                            "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
+                            ": no stream could keep both",
+                            config->min_rate, config->rate_limit);
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);
@@ -115,6 +123,22 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
         return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
                             config->greeting_size, LB_GREETING_MAX);
     return 0;
+}
+
+/* A slot is the least that a stream gets at once: small against what its rate allows in a second. */
+static struct lb_pool_shape throttled_shape(struct lb_pool_shape shape,
+                                            const struct lb_config *config)
+{
+    uint64_t rate = config->rate_limit ? config->rate_limit : config->total_rate_limit;
+
+    if (config->total_rate_limit && config->total_rate_limit < rate)
+        rate = config->total_rate_limit;
+    while (shape.slot_size > SLOT_SIZE_THROTTLED && shape.slot_size > rate / 32) {
+        shape.slot_size /= 2;
+        if (shape.slots < SLOTS_THROTTLED)
+            shape.slots *= 2;
+    }
+    return shape;
 }
 
 static void settle_pool(struct lb_engine *engine)
@@ -125,6 +149,8 @@ static void settle_pool(struct lb_engine *engine)
     struct lb_pool_shape shape =
         may_pause && many ? pausing_shape : engine->backend->shape(may_pause);
 
+    if (lb_throttle_limits_any(&engine->throttle))
+        shape = throttled_shape(shape, config);
     if (!config->slot_size)
         config->slot_size = shape.slot_size;
     if (!config->slots)
@@ -154,6 +180,7 @@ static void settle_config(struct lb_engine *engine)
     }
     if (config->workers > config->max_streams)
         config->workers = config->max_streams;
+    lb_throttle_limits_init(&engine->throttle, config->rate_limit, config->total_rate_limit);
     settle_pool(engine);
     engine->drain_ns = config->drain_ms == LB_NO_DRAIN ? 0 : config->drain_ms * LB_NS_PER_MS;
     engine->gather_max_ns =

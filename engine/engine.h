@@ -29,6 +29,7 @@ struct lb_engine {
     struct lb_committer committer;
     struct lb_gate gate;
     struct lb_limits limits;
+    struct lb_throttle_limits throttle;
     struct lb_admission admission;
     uint64_t drain_ns;
     uint64_t gather_max_ns;

@@ -7,6 +7,7 @@
 #include "limit.h"
 #include "receipt.h"
 #include "splice.h"
+#include "throttle.h"
 
 #include <netinet/in.h>
 #include <stdalign.h>
@@ -17,6 +18,7 @@ enum lb_stream_state {
     LB_STREAM_FREE,
     LB_STREAM_PARKED,     /* accepted ahead of a limit, not begun */
     LB_STREAM_RECEIVING,  /* between the sink's open and the terminal event */
+    LB_STREAM_THROTTLED,  /* as many bytes as its rate allows; nothing is received, nothing held */
     LB_STREAM_PAUSED,     /* the sink holds the rest of a chunk; nothing is received */
     LB_STREAM_CANCELLED,  /* its end is decided, the backend's terminal event is awaited */
     LB_STREAM_ENDING,     /* the sink's end is in progress, waiting for a watched descriptor */
@@ -55,6 +57,7 @@ struct lb_stream {
     struct lb_receipt receipt;
     union lb_peer peer;
     struct lb_pace pace;
+    struct lb_throttled throttled;
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in a committer's or a worker's queue */
     alignas(16) uint8_t sink_state[];

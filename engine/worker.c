@@ -455,6 +455,8 @@ static int64_t next_timeout_ns(struct lb_worker *worker)
         when = worker->accept_again_ns;
     if (worker->drain_until_ns && !worker->stopped_now)
         when = earlier(when, worker->drain_until_ns);
+    if (worker->throttle.first)
+        when = earlier(when, worker->throttle.look_ns);
     if (worker->engine->limits.period_ns && worker->open_streams > 0)
         when = earlier(when, worker->swept_ns + worker->engine->limits.period_ns);
     if (worker->look_at_answers_ns)
@@ -511,6 +513,7 @@ static int turn(struct lb_worker *worker)
     if (worker->gather.max_ns && worker->status->polls != polls)
         look_at_load(worker);
     sweep(worker);
+    lb_throttle_look(worker);
     look_at_answers(worker);
     look_at_stop(worker);
     begin_parked(worker);

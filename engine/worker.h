@@ -40,6 +40,7 @@ struct lb_worker {
         swept_ns; /* the last sweep for limits of time, or the begin of the first stream since */
 
     struct lb_splice splice;
+    struct lb_throttle throttle;
     struct lb_gather gather;
     struct lb_gather_window window; /* the counts at its beginning */
 

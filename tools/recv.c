@@ -40,7 +40,7 @@ struct recv_settings {
     uint64_t gather_max_us;
     uint64_t max_bytes, idle_timeout_ms, max_time_ms, min_rate, min_rate_window_ms;
     bool no_splice;
-    uint64_t keepalive_ms, max_streams_per_peer;
+    uint64_t rate_limit, total_rate_limit, keepalive_ms, max_streams_per_peer;
     struct option_list allow, deny, allow_users;
     uid_t *allow_uids; /* allow_users, resolved */
     const char *unix_mode;
@@ -114,6 +114,10 @@ static const struct option_row rows[] = {
      .most = INT64_MAX, .help = "with fewer bytes a second over a window it ends limit"},
     {OPTION_SECONDS, .name = "min-rate-window", .argument = "SECONDS", AT(min_rate_window_ms),
      .least = 10, .most = 1000000000, .help = "that window (default 10)"},
+    {OPTION_SIZE, .name = "rate-limit", .argument = "SIZE", AT(rate_limit), .least = 1024,
+     .most = INT64_MAX, .help = "receive at most so many bytes a second of a stream"},
+    {OPTION_SIZE, .name = "total-rate-limit", .argument = "SIZE", AT(total_rate_limit),
+     .least = 1024, .most = INT64_MAX, .help = "receive at most so many bytes a second in all"},
     {OPTION_SECONDS, .name = "keepalive", .argument = "SECONDS", AT(keepalive_ms), .most = 32767000,
      .help = "a TCP peer whose machine is silent for so long has vanished\n"
              "(default 120; 0: never ask it)"},
@@ -238,6 +242,8 @@ static int check_settings(struct recv_settings *settings)
     }
     if (settings->min_rate_window_ms && !settings->min_rate)
         return command_misused("--min-rate-window: needs --min-rate");
+    if (settings->rate_limit && settings->min_rate > settings->rate_limit)
+        return command_misused("--min-rate: above --rate-limit; no stream could keep both");
     if (check_guests(settings) || check_backend(settings->backend))
         return STATUS_USAGE;
     if (harden_read(settings->harden_off, settings->no_harden))
@@ -295,6 +301,8 @@ static void fill_config(struct lb_config *config, const struct recv_settings *se
     config->min_rate = settings->min_rate;
     config->min_rate_window_ms = (unsigned)settings->min_rate_window_ms;
     config->no_splice = settings->no_splice;
+    config->rate_limit = settings->rate_limit;
+    config->total_rate_limit = settings->total_rate_limit;
     config->keepalive_ms =
         settings->keepalive_ms ? (unsigned)settings->keepalive_ms : LB_NO_KEEPALIVE;
     config->max_streams_per_peer = (unsigned)settings->max_streams_per_peer;

@@ -125,6 +125,9 @@ class Options(unittest.TestCase):
                 (("--max-time=-1",), "--max-time=-1: not a time"),
                 (("--min-rate=0",), "--min-rate=0: out of range"),
                 (("--min-rate-window=5",), "--min-rate-window: needs --min-rate"),
+                (("--rate-limit=1000",), "--rate-limit=1000: out of range"),
+                (("--total-rate-limit=0",), "--total-rate-limit=0: out of range"),
+                (("--rate-limit=10K", "--min-rate=11K"), "--min-rate: above --rate-limit"),
                 (("--keepalive=99999999",), "--keepalive=99999999: out of range"),
                 (("--allow=10.0.0.1/8",), "--allow=10.0.0.1/8: has bits behind its prefix; "
                                           "write 10.0.0.0/8"),

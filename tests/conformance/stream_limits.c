@@ -251,6 +251,122 @@ static void an_empty_server_sleeps(void **state)
     server_finish(server);
 }
 
+/* ---- rates ----------------------------------------------------------------------------------- */
+
+enum { RATE = 1200000, SLOT = 4096 };
+
+/* By now no more bytes have come than the rates allow. Looks at the bytes before it looks at the
+ * clock, and the clock began before the first byte: so it holds however slow this machine is. */
+static void check_rate(struct server *server, uint64_t begin_ns, unsigned streams,
+                       unsigned accounts)
+{
+    const uint64_t bytes = server_stats(server).bytes;
+    const double seconds = (double)(time_now_ns() - begin_ns) / 1e9;
+
+    CHECK(server, (double)bytes <= accounts * RATE * (seconds + 0.1) + streams * SLOT);
+}
+
+/* Several streams at a rate of their own, or at one for all. */
+static void limit_rate(struct server *server, unsigned streams, unsigned accounts)
+{
+    struct sender *senders[8];
+    uint64_t begin;
+
+    server->config.slot_size = SLOT;
+    server_open(server, streams);
+    begin = time_now_ns();
+    server_start(server);
+    for (uint64_t i = 0; i < streams; i++)
+        CHECK_OK(server, sender_start(&senders[i], server_connect(server), i + 1, SIZE, 100000));
+    while (atomic_load(&server->ledger.ended) < streams) {
+        check_rate(server, begin, streams, accounts);
+        time_nap();
+    }
+    for (uint64_t i = 0; i < streams; i++) {
+        CHECK_OK(server, sender_join(senders[i]));
+        server_check_payload(server, i + 1, SIZE, LB_END_EOF);
+    }
+    check_rate(server, begin, streams, accounts);
+    server_finish(server);
+}
+
+static void a_rate_for_each(void **state)
+{
+    struct server *server = *state;
+
+    server->config.rate_limit = RATE;
+    limit_rate(server, 3, 3);
+}
+
+static void a_rate_for_all(void **state)
+{
+    struct server *server = *state;
+
+    server->config.total_rate_limit = RATE;
+    server->config.workers = suite_is_blocking() ? 4 : 2;
+    limit_rate(server, 3, 1);
+}
+
+static ssize_t take_half(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
+                         size_t size)
+{
+    (void)data;
+    /* The gate is open from the start: the rest is offered again at once. */
+    if (size > 100 && ledger_watch_gate(entry, stream) == 0)
+        return (ssize_t)(size / 2);
+    return (ssize_t)size;
+}
+
+static void a_rate_and_pauses(void **state)
+{
+    struct server *server = *state;
+
+    server->config.rate_limit = RATE;
+    server->sink.flags = LB_SINK_MAY_PAUSE;
+    server->ledger.hooks.write = take_half;
+    gate_open(&server->ledger.gate);
+    limit_rate(server, 2, 2);
+}
+
+/* What we keep waiting is neither idle nor slow, and can be stopped and run out of time. */
+static void a_throttled_stream(void **state)
+{
+    struct server *server = *state;
+    int fd;
+
+    server->config.slot_size = 16 << 10;
+    server->config.rate_limit = 1024; /* the first slot is paid for after 16 seconds */
+    server->config.idle_timeout_ms = 20;
+    server->config.max_time_ms = IDLE_MS;
+    server_open(server, 1);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 1, 0, 60000, 60000));
+    server_start(server);
+    AWAIT(server, has_ended(server, 1));
+    close(fd);
+    CHECK_SAME(server, server_await_tag(server, 1)->end, LB_END_TIMEOUT);
+    check_why(server, 1, "max-time");
+    server_finish(server);
+}
+
+static void a_throttled_stream_is_stopped(void **state)
+{
+    struct server *server = *state;
+    int fd;
+
+    server->config.rate_limit = 1024;
+    server->config.drain_ms = LB_NO_DRAIN;
+    server_begin(server, 1);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 1, 0, 60000, 60000));
+    server_await_tag(server, 1);
+    lb_engine_stop(server->engine);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    close(fd);
+    server_finish(server);
+    CHECK_SAME(server, server->stats.ends[LB_END_STOPPED], 1);
+}
+
 const struct test_case stream_limits_cases[] = {
     {"as_many_bytes_as_allowed", as_many_bytes_as_allowed, FAMILY_ANY, 0},
     {"more_bytes_than_allowed", more_bytes_than_allowed, FAMILY_ANY, 0},
@@ -260,5 +376,10 @@ const struct test_case stream_limits_cases[] = {
     {"a_trickle_is_too_slow", a_trickle_is_too_slow, FAMILY_ANY, 0},
     {"time_is_up", time_is_up, FAMILY_ANY, 0},
     {"an_empty_server_sleeps", an_empty_server_sleeps, FAMILY_ANY, 0},
+    {"a_rate_for_each", a_rate_for_each, FAMILY_ANY, 0},
+    {"a_rate_for_all", a_rate_for_all, FAMILY_ANY, 0},
+    {"a_rate_and_pauses", a_rate_and_pauses, FAMILY_ANY, 0},
+    {"a_throttled_stream", a_throttled_stream, FAMILY_ANY, 0},
+    {"a_throttled_stream_is_stopped", a_throttled_stream_is_stopped, FAMILY_ANY, 0},
     {NULL, NULL, 0, 0},
 };

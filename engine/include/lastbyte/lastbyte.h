@@ -248,6 +248,12 @@ struct lb_config {
     /* Let every byte come through user space, also where the sink is only a descriptor. */
     bool no_splice;
 
+    /* Bytes a second, with bursts of a tenth of a second; 0: any number. A stream that has had so
+     * many is not received from for a while, and its peer's window closes. The total is of all
+     * streams of all workers, who share an account for it. */
+    uint64_t rate_limit;       /* of each stream */
+    uint64_t total_rate_limit; /* of the engine */
+
     /* Who may come in. A peer that may not gets an id and the end LB_END_LIMIT at once; it opens no
      * sink, counts as refused, and neither for count nor for max_streams. */
     const char *const *allow; /* NULL-terminated list of networks, see lb_network_check; NULL or
