@@ -380,9 +380,11 @@ void lb_delivery_begin(struct lb_stream *stream)
     LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
     stream->state = LB_STREAM_RECEIVING;
     /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
-    if (config->greeting_size)
+    if (config->greeting_size) {
         (void)!send(stream->conn.fd, config->greeting, config->greeting_size,
                     MSG_DONTWAIT | MSG_NOSIGNAL);
+        lb_receipt_follow(stream, config->greeting, config->greeting_size);
+    }
     rc = lb_receipt_open(stream);
     if (rc < 0) {
         refuse(stream, LB_END_ERROR, rc);

@@ -52,6 +52,14 @@ int lb_receipt_add(struct lb_stream *stream, const void *data, size_t size)
     return lb_digest_update(&stream->receipt.digest, data, size);
 }
 
+void lb_receipt_follow(struct lb_stream *stream, const void *told, size_t size)
+{
+    const char *text = told;
+
+    if (size > 0)
+        stream->receipt.mid_line = text[size - 1] != '\n';
+}
+
 /* ---- the line -------------------------------------------------------------------------------- */
 
 /* One token: the end, and the detail that is known. */
@@ -94,7 +102,7 @@ static const char *find_id(struct lb_stream *stream, char stamp[LB_STAMP_SIZE])
     return stamp;
 }
 
-static int compose(struct lb_stream *stream, char line[LINE_SIZE])
+static int compose_line(struct lb_stream *stream, char line[LINE_SIZE])
 {
     const struct lb_engine *engine = stream->worker->engine;
     char digest[LB_DIGEST_TEXT_SIZE];
@@ -108,6 +116,15 @@ static int compose(struct lb_stream *stream, char line[LINE_SIZE])
         return write_error(line, LB_END_ERROR, NULL, rc, stream->bytes);
     return snprintf(line, LINE_SIZE, "ok %" PRIu64 " %s:%s %s\n", stream->bytes,
                     lb_digest_name(&engine->digest), digest, find_id(stream, stamp));
+}
+
+/* Behind half a line it would be no line of its own. */
+static int compose(struct lb_stream *stream, char text[1 + LINE_SIZE])
+{
+    int before = stream->receipt.mid_line;
+
+    text[0] = '\n';
+    return before + compose_line(stream, text + before);
 }
 
 /* ---- giving it ------------------------------------------------------------------------------- */
@@ -175,7 +192,7 @@ static bool line_sent(struct lb_stream *stream)
 bool lb_receipt_give(struct lb_stream *stream, bool patient)
 {
     struct lb_receipt *receipt = &stream->receipt;
-    char line[LINE_SIZE];
+    char line[1 + LINE_SIZE];
     size_t size;
     ssize_t sent;
 

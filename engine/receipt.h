@@ -26,6 +26,7 @@ struct lb_receipt {
     size_t rest_size;
     uint64_t until_ns; /* when patience ends */
     uint64_t dropped;  /* bytes */
+    bool mid_line;     /* what the peer was told so far does not end in a newline */
     bool watching;     /* its connection */
     bool draining;     /* the line and our EOF are sent */
     bool given;        /* the peer has what it needs to know the end: a plain close is right */
@@ -39,6 +40,9 @@ int lb_receipt_open(struct lb_stream *stream);
 
 /* The sink has taken these bytes. Returns 0 or -EIO. */
 int lb_receipt_add(struct lb_stream *stream, const void *data, size_t size);
+
+/* The peer was told something before the receipt, which is a line of its own. */
+void lb_receipt_follow(struct lb_stream *stream, const void *told, size_t size);
 
 /* The stream's end is decided for good: tells the peer. Returns true if nothing is left to do; else
  * lb_receipt_go_on is to be called when the connection is ready, and when patience ends. */

@@ -13,6 +13,7 @@
  * its input end, since it would take the part for the whole.
  */
 #include "../error.h"
+#include "../receipt.h"
 #include "command.h"
 #include "sinks.h"
 #include "spool.h"
@@ -45,7 +46,6 @@ struct exec_state {
     bool ending;           /* the command has seen its input end */
     bool peer_gone;        /* nobody takes output any more */
     bool peer_watched;
-    bool mid_line; /* the output's last byte so far is no newline */
     bool killed;
     int failure; /* -errno behind the kill, or 0 */
 };
@@ -218,8 +218,8 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
     }
     if (got <= 0)
         return (int)got;
-    state->mid_line = buffer[got - 1] != '\n';
     sent = send_output(state, lb_stream_fd(stream), buffer, (size_t)got);
+    lb_receipt_follow(stream, buffer, sent);
     if (spooled) {
         lb_spool_take(&state->spool, sent);
     } else if (sent < (size_t)got) {
@@ -233,30 +233,15 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
     return watch_peer(stream, state) < 0 ? -EIO : -EAGAIN;
 }
 
-/* A receipt is a line of its own. Returns 0 or -errno; there may be something to pass on then. */
-static int end_line(const struct lb_stream *stream, struct exec_state *state)
-{
-    bool missing = state->mid_line && lb_stream_receipt(stream);
-
-    state->mid_line = false;
-    return missing ? lb_spool_append(&state->spool, "\n", 1) : 0;
-}
-
-static bool all_passed_on(const struct exec_state *state)
-{
-    return lb_spool_waiting(&state->spool) == 0 && state->command.output < 0;
-}
-
 /* Returns 0 once all output is passed on, -EINPROGRESS while there is more to do, or -errno. */
 static int forward(struct lb_stream *stream, struct exec_state *state)
 {
     for (int turn = 0; turn < TURN; turn++) {
-        int rc = all_passed_on(state) ? end_line(stream, state) : 0;
+        int rc;
 
-        if (rc == 0 && all_passed_on(state))
+        if (lb_spool_waiting(&state->spool) == 0 && state->command.output < 0)
             return 0;
-        if (rc == 0)
-            rc = forward_some(stream, state);
+        rc = forward_some(stream, state);
         if (rc < 0)
             return rc == -EAGAIN ? -EINPROGRESS : rc;
     }

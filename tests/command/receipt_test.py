@@ -95,6 +95,15 @@ class Senders(EndToEnd):
                     self.assertEqual(0, received.status, received)
                     self.assertTrue(answer == result.output, result.output[-200:])
 
+    def test_a_receipt_is_a_line_of_its_own(self, backend):
+        for sink, status, answer in (("discard", SENT, b"name? \n"),
+                                     ("exec:cat", SENT, b"name? hello\n"),
+                                     ("exec:echo", SENT, b"name? \n"),
+                                     ("exec:exit 1", REFUSED, b"name? \n")):
+            for server in self.servers(backend, "--receipt", "--sink=" + sink, "--greeting=name? "):
+                result, _ = self.send(status, server, "--receipt", "--text=hello", server.address)
+                self.assertEqual(answer, result.output)
+
     def test_the_receipt_names_the_file(self, backend):
         for choice, algorithm in (("--receipt", "xxh3"), ("--receipt=sha256", "sha256")):
             server, directory = self.drop_box(backend, choice)
@@ -174,6 +183,19 @@ class Refused(EndToEnd):
             result, _ = self.send(REFUSED, server, "--receipt", "--text=hello", server.address)
             self.assertIn('"error sink', result.errors)
 
+    def test_in_the_middle_of_an_answer(self, backend):
+        """The answer's last line is then cut off: the receipt is none the less a line."""
+        for server in self.servers(backend, "--receipt", "--drain=0",
+                                   "--sink=exec:printf hello; exec sleep 1000"):
+            with subprocess.Popen([LASTBYTE, "send", "--receipt", "--text=x", server.address],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as sender:
+                self.addCleanup(sender.kill)
+                self.assertEqual(b"hello", sender.stdout.read(5))
+                server.signal(signal.SIGTERM)
+                output, errors = sender.communicate(timeout=DEADLINE)
+                self.assertEqual((REFUSED, b"\n"), (sender.returncode, output), errors)
+                self.assertIn(b'"error stopped 1"', errors)
+
     def test_by_a_server_that_stops(self, backend):
         for address in ("127.0.0.1:0", "unix"):
             directory = temporary_directory(self)
@@ -213,6 +235,36 @@ class Unknown(EndToEnd):
         server.signal(signal.SIGKILL)
         self.assertEqual(UNKNOWN, sender.wait(DEADLINE))
         self.assertEqual([], published(directory))
+
+    def test_until_the_server_is_back(self, backend):
+        """Its machine resets what it knows nothing of: the file is sent again, and then proven."""
+        path = make_large_file(self)
+        server, directory = self.drop_box(backend, "--receipt")
+        server.signal(signal.SIGSTOP)
+        with subprocess.Popen([LASTBYTE, "send", "--receipt", "--retry=100", server.address, path],
+                              stderr=subprocess.PIPE) as sender:
+            self.addCleanup(sender.kill)
+            self.wait_for_queue(server)
+            server.signal(signal.SIGKILL)
+            self.assertIn(b"trying again", sender.stderr.readline())
+            server.finish()
+            again = Server(self, "--backend=" + backend, "--receipt", "--listen=" + server.address,
+                           "--sink=dir:" + directory, "--once", "--stats=json")
+            self.assertEqual(SENT, sender.wait(DEADLINE))
+            result = again.finish()
+            self.assertEqual((0, 1), (result.status, result.stats["accepted"]))
+        name, = published(directory)
+        self.assertTrue(filecmp.cmp(path, os.path.join(directory, name), shallow=False))
+
+    def wait_for_queue(self, server):
+        """Until the sender has sent something that the server does not read."""
+        def has_sent():
+            with open("/proc/net/tcp", encoding="ascii") as table:
+                rows = [line.split() for line in table]
+            return any(row[2].endswith(f":{server.port:04X}") and int(row[4][:8], 16) > 0
+                       for row in rows[1:])
+
+        until(has_sent, "bytes in the sender's queue")
 
     def test_an_interrupted_sender(self, backend):
         for number in (signal.SIGINT, signal.SIGKILL):
