@@ -1,30 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* The committer: one thread that runs the ends of sinks that may block, one at a time, in the
- * order of ends, so that no worker waits for a disk or a slow pipe. */
+/*
+ * Threads for ends that may block, so that no worker does.
+ *
+ * A sink without settle has one thread: one end at a time, in the order they were submitted. With
+ * settle a few ends run at once, as one disk that stalls must not hold up the others' files, and
+ * those that are done but for what settle does for many at once wait for each other, for a moment:
+ * until no end is under way or waits its turn, or GROUP_NS have passed.
+ */
 #ifndef LB_COMMITTER_H
 #define LB_COMMITTER_H
 
-#include "stream.h"
+#include <lastbyte/lastbyte.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-struct lb_committer {
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct lb_stream *first, *last;
-    _Atomic uint64_t cpu_ns; /* of the thread, as of its last end */
-    bool stopping;
-    bool running;
+enum {
+    LB_COMMITTER_THREADS = 8, /* with settle */
+    LB_GROUP_MAX = 256,       /* streams that are settled at a time */
 };
 
-int lb_committer_start(struct lb_committer *committer);
+struct lb_stream_queue {
+    struct lb_stream *first, *last;
+    unsigned count;
+};
 
-/* Returns after everything that was submitted is done. */
+struct lb_committer {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct lb_stream_queue submitted; /* wait for their end to be called */
+    struct lb_stream_queue unsettled; /* wait for settle */
+    uint64_t unsettled_since_ns;      /* the first of them */
+    unsigned ending;                  /* ends under way */
+    bool settling;
+    bool stopping;
+    bool running;
+    unsigned thread_count;
+    pthread_t threads[LB_COMMITTER_THREADS];
+    _Atomic uint64_t cpu_ns; /* of the threads so far */
+};
+
+/* Returns 0 or -errno. On failure it is as if it had not been called. */
+int lb_committer_start(struct lb_committer *committer, const struct lb_sink *sink);
+
+/* After the last submit: waits for what is queued. */
 void lb_committer_stop(struct lb_committer *committer);
 
-/* The stream is the committer's until its worker gets it back by lb_worker_committed. */
+/* Calls the sink's end, and settle if it asks for that, from a committer's thread, then hands the
+ * stream back to its worker. */
 void lb_committer_submit(struct lb_committer *committer, struct lb_stream *stream);
 
 #endif

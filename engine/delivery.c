@@ -180,6 +180,8 @@ static void try_end(struct lb_stream *stream)
 {
     int rc = call_end(stream);
 
+    if (rc == LB_UNSETTLED)
+        rc = lb_delivery_settle(&stream, 1);
     stream->state = LB_STREAM_ENDING;
     if (rc != -EINPROGRESS)
         conclude(stream, rc);
@@ -204,6 +206,11 @@ static void finish(struct lb_stream *stream, enum lb_end end, int error)
 int lb_delivery_commit(struct lb_stream *stream)
 {
     return call_end(stream);
+}
+
+int lb_delivery_settle(struct lb_stream *const *streams, size_t count)
+{
+    return sink_of(streams[0])->settle(streams, count, context_of(streams[0]));
 }
 
 void lb_delivery_committed(struct lb_stream *stream)

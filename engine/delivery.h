@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Delivery: how a stream's chunks reach the sink, and how the stream comes to its one end. All but
- * lb_delivery_commit run on the stream's worker. */
+ * lb_delivery_commit and lb_delivery_settle run on the stream's worker. */
 #ifndef LB_DELIVERY_H
 #define LB_DELIVERY_H
 
@@ -38,6 +38,10 @@ void lb_delivery_break(struct lb_stream *stream, const struct lb_breach *breach)
 
 /* On the committer's thread: runs the sink's end and returns its result. */
 int lb_delivery_commit(struct lb_stream *stream);
+
+/* On the committer's thread: runs the sink's settle for streams of one engine, and returns its
+ * result. */
+int lb_delivery_settle(struct lb_stream *const *streams, size_t count);
 
 /* Back from the committer. */
 void lb_delivery_committed(struct lb_stream *stream);

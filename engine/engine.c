@@ -325,7 +325,7 @@ static int start_threads(struct lb_engine *engine)
     int rc = 0;
 
     if (engine->sink->flags & LB_SINK_SLOW_END)
-        rc = lb_committer_start(&engine->committer);
+        rc = lb_committer_start(&engine->committer, engine->sink);
     engine->at_door = engine->worker_count;
     for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++) {
         pthread_mutex_lock(&engine->running_lock);

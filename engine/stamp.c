@@ -19,3 +19,19 @@ void lb_stamp_make(char stamp[LB_STAMP_SIZE])
     snprintf(stamp + length, LB_STAMP_SIZE - length, ".%06ldZ-%06" PRIu64, now.tv_nsec / 1000,
              (uint64_t)atomic_fetch_add(&sequence, 1) + 1);
 }
+
+bool lb_stamp_matches(const char *text, size_t size)
+{
+    static const char form[] = "ddddddddTdddddd.ddddddZ-dddddd";
+
+    if (size < sizeof(form) - 1 || size >= LB_STAMP_SIZE)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        /* The number may grow. */
+        char expected = i < sizeof(form) - 1 ? form[i] : 'd';
+
+        if (expected == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != expected)
+            return false;
+    }
+    return true;
+}

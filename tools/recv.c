@@ -31,6 +31,7 @@ struct recv_settings {
     const char *backend;
     const char *sink;
     bool append;
+    bool no_fsync;
     unsigned receipt; /* index into receipt_names */
     uint64_t count;
     bool once;
@@ -67,6 +68,9 @@ static const struct option_row rows[] = {
     {OPTION_CHOICE, .name = "receipt", .argument = "xxh3|sha256", AT(receipt), .implied = "xxh3",
      .help = "once a stream is safe in the sink, send its sender a line:\n"
              "ok BYTES ALGO:DIGEST ID; else error REASON BYTES"},
+    {OPTION_FLAG, .name = "no-fsync", AT(no_fsync),
+     .help = "file, dir: don't sync before the line; faster, but what it calls\n"
+             "safe may be lost when the machine crashes"},
     {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting),
      .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
 
@@ -234,6 +238,8 @@ static int check_settings(struct recv_settings *settings)
         return command_misused("--quiet: contradicts --progress; leave out one of the two");
     if (settings->append && strncmp(settings->sink, "file:", strlen("file:")) != 0)
         return command_misused("--append: needs --sink=file:PATH");
+    if (settings->no_fsync && settings->receipt == RECEIPT_NONE)
+        return command_misused("--no-fsync: without --receipt nothing is synced; leave it out");
     for (size_t i = 0; i < settings->listen.count; i++) {
         if (lb_address_check(settings->listen.words[i], &error)) {
             console_tell("--listen=%s", error.text); /* it begins with the address */
@@ -465,7 +471,10 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
 
 static int receive(const struct recv_settings *settings, struct lb_config *config)
 {
-    struct lb_sink_options sink_options = {.append = settings->append};
+    struct lb_sink_options sink_options = {.append = settings->append,
+                                           .no_fsync = settings->no_fsync,
+                                           .note = config->note,
+                                           .note_context = config->note_context};
     struct lb_engine *engine;
     struct lb_error error;
     void *context;

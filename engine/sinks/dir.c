@@ -6,12 +6,21 @@
 #include "partial.h"
 #include "sinks.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
+enum { LOCK_TRIES = 40, LOCK_PAUSE_NS = 50000000 };
+
 struct dir_context {
-    int directory_fd;
+    int directory_fd; /* with a shared lock for as long as somebody may write here */
+    bool fsync;
 };
 
 struct dir_state {
@@ -52,11 +61,30 @@ static int dir_target(struct lb_stream *stream, void *context)
 
 static int dir_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
+    const struct dir_context *sink = context;
     struct dir_state *state = lb_stream_state(stream);
+    bool sync = sink->fsync && lb_stream_receipt(stream);
+    int rc;
 
-    (void)context;
-    return end == LB_END_EOF ? lb_partial_publish(&state->partial)
-                             : lb_partial_keep(&state->partial);
+    if (end != LB_END_EOF)
+        return lb_partial_keep(&state->partial);
+    rc = lb_partial_publish(&state->partial, sync);
+    if (rc < 0)
+        lb_partial_set_apart(&state->partial);
+    return rc == 0 && sync ? LB_UNSETTLED : rc;
+}
+
+static int dir_settle(struct lb_stream *const *streams, size_t count, void *context)
+{
+    const struct dir_context *sink = context;
+    int rc = lb_directory_sync(sink->directory_fd);
+
+    for (size_t i = 0; rc < 0 && i < count; i++) {
+        const struct dir_state *state = lb_stream_state(streams[i]);
+
+        lb_partial_withdraw(&state->partial);
+    }
+    return rc;
 }
 
 static const char *dir_receipt_id(struct lb_stream *stream, void *context)
@@ -67,31 +95,108 @@ static const char *dir_receipt_id(struct lb_stream *stream, void *context)
     return state->name;
 }
 
-static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
-                     struct lb_error *error)
-{
-    struct dir_context *sink = malloc(sizeof(*sink));
-
-    (void)options;
-    if (!sink)
-        return lb_error_set(error, -ENOMEM, "dir: out of memory");
-    sink->directory_fd = lb_directory_open(argument, "dir", argument, error);
-    if (sink->directory_fd < 0) {
-        int rc = sink->directory_fd;
-
-        free(sink);
-        return rc;
-    }
-    *context = sink;
-    return 0;
-}
-
 static void dir_teardown(void *context)
 {
     struct dir_context *sink = context;
 
     close(sink->directory_fd);
     free(sink);
+}
+
+/* Streams that a process which died did not end: their files become NAME.partial. Returns how many,
+ * or -errno. Nobody writes here meanwhile. */
+static int tidy(const struct dir_context *sink)
+{
+    const size_t suffix = strlen(LB_RECEIVING_SUFFIX);
+    int fd = openat(sink->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    int count = 0;
+
+    if (!directory) {
+        int rc = -errno;
+
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    while ((entry = readdir(directory))) {
+        size_t length = strlen(entry->d_name);
+        char name[NAME_MAX + 1];
+
+        if (length <= suffix || !lb_stamp_matches(entry->d_name, length - suffix) ||
+            strcmp(entry->d_name + length - suffix, LB_RECEIVING_SUFFIX) != 0)
+            continue;
+        snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix),
+                 entry->d_name);
+        count += lb_rename_new(sink->directory_fd, entry->d_name, name) == 0;
+    }
+    closedir(directory);
+    return count;
+}
+
+static void tell_tidied(const char *path, int count, const struct lb_sink_options *options)
+{
+    char text[PATH_MAX + 100];
+
+    if (count == 0 || !options || !options->note)
+        return;
+    if (count < 0)
+        snprintf(text, sizeof(text),
+                 "dir:%s: can't be looked through for what is left of earlier "
+                 "runs: %s",
+                 path, strerror(-count));
+    else
+        snprintf(text, sizeof(text),
+                 "dir:%s: %d stream%s that an earlier run has left unfinished: kept as *%s", path,
+                 count, count == 1 ? "" : "s", LB_PARTIAL_SUFFIX);
+    options->note(options->note_context, LB_NOTE_WARNING, text);
+}
+
+/* Everyone who may write here holds the directory's lock as shared. So who gets it as exclusive is
+ * alone, and may tidy. Where there are no such locks (some network file systems) nobody ever is. */
+static int lock(const struct dir_context *sink, const char *path,
+                const struct lb_sink_options *options, struct lb_error *error)
+{
+    const struct timespec moment = {.tv_nsec = LOCK_PAUSE_NS};
+
+    if (flock(sink->directory_fd, LOCK_EX | LOCK_NB) == 0)
+        tell_tidied(path, tidy(sink), options);
+    for (int i = 0; flock(sink->directory_fd, LOCK_SH | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK)
+            return 0;
+        /* Another one tidies, which takes a moment. */
+        if (i == LOCK_TRIES)
+            return lb_error_set(error, -EBUSY,
+                                "dir:%s: another program has locked it; use another directory",
+                                path);
+        nanosleep(&moment, NULL);
+    }
+    return 0;
+}
+
+static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
+                     struct lb_error *error)
+{
+    struct dir_context *sink = malloc(sizeof(*sink));
+    int rc;
+
+    if (!sink)
+        return lb_error_set(error, -ENOMEM, "dir: out of memory");
+    sink->fsync = !options || !options->no_fsync;
+    sink->directory_fd = lb_directory_open(argument, "dir", argument, error);
+    if (sink->directory_fd < 0) {
+        rc = sink->directory_fd;
+        free(sink);
+        return rc;
+    }
+    rc = lock(sink, argument, options, error);
+    if (rc < 0) {
+        dir_teardown(sink);
+        return rc;
+    }
+    *context = sink;
+    return 0;
 }
 
 const struct lb_builtin lb_sink_dir = {
@@ -104,6 +209,7 @@ const struct lb_builtin lb_sink_dir = {
             .write = dir_write,
             .target = dir_target,
             .end = dir_end,
+            .settle = dir_settle,
             .receipt_id = dir_receipt_id,
         },
     .argument = "PATH",

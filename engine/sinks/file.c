@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,12 +19,28 @@ struct file_context {
     char *name; /* in the directory */
     int directory_fd;
     bool append;
+    bool fsync;
     bool used; /* had its one stream */
 };
 
 struct file_state {
     struct lb_partial partial;
 };
+
+/* Locks the file as being received into. False if a process that begins just now has taken it for
+ * one that was left, see tidy, and has renamed it. Only such a one may hold the lock, and it does
+ * not for long. */
+static bool claim(const struct lb_partial *partial)
+{
+    char temporary[NAME_MAX + 1];
+    struct stat made, named;
+
+    flock(partial->fd, LOCK_EX);
+    return lb_partial_name(temporary, partial->name, LB_RECEIVING_SUFFIX) == 0 &&
+           fstat(partial->fd, &made) == 0 &&
+           fstatat(partial->directory_fd, temporary, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           made.st_dev == named.st_dev && made.st_ino == named.st_ino;
+}
 
 static int file_open(struct lb_stream *stream, void *context)
 {
@@ -34,6 +51,10 @@ static int file_open(struct lb_stream *stream, void *context)
     if (sink->used && !sink->append)
         return -EEXIST;
     rc = lb_partial_open(&state->partial, sink->directory_fd, sink->name);
+    while (rc == 0 && !claim(&state->partial)) {
+        lb_partial_close(&state->partial);
+        rc = lb_partial_open(&state->partial, sink->directory_fd, sink->name);
+    }
     sink->used = sink->used || rc == 0;
     return rc;
 }
@@ -109,7 +130,7 @@ static int flush_errors(int fd)
 }
 
 /* All of from is at the end of to, or none of it. */
-static int append_whole(int from, int to)
+static int append_whole(int from, int to, bool sync)
 {
     struct stat source;
     struct stat target;
@@ -120,6 +141,8 @@ static int append_whole(int from, int to)
     rc = copy(from, to, target.st_size, source.st_size);
     if (rc == 0)
         rc = flush_errors(to);
+    if (rc == 0 && sync && fsync(to) < 0)
+        rc = -errno;
     if (rc < 0 && ftruncate(to, target.st_size) < 0)
         return -errno;
     return rc;
@@ -137,21 +160,29 @@ static int set_aside(const struct file_context *sink, const char *temporary)
     return lb_rename_new(sink->directory_fd, temporary, name);
 }
 
+static int publish(struct lb_partial *partial, bool sync)
+{
+    int rc = lb_partial_publish(partial, sync);
+
+    return rc == 0 && sync ? LB_UNSETTLED : rc;
+}
+
 /* The first stream becomes the file. */
 static int publish_first(const struct file_context *sink, struct lb_partial *partial,
-                         const char *temporary)
+                         const char *temporary, bool sync)
 {
-    int rc = lb_partial_publish(partial);
+    int rc = publish(partial, sync);
 
     if (rc < 0)
         set_aside(sink, temporary);
     return rc;
 }
 
-static int append(const struct file_context *sink, struct lb_partial *partial, bool complete)
+static int append(const struct file_context *sink, struct lb_partial *partial, bool complete,
+                  bool sync)
 {
     char temporary[NAME_MAX + 1];
-    int rc = lb_partial_name(temporary, sink->name);
+    int rc = lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX);
     int closed;
     int fd;
 
@@ -159,12 +190,12 @@ static int append(const struct file_context *sink, struct lb_partial *partial, b
         /* Not O_APPEND: copy_file_range refuses it. */
         fd = openat(sink->directory_fd, sink->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
-            return publish_first(sink, partial, temporary);
-        rc = fd < 0 ? -errno : append_whole(partial->fd, fd);
+            return publish_first(sink, partial, temporary, sync);
+        rc = fd < 0 ? -errno : append_whole(partial->fd, fd, sync);
         if (fd >= 0)
             close(fd);
     }
-    closed = lb_partial_keep(partial);
+    closed = lb_partial_close(partial);
     if (rc < 0 || !complete) {
         int aside = set_aside(sink, temporary);
 
@@ -182,10 +213,63 @@ static int file_end(struct lb_stream *stream, void *context, enum lb_end end)
     const struct file_context *sink = context;
     struct file_state *state = lb_stream_state(stream);
 
+    bool sync = sink->fsync && lb_stream_receipt(stream);
+    int rc;
+
     if (sink->append)
-        return append(sink, &state->partial, end == LB_END_EOF);
-    return end == LB_END_EOF ? lb_partial_publish(&state->partial)
-                             : lb_partial_keep(&state->partial);
+        return append(sink, &state->partial, end == LB_END_EOF, sync);
+    if (end != LB_END_EOF)
+        return lb_partial_keep(&state->partial);
+    rc = publish(&state->partial, sync);
+    if (rc < 0)
+        lb_partial_set_apart(&state->partial);
+    return rc;
+}
+
+static int file_settle(struct lb_stream *const *streams, size_t count, void *context)
+{
+    const struct file_context *sink = context;
+    int rc = lb_directory_sync(sink->directory_fd);
+
+    for (size_t i = 0; rc < 0 && i < count; i++) {
+        const struct file_state *state = lb_stream_state(streams[i]);
+
+        lb_partial_withdraw(&state->partial);
+    }
+    return rc;
+}
+
+/* A stream that a process which died did not end is moved out of the way. */
+static int tidy(const struct file_context *sink, const char *path,
+                const struct lb_sink_options *options, struct lb_error *error)
+{
+    char temporary[NAME_MAX + 1], text[PATH_MAX + 100];
+    int rc = lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX);
+    int fd = openat(sink->directory_fd, temporary, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        rc = lb_error_set(error, -EBUSY,
+                          "file:%s: another process receives into it; use another name", path);
+    else if (rc == 0)
+        rc = set_aside(sink, temporary);
+    if (fd >= 0)
+        close(fd);
+    if (rc == -EBUSY)
+        return rc;
+    if (rc < 0)
+        return lb_error_set(error, rc,
+                            "file:%s: \"%s%s\" is left of an earlier run and can't be moved away: "
+                            "%s; move or remove it",
+                            path, path, LB_RECEIVING_SUFFIX, strerror(-rc));
+    if (options && options->note) {
+        snprintf(text, sizeof(text),
+                 "file:%s: a stream that an earlier run has left unfinished: kept as %s.*%s", path,
+                 path, LB_PARTIAL_SUFFIX);
+        options->note(options->note_context, LB_NOTE_WARNING, text);
+    }
+    return 0;
 }
 
 /* Refuses a path that the first stream would fail on. */
@@ -194,10 +278,11 @@ static int check(const struct file_context *sink, const char *path, struct lb_er
     char temporary[NAME_MAX + 1];
     struct stat status;
 
-    if (lb_partial_name(temporary, sink->name) < 0)
+    if (lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX) < 0)
         return lb_error_set(error, -ENAMETOOLONG,
                             "file:%s: the name is too long; at most %zu bytes", path,
-                            NAME_MAX - strlen(LB_PARTIAL_SUFFIX));
+                            NAME_MAX - strlen(LB_RECEIVING_SUFFIX));
+    lb_partial_name(temporary, sink->name, LB_PARTIAL_SUFFIX);
     if (fstatat(sink->directory_fd, sink->name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISREG(status.st_mode))
             return lb_error_set(error, -EINVAL,
@@ -261,10 +346,13 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
     if (!sink)
         return lb_error_set(error, -ENOMEM, "file: out of memory");
     sink->append = options && options->append;
+    sink->fsync = !options || !options->no_fsync;
     sink->directory_fd = -1;
     rc = split(sink, argument, error);
     if (rc == 0)
         rc = check(sink, argument, error);
+    if (rc == 0)
+        rc = tidy(sink, argument, options, error);
     if (rc < 0) {
         file_teardown(sink);
         return rc;
@@ -283,6 +371,7 @@ const struct lb_builtin lb_sink_file = {
             .write = file_write,
             .target = file_target,
             .end = file_end,
+            .settle = file_settle,
         },
     .argument = "PATH",
     .setup = file_setup,

@@ -29,9 +29,17 @@ int lb_directory_open(const char *path, const char *sink_name, const char *argum
     return rc;
 }
 
-int lb_partial_name(char temporary[NAME_MAX + 1], const char *name)
+int lb_directory_sync(int directory_fd)
 {
-    int length = snprintf(temporary, NAME_MAX + 1, "%s" LB_PARTIAL_SUFFIX, name);
+    if (fsync(directory_fd) == 0)
+        return 0;
+    /* A file system that has no such thing (some network ones) says so. */
+    return errno == EINVAL ? 0 : -errno;
+}
+
+int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix)
+{
+    int length = snprintf(result, NAME_MAX + 1, "%s%s", name, suffix);
 
     return length > NAME_MAX ? -ENAMETOOLONG : 0;
 }
@@ -39,7 +47,7 @@ int lb_partial_name(char temporary[NAME_MAX + 1], const char *name)
 int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *name)
 {
     char temporary[NAME_MAX + 1];
-    int rc = lb_partial_name(temporary, name);
+    int rc = lb_partial_name(temporary, name, LB_RECEIVING_SUFFIX);
     int fd;
 
     if (rc < 0)
@@ -51,7 +59,7 @@ int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *na
     return 0;
 }
 
-int lb_partial_keep(struct lb_partial *partial)
+int lb_partial_close(struct lb_partial *partial)
 {
     int rc = close(partial->fd) < 0 ? -errno : 0;
 
@@ -59,15 +67,44 @@ int lb_partial_keep(struct lb_partial *partial)
     return rc;
 }
 
-int lb_partial_publish(struct lb_partial *partial)
+/* From NAME with one suffix to NAME with another; the empty suffix is one. */
+static int change_suffix(const struct lb_partial *partial, const char *from, const char *to)
 {
-    char temporary[NAME_MAX + 1];
-    int rc = lb_partial_name(temporary, partial->name);
-    int closed = lb_partial_keep(partial);
+    char old[NAME_MAX + 1];
+    char new[NAME_MAX + 1];
+    int rc = lb_partial_name(old, partial->name, from);
+
+    if (rc == 0)
+        rc = lb_partial_name(new, partial->name, to);
+    return rc < 0 ? rc : lb_rename_new(partial->directory_fd, old, new);
+}
+
+int lb_partial_set_apart(const struct lb_partial *partial)
+{
+    return change_suffix(partial, LB_RECEIVING_SUFFIX, LB_PARTIAL_SUFFIX);
+}
+
+int lb_partial_keep(struct lb_partial *partial)
+{
+    int closed = lb_partial_close(partial);
+    int rc = lb_partial_set_apart(partial);
+
+    return closed < 0 ? closed : rc;
+}
+
+int lb_partial_publish(struct lb_partial *partial, bool sync)
+{
+    int rc = sync && fsync(partial->fd) < 0 ? -errno : 0;
+    int closed = lb_partial_close(partial);
 
     if (rc == 0)
         rc = closed;
-    return rc < 0 ? rc : lb_rename_new(partial->directory_fd, temporary, partial->name);
+    return rc < 0 ? rc : change_suffix(partial, LB_RECEIVING_SUFFIX, "");
+}
+
+void lb_partial_withdraw(const struct lb_partial *partial)
+{
+    change_suffix(partial, "", LB_PARTIAL_SUFFIX);
 }
 
 int lb_rename_new(int directory_fd, const char *from, const char *to)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A file that is called NAME.partial until its stream is complete, and NAME from then on. */
+/*
+ * A file that gets its name once its stream is complete: it is called NAME.receiving until its end,
+ * then NAME, or NAME.partial if the stream was not complete. So a NAME.receiving that no living
+ * process writes to is left of one that died.
+ */
 #ifndef LB_PARTIAL_H
 #define LB_PARTIAL_H
 
@@ -7,6 +11,7 @@
 
 #include <limits.h>
 
+#define LB_RECEIVING_SUFFIX ".receiving"
 #define LB_PARTIAL_SUFFIX ".partial"
 
 struct lb_partial {
@@ -20,18 +25,30 @@ struct lb_partial {
 int lb_directory_open(const char *path, const char *sink_name, const char *argument,
                       struct lb_error *error);
 
-/* Fills temporary with "NAME.partial". Returns 0 or -ENAMETOOLONG. */
-int lb_partial_name(char temporary[NAME_MAX + 1], const char *name);
+/* Makes the names in a directory survive a crash of the machine. */
+int lb_directory_sync(int directory_fd);
 
-/* Makes NAME.partial. -EEXIST if something of that name is there. */
+/* Fills result with NAME and a suffix. Returns 0 or -ENAMETOOLONG. */
+int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix);
+
+/* Makes NAME.receiving. -EEXIST if something of that name is there. */
 int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *name);
 
-/* Closes the file. It keeps its temporary name. Returns -errno for a write that failed late. */
+/* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late. */
+int lb_partial_close(struct lb_partial *partial);
+
+/* Calls the file NAME.partial, once it is closed. */
+int lb_partial_set_apart(const struct lb_partial *partial);
+
+/* Both. */
 int lb_partial_keep(struct lb_partial *partial);
 
-/* Closes the file and gives it its name. -EEXIST if something of that name is there; on any failure
- * it keeps its temporary name. */
-int lb_partial_publish(struct lb_partial *partial);
+/* Closes the file and gives it its name; with sync, after its bytes are on the disk. -EEXIST if
+ * something of that name is there. On any failure it is closed, and is NAME.receiving still. */
+int lb_partial_publish(struct lb_partial *partial, bool sync);
+
+/* After publish: takes the name away again, and calls the file NAME.partial. */
+void lb_partial_withdraw(const struct lb_partial *partial);
 
 /* Renames within a directory, and never over something else (-EEXIST). */
 int lb_rename_new(int directory_fd, const char *from, const char *to);

@@ -40,7 +40,7 @@ static int expect_unpublished(struct exchange *exchange)
 {
     char partial[500];
 
-    snprintf(partial, sizeof(partial), "%s.partial", (const char *)exchange->argument);
+    snprintf(partial, sizeof(partial), "%s.receiving", (const char *)exchange->argument);
     return await_file(partial) == 0 && !file_exists(exchange->argument) ? 0 : -EPROTO;
 }
 
@@ -101,7 +101,7 @@ static void file_refuses_what_it_would_fail_on(void **state)
     expect_file_refused(NULL, -ENOTDIR, path_in(fixture, "taken/file"), "directory");
     memset(longest, 'x', 250);
     longest[250] = '\0';
-    expect_file_refused(NULL, -ENAMETOOLONG, path_in(fixture, longest), "247");
+    expect_file_refused(NULL, -ENAMETOOLONG, path_in(fixture, longest), "245");
 }
 
 static void file_follows_no_link(void **state)
@@ -325,6 +325,112 @@ static void permission_is_checked(void **state)
     powers_regain();
 }
 
+/* ---- what a run that died has left ------------------------------------------------------------ */
+
+#define LEFT "20260102T030405.060708Z-000009"
+
+static void take_note(void *context, enum lb_note_level level, const char *text)
+{
+    assert_int_equal(LB_NOTE_WARNING, level);
+    snprintf(context, 500, "%s", text);
+}
+
+static void dir_keeps_what_was_left_unfinished(void **state)
+{
+    const struct fixture *fixture = *state;
+    char note[500] = "";
+    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    struct opened dir;
+
+    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
+    file_write(path_in(fixture, "not-ours.receiving"), "theirs", 6);
+    dir = sink_open(&options, "dir:%s", fixture->directory);
+    assert_non_null(strstr(note, fixture->directory));
+    assert_non_null(strstr(note, " 1 stream "));
+    expect_file(path_in(fixture, LEFT ".partial"), "half", 4);
+    expect_file(path_in(fixture, "not-ours.receiving"), "theirs", 6);
+    assert_int_equal(2, count_names(fixture, "", NULL, 0));
+    assert_int_equal(LB_END_EOF, send_bytes(&dir, "whole", 5));
+    sink_close(&dir);
+    /* Told once. */
+    note[0] = '\0';
+    dir = sink_open(&options, "dir:%s", fixture->directory);
+    sink_close(&dir);
+    assert_string_equal("", note);
+}
+
+/* Another server's streams are under way there: they are not left, but being received. */
+static void dir_leaves_the_living_alone(void **state)
+{
+    const struct fixture *fixture = *state;
+    char note[500] = "";
+    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    struct opened first = sink_open(&options, "dir:%s", fixture->directory), second;
+
+    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
+    second = sink_open(&options, "dir:%s", fixture->directory);
+    sink_close(&first);
+    assert_string_equal("", note);
+    expect_file(path_in(fixture, LEFT ".receiving"), "half", 4);
+    /* Nor is the second forgotten once the first has gone. */
+    first = sink_open(&options, "dir:%s", fixture->directory);
+    assert_string_equal("", note);
+    sink_close(&first);
+    sink_close(&second);
+    first = sink_open(&options, "dir:%s", fixture->directory);
+    assert_string_not_equal("", note);
+    sink_close(&first);
+}
+
+static void file_moves_what_was_left_unfinished(void **state)
+{
+    const struct fixture *fixture = *state;
+    char note[500] = "", name[300];
+    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    struct opened file;
+
+    file_write(path_in(fixture, "received.receiving"), "half", 4);
+    file = sink_open(&options, "file:%s", path_in(fixture, "received"));
+    assert_non_null(strstr(note, path_in(fixture, "received")));
+    assert_int_equal(1, count_names(fixture, ".partial", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "half", 4);
+    assert_int_equal(LB_END_EOF, send_bytes(&file, "whole", 5));
+    sink_close(&file);
+    expect_file(path_in(fixture, "received"), "whole", 5);
+}
+
+/* Until it is refused: at first the stream has not begun. */
+static int open_another(struct exchange *exchange)
+{
+    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
+    const struct lb_sink *sink;
+    void *context;
+    char specification[300];
+    int rc = 0;
+
+    snprintf(specification, sizeof(specification), "file:%s", (const char *)exchange->argument);
+    while (rc == 0 && time_now_ns() < deadline) {
+        rc = lb_sink_open(&sink, &context, specification, NULL, NULL);
+        if (rc == 0)
+            lb_sink_close(sink, context);
+    }
+    return rc == -EBUSY ? 0 : -EPROTO;
+}
+
+static void file_that_is_received_into_is_not_left(void **state)
+{
+    const char *path = path_in(*state, "received");
+    struct opened file = sink_open(NULL, "file:%s", path);
+    struct exchange exchange = {
+        .data = "x", .size = 1, .before_end = open_another, .argument = path};
+
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &file));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    sink_close(&file);
+    expect_file(path, "x", 1);
+}
+
 const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(file_is_published),
     FIXTURE_TEST(file_has_no_name_before_its_end),
@@ -343,5 +449,9 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(dir_must_be_a_directory),
     FIXTURE_TEST(permission_is_checked),
+    FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
+    FIXTURE_TEST(dir_leaves_the_living_alone),
+    FIXTURE_TEST(file_moves_what_was_left_unfinished),
+    FIXTURE_TEST(file_that_is_received_into_is_not_left),
 };
 const size_t file_test_count = sizeof(file_tests) / sizeof(file_tests[0]);

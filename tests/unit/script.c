@@ -346,7 +346,7 @@ int script_init(struct script *script, const struct script_options *options)
     engine->at_door = 1;
     rc = lb_worker_init(&script->worker, engine, NULL, 0, NULL);
     if (rc == 0 && options->committer)
-        rc = lb_committer_start(&engine->committer);
+        rc = lb_committer_start(&engine->committer, engine->sink);
     return rc;
 }
 

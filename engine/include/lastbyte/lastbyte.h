@@ -51,6 +51,12 @@ struct lb_error {
     char text[480];
 };
 
+/* How much a note matters. */
+enum lb_note_level {
+    LB_NOTE_DETAIL, /* for --verbose: what was chosen and why, each stream's end */
+    LB_NOTE_WARNING /* something a person should know: a stream did not end as eof, accept paused */
+};
+
 /* ---- streams, as a sink sees them ----------------------------------------------------------- */
 
 struct lb_stream;
@@ -101,9 +107,13 @@ enum lb_sink_flags {
     /* write may take less than it is given; see there. */
     LB_SINK_MAY_PAUSE = 1 << 1,
     /* end may block (a disk, a slow pipe): it runs on the engine's committer thread, one end at a
-     * time, in the order of ends, so that no other stream waits. */
+     * time, in the order of ends, so that no other stream waits. For a sink with settle there are
+     * several such threads: ends of different streams may run at once, in any order. */
     LB_SINK_SLOW_END = 1 << 2,
 };
+
+/* What end returns besides 0 and -errno: done, but for what settle does. */
+#define LB_UNSETTLED 1
 
 /* Where a stream's bytes go. Constant, and alive as long as any engine that uses it. For one
  * stream the calls come one after another: open, write..., end. open, write and ready come from
@@ -142,6 +152,13 @@ struct lb_sink {
      * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the stream no more. May be NULL. */
     int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
 
+    /* Does at once what the ends of count streams left to do, those that returned LB_UNSETTLED: one
+     * fsync of a directory for all files that got their names in it. Only with LB_SINK_SLOW_END;
+     * may block, while other ends run, but no other settle. Returns 0, or -errno when none of the
+     * streams is safe: each then ends as LB_END_SINK, so what end has done is to be undone. May be
+     * NULL. */
+    int (*settle)(struct lb_stream *const *streams, size_t count, void *context);
+
     /* What the receipt of a stream that ended as LB_END_EOF calls it: a unique word of visible ASCII
      * characters, at most 255, that is valid until the sink's next call. NULL, here or returned:
      * the engine makes one. */
@@ -152,6 +169,12 @@ struct lb_sink {
 struct lb_sink_options {
     int output_fd; /* where print, stdout and hash write; borrowed; 0 means standard output (1) */
     bool append;   /* file: add each complete stream to the end of the file */
+    bool
+        no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
+                      this process, but not a crash of the machine */
+    /* Told what opening the sink has found, and done about it; as lb_config's. */
+    void (*note)(void *context, enum lb_note_level level, const char *text);
+    void *note_context;
 };
 
 /* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
@@ -192,12 +215,6 @@ LB_PUBLIC void lb_probe(struct lb_probe *probe);
 /* ---- the engine ----------------------------------------------------------------------------- */
 
 struct lb_engine;
-
-/* How much a note matters. */
-enum lb_note_level {
-    LB_NOTE_DETAIL, /* for --verbose: what was chosen and why, each stream's end */
-    LB_NOTE_WARNING /* something a person should know: a stream did not end as eof, accept paused */
-};
 
 /* Set every field to its default with lb_config_init, then change what you need. All pointers are
  * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */

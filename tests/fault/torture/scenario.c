@@ -101,6 +101,16 @@ static int overheard_end(struct lb_stream *stream, void *context, enum lb_end en
     return rc;
 }
 
+static int overheard_settle(struct lb_stream *const *streams, size_t count, void *context)
+{
+    struct listening *ear = context;
+    int rc = ear->sink->settle(streams, count, ear->context);
+
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        claim(ear, streams[i]);
+    return rc;
+}
+
 static const char *overheard_receipt_id(struct lb_stream *stream, void *context)
 {
     const struct listening *ear = context;
@@ -116,6 +126,7 @@ static struct lb_sink overhear(const struct lb_sink *sink)
     overheard.write = overheard_write;
     overheard.target = sink->target ? overheard_target : NULL;
     overheard.receipt_id = sink->receipt_id ? overheard_receipt_id : NULL;
+    overheard.settle = sink->settle ? overheard_settle : NULL;
     overheard.ready = overheard_ready;
     overheard.end = overheard_end;
     return overheard;
