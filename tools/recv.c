@@ -3,6 +3,7 @@
 #include "console.h"
 #include "guests.h"
 #include "harden.h"
+#include "inherit.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
@@ -59,8 +60,9 @@ struct recv_settings {
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "From where, and where to"},
     {OPTION_LIST, 'l', "listen", "ADDR", AT(listen),
-     .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract) or\n"
-             "fd:N; may repeat; port 0 is any free one (default :1090)"},
+     .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract),\n"
+             "fd:N or systemd[:NAME]; may repeat; port 0 is any free one\n"
+             "(default: systemd's sockets if there are any, else :1090)"},
     {OPTION_TEXT, 's', "sink", "SPEC", AT(sink),
      .help = "where each stream's bytes go (default print); see below"},
     {OPTION_FLAG, .name = "append", AT(append),
@@ -508,8 +510,10 @@ static int configure(struct recv_settings *settings)
 {
     char greeting[LB_GREETING_MAX];
     struct lb_config config;
-    int status = check_settings(settings);
+    int status = inherit_listeners(&settings->listen);
 
+    if (status == STATUS_OK)
+        status = check_settings(settings);
     if (status == STATUS_OK && settings->user_text)
         status = user_find(&settings->user, settings->user_text);
     if (status)

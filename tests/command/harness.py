@@ -140,13 +140,13 @@ class Result:
 
 
 class Server:
-    """lastbyte recv, on a free port of 127.0.0.1 unless options name an address.
+    """lastbyte recv, on a free port of 127.0.0.1 unless options name an address or listen is None.
 
     Ready for peers when made, and killed with the test if it is still there then."""
 
-    def __init__(self, test, *options, addresses=1, prefix=(), **popen):
+    def __init__(self, test, *options, addresses=1, prefix=(), listen="127.0.0.1:0", **popen):
         named = any(option.startswith(("--listen", "-l")) for option in options)
-        listen = [] if named else ["--listen=127.0.0.1:0"]
+        listen = ["--listen=" + listen] if listen and not named else []
         self.test = test
         self.process = subprocess.Popen(
             [*prefix, LASTBYTE, "recv", *listen, *options], stdin=subprocess.DEVNULL,
