@@ -616,6 +616,7 @@ static struct lb_pool_shape shape(bool whole_slots)
 
 const struct lb_backend lb_backend_uring = {
     .name = "uring",
+    .wakes_one = true,
     .shape = shape,
     .probe = lb_uring_probe,
     .open = open_uring,

@@ -95,6 +95,7 @@ struct lb_backend {
     const char *name;
     bool one_stream_per_worker;
     bool shared_listeners; /* every worker waits on the same listening sockets */
+    bool wakes_one;        /* of all who accept from one socket, the kernel wakes one for a peer */
     unsigned workers;      /* default; 0: one per usable core, at most 4 */
 
     /* The pool that suits it, if a chunk in use keeps its whole slot, or if not. */

@@ -408,10 +408,12 @@ void lb_engine_stop(struct lb_engine *engine)
         lb_engine_stop_now(engine);
 }
 
-void lb_engine_left_door(struct lb_engine *engine)
+bool lb_engine_left_door(struct lb_engine *engine)
 {
-    if (atomic_fetch_sub(&engine->at_door, 1) == 1)
-        lb_listener_shut(&engine->listeners);
+    if (atomic_fetch_sub(&engine->at_door, 1) != 1)
+        return false;
+    lb_listener_shut(&engine->listeners);
+    return true;
 }
 
 void lb_engine_stream_ended(struct lb_engine *engine)

@@ -58,8 +58,8 @@ static inline bool lb_engine_notes(const struct lb_engine *engine, enum lb_note_
 /* Every worker ends its streams now. From any thread. */
 void lb_engine_stop_now(struct lb_engine *engine);
 
-/* A worker accepts no more; after the last one the listeners are closed. */
-void lb_engine_left_door(struct lb_engine *engine);
+/* A worker accepts no more; after the last one the listeners are closed. True for that one. */
+bool lb_engine_left_door(struct lb_engine *engine);
 
 /* A stream has ended somewhere: workers that wait for room, or for the last end, look again. */
 void lb_engine_stream_ended(struct lb_engine *engine);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -416,6 +417,31 @@ void lb_listener_shut(struct lb_listener_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         shut_listener(&list->items[i]);
+}
+
+/* The socket may be shared with processes that take the peer first. */
+static int stop_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int lb_listener_take(const struct lb_listener_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct lb_listener *listener = &list->items[i];
+        int fd;
+
+        if (!listener->borrowed || stop_blocking(listener->fds[0]) < 0)
+            continue;
+        do {
+            fd = accept4(listener->fds[0], NULL, NULL, SOCK_CLOEXEC);
+        } while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
+        if (fd >= 0)
+            return fd;
+    }
+    return -EAGAIN;
 }
 
 void lb_listener_close(struct lb_listener_list *list)

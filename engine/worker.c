@@ -265,13 +265,27 @@ static void stop_streams(struct lb_worker *worker)
     }
 }
 
+/* A peer that comes to a socket which our heirs accept from, too, may have woken us alone, and too
+ * late: they would hear of it only from the next one. What waits there is still ours, then. */
+static void take_backlog(struct lb_worker *worker)
+{
+    const struct lb_listener_list *list = &worker->engine->listeners;
+    int fd;
+
+    if (!worker->backend->wakes_one)
+        return;
+    for (unsigned i = 0; i < ACCEPT_AHEAD && (fd = lb_listener_take(list)) >= 0; i++)
+        accepted(worker, fd);
+}
+
 /* New peers are refused at once instead of waiting for nobody, as soon as no worker can accept. */
 static void leave_door(struct lb_worker *worker)
 {
     if (worker->left_door)
         return;
     worker->left_door = true;
-    lb_engine_left_door(worker->engine);
+    if (lb_engine_left_door(worker->engine) && worker->drain_until_ns && !worker->stopped_now)
+        take_backlog(worker);
 }
 
 static void look_at_stop(struct lb_worker *worker)
