@@ -53,12 +53,22 @@ static bool is_repeatable(const struct exchange *exchange)
     return true;
 }
 
+/* Most limits refuse again what they refused once; those that only count streams let it pass later. */
+static bool is_final(const char *reason)
+{
+    static const char limit[] = "limit";
+
+    if (strncmp(reason, limit, sizeof(limit) - 1) != 0)
+        return false;
+    const char *detail = reason + sizeof(limit) - 1;
+    if (*detail != ':' && *detail != '\0')
+        return false;
+    return strcmp(detail, ":per-peer") != 0 && strcmp(detail, ":max-streams") != 0;
+}
+
 static int refuse(struct attempt *attempt, const struct receipt *receipt)
 {
-    bool by_limit = strncmp(receipt->word, "limit", 5) == 0 &&
-                    (receipt->word[5] == ':' || receipt->word[5] == '\0');
-
-    attempt->again = !by_limit && is_repeatable(&attempt->exchange);
+    attempt->again = !is_final(receipt->word) && is_repeatable(&attempt->exchange);
     return fail(attempt, STATUS_REFUSED,
                 "refused, with the receipt \"error %s %" PRIu64 "\" after %" PRIu64
                 " bytes were sent",

@@ -405,9 +405,14 @@ class Repeated(Receipts):
                              interrupting(b"error stopped 1000\n"))
         self.assertIn("trying again", result.errors)
 
+    def test_what_came_with_too_many_others(self):
+        self.expect(SENT, 3, answering(b"error limit:per-peer 0\n"),
+                    answering(b"error limit:max-streams 0\n"))
+
     def test_not_what_exceeds_a_limit(self):
         self.expect(REFUSED, 1, answering(b"error limit:max-bytes 9\n"))
         self.expect(REFUSED, 1, answering(b"error limit 9\n"))
+        self.expect(SENT, 2, answering(b"error limits 9\n"))
 
     def test_not_what_can_not_be_read_again(self):
         self.expect(REFUSED, 1, answering(b"error sink:ENOSPC 9\n"), data=HELLO)

@@ -167,6 +167,20 @@ class Refused(EndToEnd):
             self.assertEqual(1, received.stats["accepted"])
             self.assertEqual([], published(directory))
 
+    def test_for_now_by_a_limit_of_streams(self, backend):
+        server, directory = self.drop_box(backend, "--receipt", "--max-streams-per-peer=1",
+                                          "--stats=json")
+        held = self.begin(server, "--receipt")
+        self.wait_for_bytes(directory, 1)
+        path = make_file(self, b"hello")
+        with subprocess.Popen([LASTBYTE, "send", "--receipt", "--retry=100", server.address, path],
+                              stderr=subprocess.PIPE) as sender:
+            self.addCleanup(sender.kill)
+            self.assertIn(b'"error limit:per-peer 0"', sender.stderr.readline())
+            held.communicate(timeout=DEADLINE)
+            self.assertEqual(SENT, sender.wait(DEADLINE))
+        self.assertEqual(2, len(published(directory)))
+
     def test_by_a_full_disk(self, backend):
         """A limit of file sizes stands for it: that needs no file system of our own."""
         path = make_large_file(self)
