@@ -18,10 +18,11 @@
 
 enum {
     SWARM = 30,
-    CROWD = 20,
+    CROWD = 10,
     VICTIMS = 4,
     ANSWER_SIZE = 2 * RECEIPT_SIZE,
-    DRIP_MS = 100,
+    DRIP_MS = 300,
+    TRICKLE = 16,
 };
 
 void peer_violate(struct peer *peer, const char *format, ...)
@@ -169,18 +170,17 @@ static void crowd(struct peer *peer)
             await_proof(peer, fds[i], tags[i], sizes[i]);
 }
 
+/* Slow, but not as slow as a loris. */
 static void trickle(struct peer *peer)
 {
-    uint32_t size = between(peer, 20, 60);
+    uint32_t size = TRICKLE * between(peer, 10, 40);
     uint64_t tag = soak_tag(random_next(&peer->random), size, false);
     int fd = connect_peer(peer);
-    uint8_t byte;
 
     if (fd < 0)
         return;
-    for (uint32_t i = 0; i < size; i++) {
-        payload_fill(tag, i, &byte, 1);
-        if (peer_send(fd, &byte, 1) < 0)
+    for (uint32_t at = 0; at < size; at += TRICKLE) {
+        if (peer_send_payload(fd, tag, at, at + TRICKLE, TRICKLE) < 0)
             peer_violate(peer, "a trickle was stopped");
         time_nap();
     }
