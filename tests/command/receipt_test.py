@@ -39,7 +39,8 @@ def read(*path):
 
 
 def published(directory):
-    return [name for name in os.listdir(directory) if not name.endswith(".partial")]
+    return [name for name in os.listdir(directory)
+            if not name.endswith((".receiving", ".partial"))]
 
 
 class EndToEnd(unittest.TestCase):
