@@ -34,8 +34,9 @@ struct lb_engine {
     uint64_t drain_ns;
     uint64_t gather_max_ns;
     _Atomic uint64_t last_id;
-    _Atomic unsigned at_door; /* workers that may still accept */
-    _Atomic int stop;         /* of enum lb_stop_level */
+    _Atomic uint64_t accept_warned_ns; /* when it was last told that accepting pauses; else 0 */
+    _Atomic unsigned at_door;          /* workers that may still accept */
+    _Atomic int stop;                  /* of enum lb_stop_level */
 
     pthread_mutex_t note_lock;
     pthread_mutex_t running_lock;

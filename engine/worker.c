@@ -22,6 +22,7 @@ enum {
 
 /* Out of descriptors or memory: accepting at once again would only burn CPU. */
 #define ACCEPT_PAUSE_NS (100 * LB_NS_PER_MS)
+#define ACCEPT_WARN_NS (10 * LB_NS_PER_S) /* said once in so long */
 
 /* How often streams whose receipts are on their way are looked at. */
 #define ANSWER_LOOK_NS (500 * LB_NS_PER_MS)
@@ -163,7 +164,6 @@ static void accepted(struct lb_worker *worker, int fd)
     struct lb_stream *stream = add_stream(worker, fd);
     const char *why;
 
-    worker->accept_warned = false;
     if (!stream) {
         lb_receipt_refuse(worker->engine, fd, LB_END_LIMIT, "max-streams");
         close(fd);
@@ -241,12 +241,16 @@ static unsigned accept_limit(struct lb_worker *worker)
     return worker->backend->one_stream_per_worker && room > 1 ? 1 : room;
 }
 
+/* Every worker meets the same trouble, and between two pauses some accepts may work. */
 static void accept_failed(struct lb_worker *worker, int error)
 {
-    worker->accept_again_ns = lb_clock_ns() + ACCEPT_PAUSE_NS;
-    if (worker->accept_warned)
+    struct lb_engine *engine = worker->engine;
+    uint64_t now = lb_clock_ns(), warned = atomic_load(&engine->accept_warned_ns);
+
+    worker->accept_again_ns = now + ACCEPT_PAUSE_NS;
+    if ((warned && now - warned < ACCEPT_WARN_NS) ||
+        !atomic_compare_exchange_strong(&engine->accept_warned_ns, &warned, now))
         return;
-    worker->accept_warned = true;
     lb_engine_note(worker->engine, LB_NOTE_WARNING,
                    "accepting pauses: %s; peers wait in the backlog (raise the limit: ulimit -n)",
                    strerror(-error));

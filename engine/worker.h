@@ -29,7 +29,6 @@ struct lb_worker {
 
     unsigned open_streams;                        /* begun and not closed */
     struct lb_stream *parked_first, *parked_last; /* accepted ahead of a limit, in order */
-    bool accept_warned;                           /* that accepting fails, since it last worked */
     uint64_t accept_again_ns;    /* after a failed accept: when to try again; else 0 */
     uint64_t drain_until_ns;     /* once stopping: when patience ends; else 0 */
     uint64_t look_at_answers_ns; /* while receipts are on their way: when to see whose time is up */
