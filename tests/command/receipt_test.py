@@ -141,6 +141,19 @@ class Senders(EndToEnd):
         names = os.listdir(source)
         self.assertEqual((names, [], []), filecmp.cmpfiles(source, target, names, shallow=False))
 
+    def test_tar_as_the_sink(self, backend):
+        source, target = temporary_directory(self), temporary_directory(self)
+        with open(os.path.join(source, "one"), "wb") as file:
+            file.write(seeded(300_000))
+        archive = subprocess.run(["tar", "-C", source, "-c", "."], stdout=subprocess.PIPE,
+                                 check=True).stdout
+        server = Server(self, "--backend=" + backend, "--receipt",
+                        f"--sink=exec:tar -x -C '{target}' 2>/dev/null")
+        self.assertEqual(SENT, run("send", "--receipt", server.address, input=archive).status)
+        self.assertTrue(filecmp.cmp(os.path.join(source, "one"), os.path.join(target, "one"),
+                                    shallow=False))
+        self.send(REFUSED, server, "--receipt", server.address, input=archive[:200_000])
+
     def test_a_crowd_of_files(self, backend):
         source = temporary_directory(self)
         count = CROWD // 4  # each costs its fsyncs
