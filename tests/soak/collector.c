@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The soak's reader of what the sink dir makes: collector DIRECTORY checks each published file and
- * removes it, again and again, so that a long soak fills no disk. Once standard input ends it looks
- * at everything for a last time and prints "PUBLISHED BYTES PARTIAL BYTES WRONG".
+ * The soak's reader of what the sink dir makes: collector DIRECTORY checks each file that is
+ * finished and removes it, again and again, so that a long soak fills no disk. Once standard input
+ * ends it looks for a last time and prints "PUBLISHED BYTES PARTIAL BYTES WRONG".
  */
 #include "payload.h"
 
@@ -12,22 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-/* A partial file that nobody has written to for so long is no stream's any more: the soak's limits
- * end a silent one far earlier. */
-enum { ABANDONED_S = 30, PAUSE_MS = 100 };
+enum { PAUSE_MS = 100 };
 
 static struct {
     uint64_t published, published_bytes, partial, partial_bytes, wrong;
 } sums;
 
-static bool is_partial(const char *name)
+static bool has_suffix(const char *name, const char *suffix)
 {
-    static const char suffix[] = ".partial";
-    size_t length = strlen(name), size = sizeof(suffix) - 1;
+    size_t length = strlen(name), size = strlen(suffix);
 
     return length > size && strcmp(name + length - size, suffix) == 0;
 }
@@ -49,7 +44,7 @@ static bool read_file(int directory, const char *name, struct soak_check *check)
 static void take_file(int directory, const char *name)
 {
     struct soak_check check = {0};
-    bool partial = is_partial(name);
+    bool partial = has_suffix(name, ".partial");
 
     if (!read_file(directory, name, &check) || check.wrong ||
         (!partial && !soak_check_whole(&check))) {
@@ -67,13 +62,6 @@ static void take_file(int directory, const char *name)
     }
 }
 
-static bool is_abandoned(int directory, const char *name)
-{
-    struct stat status;
-
-    return fstatat(directory, name, &status, 0) == 0 && time(NULL) - status.st_mtime > ABANDONED_S;
-}
-
 static void look(const char *path, bool last)
 {
     DIR *directory = opendir(path);
@@ -86,8 +74,12 @@ static void look(const char *path, bool last)
     while ((entry = readdir(directory))) {
         if (entry->d_name[0] == '.')
             continue;
-        if (last || !is_partial(entry->d_name) || is_abandoned(dirfd(directory), entry->d_name))
+        if (!has_suffix(entry->d_name, ".receiving")) {
             take_file(dirfd(directory), entry->d_name);
+        } else if (last) {
+            fprintf(stderr, "%s: nobody receives it any more\n", entry->d_name);
+            sums.wrong++;
+        }
     }
     closedir(directory);
 }
