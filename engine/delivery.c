@@ -249,6 +249,14 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size)
     return taken;
 }
 
+static bool has_place(struct lb_stream *stream)
+{
+    const struct lb_sink *sink = sink_of(stream);
+    void *data;
+
+    return sink->place && sink->place(stream, context_of(stream), &data) != -EOPNOTSUPP;
+}
+
 /* A digest needs the bytes. A caller's connection may have other readers, and then a splice could
  * wait for more. */
 static bool allows_splice(const struct lb_stream *stream)
@@ -325,14 +333,22 @@ static bool feed_waiting(struct lb_stream *stream)
     return true;
 }
 
+/* How large a piece may be that could be so large. */
+static size_t largest_piece(const struct lb_stream *stream, size_t most)
+{
+    const struct lb_worker *worker = stream->worker;
+    uint64_t room = lb_limits_room(&worker->engine->limits, stream->bytes);
+
+    if (lb_throttle_limits_any(&worker->engine->throttle) && most > worker->pool.slot_size)
+        most = worker->pool.slot_size;
+    return room < most ? (size_t)room : most;
+}
+
 /* Splices one piece. PAUSED, and stays so while the target is full. */
 static void splice_piece(struct lb_stream *stream)
 {
     struct lb_worker *worker = stream->worker;
-    uint64_t room = lb_limits_room(&worker->engine->limits, stream->bytes);
-    size_t piece =
-        lb_throttle_limits_any(&worker->engine->throttle) ? worker->pool.slot_size : LB_SPLICE_MOST;
-    size_t most = room < piece ? (size_t)room : piece;
+    size_t most = largest_piece(stream, LB_SPLICE_MOST);
     ssize_t moved = 0;
 
     if (most > 0)
@@ -359,6 +375,41 @@ static void splice_piece(struct lb_stream *stream)
     go_on(stream, moved > 0 ? (size_t)moved : 0);
 }
 
+/* Receives one piece into the sink's memory. PAUSED, and stays so while it has no room. */
+static void receive_placed(struct lb_stream *stream)
+{
+    void *data = NULL;
+    ssize_t room = sink_of(stream)->place(stream, context_of(stream), &data), size;
+
+    if (room < 0) {
+        lb_delivery_stop(stream, LB_END_SINK, (int)room);
+        return;
+    }
+    stream->pace.held |= room == 0;
+    if (room == 0)
+        return;
+    room = (ssize_t)largest_piece(stream, (size_t)room);
+    if (room == 0) {
+        /* Its EOF, or one byte too many: nothing that the sink will get. */
+        stream->way = LB_WAY_CHUNKS;
+        receive(stream);
+        return;
+    }
+    size = recv(stream->conn.fd, data, (size_t)room, MSG_DONTWAIT);
+    if (size > 0) {
+        lb_count(&stream->worker->counters.receives, 1);
+        size = offer(stream, data, (size_t)size);
+        if (size >= 0)
+            go_on(stream, (size_t)size);
+    } else if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+        receive(stream);
+    } else {
+        int error = size < 0 ? -errno : 0;
+
+        finish(stream, error ? lb_end_of_error(error) : LB_END_EOF, error);
+    }
+}
+
 void lb_delivery_readable(struct lb_stream *stream)
 {
     if (stream->state == LB_STREAM_CANCELLED) {
@@ -367,7 +418,10 @@ void lb_delivery_readable(struct lb_stream *stream)
     }
     assert(stream->state == LB_STREAM_RECEIVING);
     stream->state = LB_STREAM_PAUSED;
-    splice_piece(stream);
+    if (stream->way == LB_WAY_PLACED)
+        receive_placed(stream);
+    else
+        splice_piece(stream);
 }
 
 /* It ends before the sink has opened it. */
@@ -403,10 +457,14 @@ void lb_delivery_begin(struct lb_stream *stream)
         refuse(stream, LB_END_SINK, rc);
         return;
     }
-    stream->may_splice = allows_splice(stream);
+    if (has_place(stream))
+        stream->way = LB_WAY_PLACED;
+    else
+        stream->may_splice = allows_splice(stream);
     /* So that a paused stream holds one at most, and that none is under way when it splices, or has
      * had as many bytes as its rate allows. */
     stream->once = sink->flags & LB_SINK_MAY_PAUSE || stream->may_splice ||
+                   stream->way == LB_WAY_PLACED ||
                    lb_throttle_limits_any(&stream->worker->engine->throttle);
     go_on(stream, 0);
 }
@@ -459,7 +517,7 @@ void lb_delivery_ready(struct lb_stream *stream)
     if (stream->state == LB_STREAM_PAUSED && stream->held.data)
         feed(stream);
     else if (stream->state == LB_STREAM_PAUSED)
-        receive(stream); /* its target has room again */
+        receive(stream); /* there is room again */
     else if (stream->state == LB_STREAM_ENDING)
         try_end(stream);
 }

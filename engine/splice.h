@@ -24,6 +24,7 @@ enum lb_way {
     LB_WAY_CHUNKS,  /* received into slots, lent to write */
     LB_WAY_TO_PIPE, /* spliced into a pipe that is the sink's */
     LB_WAY_TO_FILE, /* spliced to a file */
+    LB_WAY_PLACED,  /* received into memory that is the sink's */
 };
 
 struct lb_splice {

@@ -31,7 +31,7 @@ struct recv_settings {
     struct option_list listen;
     const char *backend;
     const char *sink;
-    bool append;
+    bool append, direct;
     bool no_fsync;
     unsigned receipt; /* index into receipt_names */
     uint64_t count;
@@ -67,6 +67,9 @@ static const struct option_row rows[] = {
      .help = "where each stream's bytes go (default print); see below"},
     {OPTION_FLAG, .name = "append", AT(append),
      .help = "file: add each complete stream to the end of the file"},
+    {OPTION_FLAG, .name = "direct", AT(direct),
+     .help = "file, dir: write past the page cache (O_DIRECT), and leave it to\n"
+             "others; for backups"},
     {OPTION_CHOICE, .name = "receipt", .argument = "xxh3|sha256", AT(receipt), .implied = "xxh3",
      .help = "once a stream is safe in the sink, send its sender a line:\n"
              "ok BYTES ALGO:DIGEST ID; else error REASON BYTES"},
@@ -242,6 +245,9 @@ static int check_settings(struct recv_settings *settings)
         return command_misused("--append: needs --sink=file:PATH");
     if (settings->no_fsync && settings->receipt == RECEIPT_NONE)
         return command_misused("--no-fsync: without --receipt nothing is synced; leave it out");
+    if (settings->direct && strncmp(settings->sink, "file:", strlen("file:")) != 0 &&
+        strncmp(settings->sink, "dir:", strlen("dir:")) != 0)
+        return command_misused("--direct: needs --sink=file:PATH or --sink=dir:PATH");
     for (size_t i = 0; i < settings->listen.count; i++) {
         if (lb_address_check(settings->listen.words[i], &error)) {
             console_tell("--listen=%s", error.text); /* it begins with the address */
@@ -474,6 +480,7 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
 static int receive(const struct recv_settings *settings, struct lb_config *config)
 {
     struct lb_sink_options sink_options = {.append = settings->append,
+                                           .direct = settings->direct,
                                            .no_fsync = settings->no_fsync,
                                            .note = config->note,
                                            .note_context = config->note_context};

@@ -2,6 +2,7 @@
 /* dir: a file for each stream, under a name that the server makes. */
 #include "../error.h"
 #include "../stamp.h"
+#include "direct.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"
@@ -19,12 +20,18 @@
 enum { LOCK_TRIES = 40, LOCK_PAUSE_NS = 50000000 };
 
 struct dir_context {
-    int directory_fd; /* with a shared lock for as long as somebody may write here */
+    int directory_fd;         /* with a shared lock for as long as somebody may write here */
+    struct lb_direct *direct; /* NULL: through the page cache */
     bool fsync;
 };
 
+/* So many at a time are written past the page cache, each with 4 MiB of slots; what comes in such a
+ * crowd beside them is written the ordinary way. */
+enum { DIRECT_STREAMS = 16 };
+
 struct dir_state {
     struct lb_partial partial;
+    struct lb_direct_slots *slots; /* NULL: written the ordinary way */
     char name[LB_STAMP_SIZE];
 };
 
@@ -39,16 +46,30 @@ static int dir_open(struct lb_stream *stream, void *context)
         lb_stamp_make(state->name);
         rc = lb_partial_open(&state->partial, sink->directory_fd, state->name);
     } while (rc == -EEXIST);
+    if (rc == 0 && sink->direct)
+        state->slots = lb_direct_claim(sink->direct, state->partial.fd);
     return rc;
 }
 
 static ssize_t dir_write(struct lb_stream *stream, void *context, const void *data, size_t size)
 {
     const struct dir_state *state = lb_stream_state(stream);
-    int rc = lb_file_write(state->partial.fd, data, size);
+    int rc = 0;
 
     (void)context;
+    if (state->slots)
+        lb_direct_put(state->slots, size);
+    else
+        rc = lb_file_write(state->partial.fd, data, size);
     return rc < 0 ? rc : (ssize_t)size;
+}
+
+static ssize_t dir_place(struct lb_stream *stream, void *context, void **data)
+{
+    const struct dir_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->slots ? lb_direct_place(state->slots, stream, data) : -EOPNOTSUPP;
 }
 
 static int dir_target(struct lb_stream *stream, void *context)
@@ -64,10 +85,13 @@ static int dir_end(struct lb_stream *stream, void *context, enum lb_end end)
     const struct dir_context *sink = context;
     struct dir_state *state = lb_stream_state(stream);
     bool sync = sink->fsync && lb_stream_receipt(stream);
+    int flushed = state->slots ? lb_direct_flush(state->slots) : 0;
     int rc;
 
-    if (end != LB_END_EOF)
-        return lb_partial_keep(&state->partial);
+    if (end != LB_END_EOF || flushed < 0) {
+        rc = lb_partial_keep(&state->partial);
+        return flushed < 0 ? flushed : rc;
+    }
     rc = lb_partial_publish(&state->partial, sync);
     if (rc < 0)
         lb_partial_set_apart(&state->partial);
@@ -99,7 +123,9 @@ static void dir_teardown(void *context)
 {
     struct dir_context *sink = context;
 
-    close(sink->directory_fd);
+    if (sink->directory_fd >= 0)
+        close(sink->directory_fd);
+    lb_direct_close(sink->direct);
     free(sink);
 }
 
@@ -178,19 +204,17 @@ static int lock(const struct dir_context *sink, const char *path,
 static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
                      struct lb_error *error)
 {
-    struct dir_context *sink = malloc(sizeof(*sink));
+    struct dir_context *sink = calloc(1, sizeof(*sink));
     int rc;
 
     if (!sink)
         return lb_error_set(error, -ENOMEM, "dir: out of memory");
     sink->fsync = !options || !options->no_fsync;
     sink->directory_fd = lb_directory_open(argument, "dir", argument, error);
-    if (sink->directory_fd < 0) {
-        rc = sink->directory_fd;
-        free(sink);
-        return rc;
-    }
-    rc = lock(sink, argument, options, error);
+    rc = sink->directory_fd < 0 ? sink->directory_fd : lock(sink, argument, options, error);
+    if (rc == 0 && options && options->direct)
+        rc = lb_direct_open(&sink->direct, sink->directory_fd, DIRECT_STREAMS, "dir", argument,
+                            error);
     if (rc < 0) {
         dir_teardown(sink);
         return rc;
@@ -208,6 +232,7 @@ const struct lb_builtin lb_sink_dir = {
             .open = dir_open,
             .write = dir_write,
             .target = dir_target,
+            .place = dir_place,
             .end = dir_end,
             .settle = dir_settle,
             .receipt_id = dir_receipt_id,

@@ -2,6 +2,7 @@
 /* file: one stream into one file, or each complete stream at the end of one file. */
 #include "../error.h"
 #include "../stamp.h"
+#include "direct.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"
@@ -18,6 +19,7 @@
 struct file_context {
     char *name; /* in the directory */
     int directory_fd;
+    struct lb_direct *direct; /* NULL: through the page cache */
     bool append;
     bool fsync;
     bool used; /* had its one stream */
@@ -25,6 +27,7 @@ struct file_context {
 
 struct file_state {
     struct lb_partial partial;
+    struct lb_direct_slots *slots; /* NULL: written the ordinary way */
 };
 
 /* Locks the file as being received into. False if a process that begins just now has taken it for
@@ -56,16 +59,30 @@ static int file_open(struct lb_stream *stream, void *context)
         rc = lb_partial_open(&state->partial, sink->directory_fd, sink->name);
     }
     sink->used = sink->used || rc == 0;
+    if (rc == 0 && sink->direct)
+        state->slots = lb_direct_claim(sink->direct, state->partial.fd);
     return rc;
 }
 
 static ssize_t file_write(struct lb_stream *stream, void *context, const void *data, size_t size)
 {
     const struct file_state *state = lb_stream_state(stream);
-    int rc = lb_file_write(state->partial.fd, data, size);
+    int rc = 0;
 
     (void)context;
+    if (state->slots)
+        lb_direct_put(state->slots, size);
+    else
+        rc = lb_file_write(state->partial.fd, data, size);
     return rc < 0 ? rc : (ssize_t)size;
+}
+
+static ssize_t file_place(struct lb_stream *stream, void *context, void **data)
+{
+    const struct file_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->slots ? lb_direct_place(state->slots, stream, data) : -EOPNOTSUPP;
 }
 
 static int file_target(struct lb_stream *stream, void *context)
@@ -212,18 +229,21 @@ static int file_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     const struct file_context *sink = context;
     struct file_state *state = lb_stream_state(stream);
-
+    int flushed = state->slots ? lb_direct_flush(state->slots) : 0;
+    bool complete = end == LB_END_EOF && flushed == 0;
     bool sync = sink->fsync && lb_stream_receipt(stream);
     int rc;
 
-    if (sink->append)
-        return append(sink, &state->partial, end == LB_END_EOF, sync);
-    if (end != LB_END_EOF)
-        return lb_partial_keep(&state->partial);
-    rc = publish(&state->partial, sync);
-    if (rc < 0)
-        lb_partial_set_apart(&state->partial);
-    return rc;
+    if (sink->append) {
+        rc = append(sink, &state->partial, complete, sync);
+    } else if (!complete) {
+        rc = lb_partial_keep(&state->partial);
+    } else {
+        rc = publish(&state->partial, sync);
+        if (rc < 0)
+            lb_partial_set_apart(&state->partial);
+    }
+    return flushed < 0 ? flushed : rc;
 }
 
 static int file_settle(struct lb_stream *const *streams, size_t count, void *context)
@@ -310,6 +330,7 @@ static void file_teardown(void *context)
 
     if (sink->directory_fd >= 0)
         close(sink->directory_fd);
+    lb_direct_close(sink->direct);
     free(sink->name);
     free(sink);
 }
@@ -353,6 +374,8 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
         rc = check(sink, argument, error);
     if (rc == 0)
         rc = tidy(sink, argument, options, error);
+    if (rc == 0 && options && options->direct)
+        rc = lb_direct_open(&sink->direct, sink->directory_fd, 1, "file", argument, error);
     if (rc < 0) {
         file_teardown(sink);
         return rc;
@@ -370,6 +393,7 @@ const struct lb_builtin lb_sink_file = {
             .open = file_open,
             .write = file_write,
             .target = file_target,
+            .place = file_place,
             .end = file_end,
             .settle = file_settle,
         },

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import (DEADLINE, Server, each_backend, exchange, main, program, reset, seeded,
+from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, program, reset, seeded,
                      send_by_nc, send_by_python, temporary_directory)
 
 
@@ -168,6 +168,38 @@ class File(unittest.TestCase):
         send_by_python("127.0.0.1", server.port, b"second")
         self.assertEqual(0, server.finish().status)
         self.assertEqual(b"before first second", read_file(path))
+
+
+class Direct(unittest.TestCase):
+    def require(self, directory):
+        try:
+            os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_DIRECT))
+        except OSError as error:
+            self.skipTest(f"{directory}: no O_DIRECT: {error}")
+
+    def test_append_and_direct_go_together(self):
+        directory = temporary_directory(self)
+        self.require(directory)
+        path = os.path.join(directory, "received")
+        payloads = [seeded(size, size) for size in (5 << 20, 3_000_001)]
+        server = Server(self, "--count=2", "--append", "--direct", "--sink=file:" + path)
+        for payload in payloads:
+            send_by_python("127.0.0.1", server.port, payload)
+        self.assertEqual(0, server.finish().status)
+        self.assertTrue(b"".join(payloads) == read_file(path))
+
+    def test_a_file_system_without_it_is_refused_at_the_start(self):
+        directory = temporary_directory(self)
+        mount = [program("unshare"), "--user", "--map-root-user", "--mount", "sh", "-c",
+                 'mount -t ramfs none "$0" || exit 77; "$@"; status=$?; ls -A "$0"; exit $status']
+        done = subprocess.run([*mount, directory, LASTBYTE, "recv", "--listen=127.0.0.1:0",
+                               "--direct", "--sink=dir:" + directory],
+                              capture_output=True, timeout=DEADLINE, check=False)
+        if done.returncode in (1, 77):
+            self.skipTest("no ramfs can be mounted: " + done.stderr.decode())
+        self.assertEqual((3, b""), (done.returncode, done.stdout), done)
+        self.assertIn(b"O_DIRECT", done.stderr)
+        self.assertEqual(1, done.stderr.count(b"\n"), done)
 
 
 @each_backend

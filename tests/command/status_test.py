@@ -77,7 +77,7 @@ class Usage(unittest.TestCase):
         text = run("recv", "--help").output.decode()
         for option in ("listen", "backend", "sink", "count", "once", "workers", "buffer-size",
                        "buffers", "max-streams", "backlog", "rcvbuf", "greeting", "stats",
-                       "progress", "drain", "append", "quiet", "verbose", "help", "version"):
+                       "progress", "drain", "append", "direct", "no-splice", "quiet", "verbose", "help", "version"):
             self.assertIn("--" + option, text)
 
     def test_output_that_cannot_be_written_is_a_failure(self):

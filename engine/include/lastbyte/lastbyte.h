@@ -140,6 +140,13 @@ struct lb_sink {
      * its own to find. Asked again at times, after the stream has shown to be a large one. */
     int (*target)(struct lb_stream *stream, void *context);
 
+    /* May be NULL. The sink has memory of its own that the stream's bytes should be received into:
+     * points *data there and returns its size. They are then given to write, which must take all.
+     * 0: none now, and place is called again once a descriptor that the sink has watched is ready;
+     * till then the stream pauses. -EOPNOTSUPP, after open only: this stream comes to write as
+     * usual. Any other -errno ends the stream as LB_END_SINK. */
+    ssize_t (*place)(struct lb_stream *stream, void *context, void **data);
+
     /* A watched descriptor became ready. Called before what waits (the rest of a write, or end)
      * is tried again. Returns 0, or -errno: the stream then ends as LB_END_SINK. May be NULL. */
     int (*ready)(struct lb_stream *stream, void *context);
@@ -169,6 +176,7 @@ struct lb_sink {
 struct lb_sink_options {
     int output_fd; /* where print, stdout and hash write; borrowed; 0 means standard output (1) */
     bool append;   /* file: add each complete stream to the end of the file */
+    bool direct; /* file, dir: write past the page cache (O_DIRECT); needs a file system that can */
     bool
         no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
                       this process, but not a crash of the machine */
