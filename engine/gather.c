@@ -54,7 +54,7 @@ static uint64_t merging_ns(const struct lb_gather_load *load)
 {
     uint64_t idle = load->share < 100 ? 100 - load->share : 1;
 
-    return load->interval_ns / 100 * idle / 4 * 5;
+    return load->interval_ns / 100 * idle / 5 * 7;
 }
 
 static bool may_merge(const struct lb_gather *gather, const struct lb_gather_load *load)
