@@ -15,6 +15,8 @@ const struct contender *contender_find(const char *name)
 
 bool contender_serves(const struct contender *contender, const struct workload *workload)
 {
+    if (contender->direct && !(workload->demands & DEMAND_FILES))
+        return false;
     return (workload->demands & ~contender->offers) == 0;
 }
 

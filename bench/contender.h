@@ -18,6 +18,7 @@ struct contender {
     const char *backend;    /* ours: lastbyte's name of it */
     const char *sink;       /* ours: the sink */
     unsigned gather_max_us; /* ours: 0 is the default */
+    bool direct;            /* ours: past the page cache; serves only what writes files */
     size_t buffer_size;     /* loops */
 
     /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */

@@ -61,9 +61,9 @@ static int end_checked(struct lb_stream *stream, void *context, enum lb_end end)
     return rc;
 }
 
-static int use_builtin(const char *specification)
+static int use_builtin(const char *specification, bool direct)
 {
-    struct lb_sink_options options = {.output_fd = 0};
+    struct lb_sink_options options = {.direct = direct};
     struct lb_error error;
 
     if (strncmp(specification, "hash", 4) == 0) {
@@ -127,13 +127,13 @@ static int choose_sink(const struct contender *contender)
 
         snprintf(specification, sizeof(specification), "%s:%s%s", one ? "file" : "dir",
                  ours.receiver->directory, one ? "/received" : "");
-        return use_builtin(specification);
+        return use_builtin(specification, contender->direct);
     }
     if ((demands & DEMAND_CONTENT) || (plan->verify && !hashes)) {
         ours.sink = tally_sink;
         return 0;
     }
-    return use_builtin(contender->sink);
+    return use_builtin(contender->sink, false);
 }
 
 static int open_engine(struct lb_engine **engine, const struct contender *contender)

@@ -31,6 +31,15 @@
         .missing = ours_missing, .receive = ours_receive                                           \
     }
 
+/* For backups, which leave the page cache to others. */
+#define OURS_DIRECT(backend_name)                                                                  \
+    {                                                                                              \
+        .name = #backend_name "-direct", .what = "lastbyte, " #backend_name ", --direct",          \
+        .kind = "ours", .label = "", .offers = DEMAND_ONE | DEMAND_TURNS | DEMAND_FILES,           \
+        .backend = #backend_name, .sink = "discard", .direct = true, .missing = ours_missing,      \
+        .receive = ours_receive                                                                    \
+    }
+
 #define LOOP(suffix, size)                                                                         \
     {                                                                                              \
         .name = "loop-" suffix, .what = "blocking recv in a loop, " suffix " buffer",              \
@@ -56,6 +65,8 @@ const struct contender contenders[] = {
     OURS_HASH(uring),
     OURS_HASH(epoll),
     OURS_HASH(blocking),
+    OURS_DIRECT(uring),
+    OURS_DIRECT(epoll),
     OURS_GATHER(uring, 5),
     OURS_GATHER(epoll, 5),
     {

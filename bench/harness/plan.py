@@ -24,7 +24,7 @@ FULL = {
     "fanin-1000": ("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent"),
     "short": ("uring", "epoll", "blocking", "plain-*", "libuv", "libevent"),
     "latency": ("uring", "epoll", "plain-epoll", "libuv"),
-    "file": ("!*-hash", "uring*", "epoll", "nc", "socat-256k"),
+    "file": ("!*-hash", "uring*", "epoll", "epoll-direct", "nc", "socat-256k"),
     "dir": ("!*-hash", "uring*", "epoll", "socat-fork"),
     "idle": ("uring", "epoll", "plain-epoll", "libuv"),
     "sweep": ("*",),
@@ -35,7 +35,7 @@ QUICK = {
     "fanin-64": ("uring", "epoll", "plain-*", "libuv"),
     "short": ("uring", "epoll", "plain-epoll", "libuv"),
     "latency": ("uring", "epoll", "plain-epoll"),
-    "file": ("uring", "epoll", "nc"),
+    "file": ("uring", "uring-direct", "epoll", "nc"),
 }
 # Sizes of one sample in the full set, where they differ from lastbyte-bench's own: 15 samples of
 # 1 GiB say more than 7 of 2. The first line that fits decides. Of the slowest a part shows what
