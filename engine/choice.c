@@ -43,8 +43,10 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
         if (strcmp(lb_backends[i]->name, name) != 0)
             continue;
         rc = lb_backends[i]->probe(NULL, &why);
+        /* An old kernel's EINVAL is about its features, not about our configuration. */
         if (rc < 0)
-            return lb_error_set(error, rc, "backend %s can't run here: %s", name, why.text);
+            return lb_error_set(error, rc == -EINVAL ? -ENOSYS : rc,
+                                "backend %s can't run here: %s", name, why.text);
         *backend = lb_backends[i];
         return 0;
     }

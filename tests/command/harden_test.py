@@ -95,17 +95,20 @@ class ByDefault(unittest.TestCase):
             self.skipTest("strace(1) may not trace here")
         directory = temporary_directory(self)
         log = os.path.join(directory, "log")
-        for sink in ("print", "stdout", "discard", "hash", "hash:sha256",
-                     f"file:{directory}/file", f"dir:{directory}"):
-            server = Server(self, "--backend=" + backend, "--sink=" + sink, "--once",
+        for options in (("print", "--receipt"), ("stdout",), ("discard", "--rate-limit=1G"),
+                        ("hash:sha256", "--verbose"), (f"file:{directory}/file", "--receipt"),
+                        (f"dir:{directory}", "--receipt=sha256", "--idle-timeout=30"),
+                        (f"dir:{directory}",), (f"dir:{directory}", "--direct")):
+            server = Server(self, "--backend=" + backend, "--once", "--sink=" + options[0],
+                            *options[1:],
                             prefix=[strace, "--follow-forks", "--output=" + log])
-            talk(server, seeded(SPOOLED if sink == "print" else 10000))
+            talk(server, seeded(SPOOLED))
             result = server.finish()
             self.assertEqual(0, result.status, result)
             with open(log, encoding="utf-8", errors="replace") as file:
                 refused = [line for line in file if "ENOSYS" in line]
             # The C library tries clone3 for each thread, and takes clone then.
-            self.assertEqual([], [line for line in refused if "clone3" not in line], sink)
+            self.assertEqual([], [line for line in refused if "clone3" not in line], options)
 
     def test_a_socket_file_is_removed_all_the_same(self, backend):
         path = os.path.join(temporary_directory(self), "socket")
