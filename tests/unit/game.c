@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "game.h"
 
+#include "delivery.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     PLAY_TURNS = 40, /* then everything is brought to its end */
@@ -20,7 +24,8 @@ struct state {
     struct game *game;
     unsigned number;
     unsigned in_progress; /* how often its end is not done yet */
-    int end_result;
+    int end_result, settle_result;
+    bool unsettled; /* a good end leaves something to settle */
     bool failed, ready_failed, ending, over;
     enum lb_end end;
     uint64_t taken;
@@ -52,9 +57,11 @@ static int random_open(struct lb_stream *stream, void *context)
         return -EMFILE;
     }
     game->opened++;
+    game->verdicts[state->number - 1].opened = true;
     /* Decided here, as end may run on another thread. */
     state->in_progress = dice_chance(&game->dice, 3) ? dice_below(&game->dice, 4) : 0;
     state->end_result = dice_chance(&game->dice, 10) ? -EIO : 0;
+    state->settle_result = dice_chance(&game->dice, 10) ? -EIO : 0;
     return 0;
 }
 
@@ -120,6 +127,17 @@ static bool may_become(const struct state *state, enum lb_end end)
            (end == LB_END_ERROR && state->game->script.broken);
 }
 
+/* No call with the stream will come any more. */
+static void decide(struct game *game, struct state *state, enum lb_end end)
+{
+    state->over = true;
+    game->verdicts[state->number - 1].decided = true;
+    game->verdicts[state->number - 1].end = end;
+    game->verdicts[state->number - 1].taken = state->taken;
+    atomic_fetch_add(&game->ends[end], 1);
+    atomic_fetch_add(&game->finals, 1);
+}
+
 static int random_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     struct state *state = lb_stream_state(stream);
@@ -144,11 +162,11 @@ static int random_end(struct lb_stream *stream, void *context, enum lb_end end)
         lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
         return -EINPROGRESS;
     }
-    state->over = true;
-    if (end == LB_END_EOF && state->end_result < 0)
-        end = LB_END_SINK;
-    atomic_fetch_add(&game->ends[end], 1);
-    atomic_fetch_add(&game->finals, 1);
+    if (end == LB_END_EOF && state->end_result == 0 && state->unsettled) {
+        state->over = true;
+        return LB_UNSETTLED;
+    }
+    decide(game, state, end == LB_END_EOF && state->end_result < 0 ? LB_END_SINK : end);
     return state->end_result;
 }
 
@@ -159,6 +177,37 @@ static int random_slow_end(struct lb_stream *stream, void *context, enum lb_end 
 
     state->in_progress = 0;
     return random_end(stream, context, end);
+}
+
+static int random_unsettled_end(struct lb_stream *stream, void *context, enum lb_end end)
+{
+    struct state *state = lb_stream_state(stream);
+
+    state->unsettled = true;
+    return random_slow_end(stream, context, end);
+}
+
+/* All of them are safe, or none is. */
+static int random_settle(struct lb_stream *const *streams, size_t count, void *context)
+{
+    struct game *game = context;
+    int result = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct state *state = lb_stream_state(streams[i]);
+
+        if (!state->over || state->end != LB_END_EOF)
+            script_violate(&game->script, "stream %u has nothing to settle", state->number);
+        if (state->settle_result < 0)
+            result = state->settle_result;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct state *state = lb_stream_state(streams[i]);
+
+        script_log(&game->script, "settle%u ", state->number);
+        decide(game, state, result < 0 ? LB_END_SINK : LB_END_EOF);
+    }
+    return result;
 }
 
 static const struct lb_sink sinks[] = {
@@ -197,33 +246,45 @@ static const struct lb_sink sinks[] = {
         .ready = random_ready,
         .end = random_slow_end,
     },
+    {
+        .name = "random to be settled",
+        .flags = LB_SINK_SLOW_END,
+        .state_size = sizeof(struct state),
+        .open = random_open,
+        .write = random_write,
+        .ready = random_ready,
+        .end = random_unsettled_end,
+        .settle = random_settle,
+    },
 };
 
 /* ---- the backend ----------------------------------------------------------------------------- */
 
-/* A random stream that is received from, or 0. */
-static unsigned pick_receiving(struct game *game)
+static bool is_receiving(const struct script_stream *stream)
 {
-    unsigned first = dice_below(&game->dice, SCRIPT_STREAMS);
-
-    for (unsigned i = 0; i < SCRIPT_STREAMS; i++) {
-        unsigned at = (first + i) % SCRIPT_STREAMS;
-
-        if (at < game->script.stream_count && game->script.streams[at].receiving)
-            return at + 1;
-    }
-    return 0;
+    return stream->receiving;
 }
 
-/* A random stream that ever watched something, or 0. It may be long gone. */
-static unsigned pick_watching(struct game *game)
+/* It may be long gone. */
+static bool ever_watched(const struct script_stream *stream)
+{
+    return stream->cookie;
+}
+
+static bool has_begun(const struct script_stream *stream)
+{
+    return stream->conn && !stream->forgotten;
+}
+
+/* A random stream of that kind, or 0. */
+static unsigned pick(struct game *game, bool (*is)(const struct script_stream *stream))
 {
     unsigned first = dice_below(&game->dice, SCRIPT_STREAMS);
 
     for (unsigned i = 0; i < SCRIPT_STREAMS; i++) {
         unsigned at = (first + i) % SCRIPT_STREAMS;
 
-        if (at < game->script.stream_count && game->script.streams[at].cookie)
+        if (at < game->script.stream_count && is(&game->script.streams[at]))
             return at + 1;
     }
     return 0;
@@ -263,19 +324,19 @@ static bool make_event(struct game *game, const struct lb_turn *turn, unsigned *
         ++*accepted;
         *event = script_accept(&game->script);
     } else if (kind < 65) {
-        number = pick_receiving(game);
+        number = pick(game, is_receiving);
         if (number == 0 || !script_has_slot(&game->script))
             return false;
         *event = script_data(&game->script, number,
                              dice_chance(&game->dice, 4) ? SCRIPT_SLOT_SIZE
                                                          : 1 + dice_below(&game->dice, 200));
     } else if (kind < 75) {
-        number = pick_receiving(game);
+        number = pick(game, is_receiving);
         if (number == 0)
             return false;
         *event = end_receiving(game, number);
     } else if (kind < 98) {
-        number = pick_watching(game);
+        number = pick(game, ever_watched);
         if (number == 0)
             return false;
         *event = (struct lb_event){.type = LB_EVENT_READY,
@@ -287,6 +348,13 @@ static bool make_event(struct game *game, const struct lb_turn *turn, unsigned *
         *event = (struct lb_event){.type = LB_EVENT_ACCEPT_FAILED, .error = -EMFILE};
     }
     return true;
+}
+
+/* Who is told of an error by a receipt leaves, and need not be waited for. */
+static void let_peers_leave(const struct game *game)
+{
+    for (unsigned i = 0; i < game->script.stream_count; i++)
+        shutdown(game->script.streams[i].peer, SHUT_WR);
 }
 
 /* What is under way comes to its end. */
@@ -314,6 +382,18 @@ static void look_at_stops(struct game *game)
         }
 }
 
+/* As a sweep between two turns does: any stream may have passed a limit of time. */
+static void break_one(struct game *game)
+{
+    static const struct lb_breach breach = {LB_END_TIMEOUT, "idle"};
+    unsigned number = pick(game, has_begun);
+
+    if (number == 0)
+        return;
+    script_log(&game->script, "break%u ", number);
+    lb_delivery_break((struct lb_stream *)game->script.streams[number - 1].conn, &breach);
+}
+
 static void look_at_accepting(struct game *game, const struct lb_turn *turn)
 {
     if (turn->accept_limit > 0) {
@@ -336,6 +416,8 @@ static int play(struct script *script, struct lb_event *events, unsigned max,
     game->turn++;
     if (game->turn < PLAY_TURNS && dice_empty(&game->dice))
         game->turn = PLAY_TURNS;
+    if (game->turn >= PLAY_TURNS || game->turn == game->break_turn)
+        let_peers_leave(game);
     if (game->turn == game->break_turn)
         return -EIO;
     if (game->turn == LAST_TURN) {
@@ -344,6 +426,8 @@ static int play(struct script *script, struct lb_event *events, unsigned max,
     }
     look_at_stops(game);
     look_at_accepting(game, turn);
+    if (game->turn < PLAY_TURNS && dice_chance(&game->dice, 12))
+        break_one(game);
     if (max < EVENTS + SCRIPT_STREAMS + 1)
         script_violate(script, "place for %u events only", max);
     for (unsigned i = dice_below(&game->dice, EVENTS + 1); game->turn < PLAY_TURNS && i > 0; i--)
@@ -377,6 +461,9 @@ static void choose_options(struct game *game, struct script_options *options)
     if (dice_chance(dice, 2))
         options->drain_ms = 60000;
     options->one_stream_per_worker = dice_chance(dice, 4);
+    if (dice_chance(dice, 4))
+        options->max_bytes = 1 + dice_below(dice, 20000);
+    options->receipts = dice_chance(dice, 3);
     options->committer = (options->sink->flags & LB_SINK_SLOW_END) && !dice_chance(dice, 4);
 }
 
@@ -388,11 +475,36 @@ static int begin(struct game *game, struct dice dice)
     game->dice = dice;
     choose_options(game, &options);
     game->one_stream = options.one_stream_per_worker;
+    game->receipts = options.receipts;
     game->may_pause = options.sink->flags & LB_SINK_MAY_PAUSE;
     game->stop_turns[0] = random_turn(game, 2);
     game->stop_turns[1] = random_turn(game, 3);
     game->break_turn = random_turn(game, 8);
     return script_init(&game->script, &options);
+}
+
+/* What the peer has heard is the truth. */
+static void check_receipt(struct game *game, unsigned number)
+{
+    struct script *script = &game->script;
+    bool opened = game->verdicts[number - 1].opened;
+    bool well = opened && game->verdicts[number - 1].end == LB_END_EOF;
+    char text[600] = "", wanted[40];
+    ssize_t size = recv(script->streams[number - 1].peer, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+    if (size < 0)
+        size = 0;
+    if (!game->receipts || (size == 0 && !opened)) {
+        if (size > 0)
+            script_violate(script, "stream %u: nobody asked for \"%s\"", number, text);
+        return;
+    }
+    snprintf(wanted, sizeof(wanted), "ok %" PRIu64 " ", game->verdicts[number - 1].taken);
+    if (!well)
+        strcpy(wanted, "error ");
+    if (strncmp(text, wanted, strlen(wanted)) != 0 || strchr(text, '\n') != text + size - 1)
+        script_violate(script, "stream %u: \"%s\" does not begin with \"%s\"", number, text,
+                       wanted);
 }
 
 static void check_promises(struct game *game)
@@ -401,6 +513,8 @@ static void check_promises(struct game *game)
     const struct lb_stats *stats = &script->stats;
 
     script_check(script);
+    for (unsigned number = 1; number <= script->stream_count; number++)
+        check_receipt(game, number);
     if (stats->accepted != game->opened + game->refused)
         script_violate(script, "%" PRIu64 " streams began, the sink saw %u", stats->accepted,
                        game->opened + game->refused);

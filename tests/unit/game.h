@@ -25,6 +25,12 @@ struct game {
     _Atomic unsigned finals;
     _Atomic uint64_t taken;
     _Atomic uint64_t ends[LB_END_COUNT];
+    bool receipts;
+    struct {
+        bool opened, decided; /* decided: the sink's last word was heard */
+        enum lb_end end;
+        uint64_t taken;
+    } verdicts[SCRIPT_STREAMS]; /* by the stream's number - 1 */
 };
 
 /* Plays it to its end. Returns 0, or -errno if it could not begin. A promise that was broken is

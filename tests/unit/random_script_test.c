@@ -49,9 +49,9 @@ static void promises_hold(void **state)
 /* The scripts must be worth something: all of it happens in them. */
 static void scripts_are_colourful(void **state)
 {
-    static const char *const calls[] = {"cancel", "watch", "ready",   "eof",
-                                        "reset",  "sink",  "timeout", "stopped",
-                                        "stop",   "error", "forget",  "write1:4096"};
+    static const char *const calls[] = {"cancel", "watch",       "ready",   "eof",   "reset",
+                                        "sink",   "timeout",     "stopped", "stop",  "error",
+                                        "forget", "write1:4096", "break",   "limit", "settle"};
     enum { ENOUGH = 100 };
     struct game *game = malloc(sizeof(*game));
     unsigned seen[sizeof(calls) / sizeof(calls[0])] = {0};

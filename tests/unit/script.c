@@ -341,6 +341,9 @@ int script_init(struct script *script, const struct script_options *options)
     engine->gate.max_streams = options->max_streams;
     engine->gate.count = options->count;
     engine->drain_ns = options->drain_ms * UINT64_C(1000000);
+    engine->limits.max_bytes = options->max_bytes;
+    if (options->receipts && lb_digest_choose(&engine->digest, NULL) < 0)
+        return -ENOTSUP;
     engine->workers = &script->worker;
     engine->worker_count = 1;
     engine->at_door = 1;
@@ -354,6 +357,7 @@ static void end_worker(struct script *script)
 {
     lb_committer_stop(&script->engine.committer);
     lb_worker_done(&script->worker);
+    lb_digest_release(&script->engine.digest);
     script->done = true;
 }
 

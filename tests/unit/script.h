@@ -78,6 +78,8 @@ struct script_options {
     unsigned drain_ms;
     bool one_stream_per_worker;
     bool committer;
+    uint64_t max_bytes; /* 0: any number */
+    bool receipts;
 };
 
 /* Returns 0 or -errno. */
