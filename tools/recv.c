@@ -33,6 +33,7 @@ struct recv_settings {
     const char *sink;
     bool append, direct;
     bool no_fsync;
+    uint64_t spool_max;
     unsigned receipt; /* index into receipt_names */
     uint64_t count;
     bool once;
@@ -76,6 +77,10 @@ static const struct option_row rows[] = {
     {OPTION_FLAG, .name = "no-fsync", AT(no_fsync),
      .help = "file, dir: don't sync before the line; faster, but what it calls\n"
              "safe may be lost when the machine crashes"},
+    {OPTION_SIZE, .name = "spool-max", .argument = "SIZE", AT(spool_max), .least = 1,
+     .most = INT64_MAX,
+     .help = "exec: a command may print SIZE bytes before its input ends\n"
+             "(default 1G); they wait on disk"},
     {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting),
      .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
 
@@ -243,6 +248,8 @@ static int check_settings(struct recv_settings *settings)
         return command_misused("--quiet: contradicts --progress; leave out one of the two");
     if (settings->append && strncmp(settings->sink, "file:", strlen("file:")) != 0)
         return command_misused("--append: needs --sink=file:PATH");
+    if (settings->spool_max && strncmp(settings->sink, "exec:", strlen("exec:")) != 0)
+        return command_misused("--spool-max: needs --sink=exec:COMMAND");
     if (settings->no_fsync && settings->receipt == RECEIPT_NONE)
         return command_misused("--no-fsync: without --receipt nothing is synced; leave it out");
     if (settings->direct && strncmp(settings->sink, "file:", strlen("file:")) != 0 &&
@@ -482,6 +489,7 @@ static int receive(const struct recv_settings *settings, struct lb_config *confi
     struct lb_sink_options sink_options = {.append = settings->append,
                                            .direct = settings->direct,
                                            .no_fsync = settings->no_fsync,
+                                           .spool_max = settings->spool_max,
                                            .note = config->note,
                                            .note_context = config->note_context};
     struct lb_engine *engine;

@@ -5,7 +5,8 @@
  * The stream is the command's standard input. Its standard output is sent to the peer, but only
  * after the stream's EOF was passed on, as a byte to a peer that still sends may cost bytes. What it
  * writes earlier waits in a spool, so that a command which writes while it reads (cat) never waits
- * for us while we wait for it.
+ * for us while we wait for it. The spool has a bound: no longer reading past it would make the two
+ * wait for each other for ever, so the stream ends.
  *
  * The command's exit status is the stream's: the end is eof only if it exited with status 0. What it
  * chose not to read (head -1) is received all the same, and dropped: it knows what it needs. When
@@ -34,7 +35,10 @@ enum {
     EXTRA = 2, /* variables that we add to the environment */
 };
 
+#define SPOOL_MAX ((uint64_t)1 << 30)
+
 struct exec_context {
+    uint64_t spool_max;
     char **environment; /* ours at set-up, without what we add */
     size_t variables;
     char line[];
@@ -75,13 +79,14 @@ static int start(struct exec_state *state, const struct exec_context *sink,
 
 static int exec_open(struct lb_stream *stream, void *context)
 {
+    const struct exec_context *sink = context;
     struct exec_state *state = lb_stream_state(stream);
     struct lb_command *command = &state->command;
-    int rc = start(state, context, stream);
+    int rc = start(state, sink, stream);
 
     if (rc < 0)
         return rc;
-    lb_spool_init(&state->spool);
+    lb_spool_init(&state->spool, sink->spool_max);
     rc = lb_stream_watch(stream, command->output, POLLIN);
     if (rc == 0) {
         rc = lb_stream_watch(stream, command->pid_fd, POLLIN);
@@ -339,7 +344,6 @@ static int exec_setup(void **context, const char *argument, const struct lb_sink
     struct exec_context *sink;
     struct sigaction action;
 
-    (void)options;
     /* The kernel reaps for a process that ignores SIGCHLD, and forgets the exit status. */
     if (sigaction(SIGCHLD, NULL, &action) == 0 &&
         (action.sa_handler == SIG_IGN || action.sa_flags & SA_NOCLDWAIT))
@@ -357,6 +361,7 @@ static int exec_setup(void **context, const char *argument, const struct lb_sink
         return lb_error_set(error, -ENOMEM, "exec: out of memory");
     }
     memcpy(sink->line, argument, size);
+    sink->spool_max = options && options->spool_max ? options->spool_max : SPOOL_MAX;
     *context = sink;
     return 0;
 }

@@ -27,7 +27,7 @@ static int print_open(struct lb_stream *stream, void *context)
     struct print_state *state = lb_stream_state(stream);
 
     (void)context;
-    lb_spool_init(&state->spool);
+    lb_spool_init(&state->spool, UINT64_MAX);
     return 0;
 }
 

@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void lb_spool_init(struct lb_spool *spool)
+void lb_spool_init(struct lb_spool *spool, uint64_t max)
 {
-    *spool = (struct lb_spool){.fd = -1};
+    *spool = (struct lb_spool){.fd = -1, .max = max};
 }
 
 void lb_spool_done(struct lb_spool *spool)
 {
     if (spool->fd >= 0)
         close(spool->fd);
-    lb_spool_init(spool);
+    lb_spool_init(spool, spool->max);
 }
 
 /* Not every file system has O_TMPFILE (overlayfs before 6.1, NFS). */
@@ -52,6 +52,8 @@ int lb_spool_append(struct lb_spool *spool, const void *data, size_t size)
 {
     int rc;
 
+    if (size > spool->max - spool->size)
+        return -EFBIG;
     if (spool->fd < 0) {
         rc = open_temporary();
         if (rc < 0)

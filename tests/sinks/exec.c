@@ -87,6 +87,25 @@ static void a_slow_peer_is_waited_for(void **state)
     exchange_free(&exchange);
 }
 
+static void more_output_than_may_wait_ends_as_sink(void **state)
+{
+    enum { MAX = 100000 };
+    const struct lb_sink_options options = {.spool_max = MAX};
+    struct opened exec = sink_open(&options, "exec:%s", "cat");
+    uint8_t *payload = payload_make(5, 4 * MIB);
+    struct exchange exchange = {.data = payload, .size = 4 * MIB};
+
+    (void)state;
+    assert_int_equal(LB_END_SINK, exchange_run(&exchange, &exec));
+    exchange_free(&exchange);
+    exchange = (struct exchange){.data = payload, .size = MAX};
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &exec));
+    assert_int_equal(MAX, exchange.reply_size);
+    exchange_free(&exchange);
+    free(payload);
+    sink_close(&exec);
+}
+
 static void the_exit_status_is_the_streams(void **state)
 {
     (void)state;
@@ -348,6 +367,7 @@ const struct CMUnitTest exec_tests[] = {
     FIXTURE_TEST(a_large_answer_comes_whole),
     FIXTURE_TEST(an_answer_after_eof_comes_whole),
     FIXTURE_TEST(a_slow_peer_is_waited_for),
+    FIXTURE_TEST(more_output_than_may_wait_ends_as_sink),
     FIXTURE_TEST(the_exit_status_is_the_streams),
     FIXTURE_TEST(a_command_need_not_read_it_all),
     FIXTURE_TEST(the_environment_names_the_peer),

@@ -180,6 +180,9 @@ struct lb_sink_options {
     bool
         no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
                       this process, but not a crash of the machine */
+    /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
+     * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
+    uint64_t spool_max;
     /* Told what opening the sink has found, and done about it; as lb_config's. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
