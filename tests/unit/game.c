@@ -467,9 +467,26 @@ static void choose_options(struct game *game, struct script_options *options)
     options->committer = (options->sink->flags & LB_SINK_SLOW_END) && !dice_chance(dice, 4);
 }
 
+/* Limits that need no clock: how many bytes, how many streams of one peer, which all of them are,
+ * and a rate that allows one piece and then no more before the end of the game. */
+static int choose_limits(struct game *game)
+{
+    struct lb_engine *engine = &game->script.engine;
+    struct dice *dice = &game->dice;
+
+    if (dice_chance(dice, 4))
+        engine->limits.max_bytes = 1 + dice_below(dice, 10000);
+    if (dice_chance(dice, 6))
+        engine->config.max_streams_per_peer = 1 + dice_below(dice, 3);
+    if (dice_chance(dice, 8))
+        lb_throttle_limits_init(&engine->throttle, 1, 0);
+    return lb_admission_init(&engine->admission, &engine->config, SCRIPT_STREAMS, NULL);
+}
+
 static int begin(struct game *game, struct dice dice)
 {
     struct script_options options;
+    int rc;
 
     memset(game, 0, sizeof(*game));
     game->dice = dice;
@@ -480,7 +497,8 @@ static int begin(struct game *game, struct dice dice)
     game->stop_turns[0] = random_turn(game, 2);
     game->stop_turns[1] = random_turn(game, 3);
     game->break_turn = random_turn(game, 8);
-    return script_init(&game->script, &options);
+    rc = script_init(&game->script, &options);
+    return rc < 0 ? rc : choose_limits(game);
 }
 
 /* What the peer has heard is the truth. */
@@ -515,7 +533,8 @@ static void check_promises(struct game *game)
     script_check(script);
     for (unsigned number = 1; number <= script->stream_count; number++)
         check_receipt(game, number);
-    if (stats->accepted != game->opened + game->refused)
+    game->ends[LB_END_LIMIT] += stats->refused; /* at the door: the sink never saw them */
+    if (stats->accepted != game->opened + game->refused + stats->refused)
         script_violate(script, "%" PRIu64 " streams began, the sink saw %u", stats->accepted,
                        game->opened + game->refused);
     if (game->finals != game->opened)
@@ -541,5 +560,6 @@ int game_play(struct game *game, struct dice dice)
     lb_worker_run(&game->script.worker);
     check_promises(game);
     script_done(&game->script);
+    lb_admission_done(&game->script.engine.admission);
     return 0;
 }

@@ -395,10 +395,11 @@ static void check_counters(struct script *script, const struct lb_stats *stats)
     if (stats->streams != stats->accepted)
         script_violate(script, "%llu streams began and %llu ended",
                        (unsigned long long)stats->accepted, (unsigned long long)stats->streams);
-    if (script->engine.gate.ended != stats->streams)
+    /* Those who were turned away never came to the gate. */
+    if (script->engine.gate.ended != stats->streams - stats->refused)
         script_violate(script, "the gate counted %llu ends of %llu",
                        (unsigned long long)script->engine.gate.ended,
-                       (unsigned long long)stats->streams);
+                       (unsigned long long)(stats->streams - stats->refused));
     if (stats->waits != script->waits)
         script_violate(script, "waits were miscounted");
     if (worker->open_streams > 0 || script->engine.gate.active > 0)
