@@ -84,7 +84,7 @@ def published(directory):
     """Digests of the files that have their final names."""
     digests = []
     for name in os.listdir(directory):
-        if name.startswith(".") or ".partial" in name:
+        if name.endswith((".partial", ".receiving")):
             continue
         with open(os.path.join(directory, name), "rb") as file:
             digests.append(hashlib.sha256(file.read()).hexdigest())
