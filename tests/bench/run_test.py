@@ -141,7 +141,7 @@ class Plans(unittest.TestCase):
         latency = item._replace(name="latency", parameter="1000")
         self.assertEqual(made.options(latency), ("--seconds=1",))
         self.assertEqual(made.options(latency._replace(parameter="50000")), ("--seconds=0.5",))
-        self.assertEqual(made.options(item._replace(name="file")), ())
+        self.assertEqual(made.options(item._replace(name="fanin-64")), ())
         self.assertEqual(plan.Plan(3, True).options(latency), ("--quick",))
 
     def test_the_expected_time_is_that_of_the_rounds(self):
