@@ -84,7 +84,7 @@ int lb_network_parse(struct lb_network *network, const char *text, struct lb_err
 
     *network = (struct lb_network){0};
     if (size < sizeof(host)) {
-        memcpy(host, text, size);
+        snprintf(host, sizeof(host), "%.*s", (int)size, text);
         rc = parse_parts(network, host, slash ? slash + 1 : NULL);
     }
     if (rc == -ERANGE)
