@@ -15,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { OUTPUT_MAX = 1 << 20 };
+enum { OUTPUT_MAX = 1 << 20, ANSWER_MAX = 1 << 18 };
 
 /* One byte beside the tag; more than a page; several slots, and more than a pipe holds. */
 static const size_t sizes[SCENARIO_PEERS] = {PAYLOAD_TAG_SIZE + 1, 5000, 100000};
@@ -134,23 +134,48 @@ static struct lb_sink overhear(const struct lb_sink *sink)
 
 /* ---- peers --------------------------------------------------------------------------------------- */
 
-/* Reads what the server answers. Only a wait in vain is a broken promise here. */
+static bool wants_receipts(const struct scenario *scenario)
+{
+    return strcmp(scenario->sink, "discard") != 0 && strcmp(scenario->sink, "stdout") != 0;
+}
+
+static bool is_echo(const struct scenario *scenario)
+{
+    return strcmp(scenario->sink, "exec") == 0;
+}
+
+/* What a peer that sent size bytes was answered: an echo of them, a receipt, both or neither. */
+static void check_answer(struct run *run, char *answer, size_t got, size_t size)
+{
+    size_t echo = is_echo(run->scenario) && got > size ? size : 0;
+    unsigned long bytes = 0;
+
+    answer[got] = '\0';
+    echo += echo && answer[echo] == '\n'; /* the echo's last byte was none */
+    if (sscanf(answer + echo, "ok %lu xxh3:", &bytes) == 1) {
+        run->proven++;
+        if (bytes != size || answer[got - 1] != '\n')
+            scenario_break(run->outcome, "the receipt of %zu bytes is \"%s\"", size, answer + echo);
+    } else if (got > 0 && !is_echo(run->scenario) && strncmp(answer, "error ", 6) != 0) {
+        scenario_break(run->outcome, "a peer that sent %zu bytes got %zu", size, got);
+    }
+}
+
 static void await_answer(struct run *run, int fd, size_t size)
 {
-    bool echo = strcmp(run->scenario->sink, "exec") == 0;
-    char buffer[16384];
+    char *answer = malloc(ANSWER_MAX + 1);
     size_t total = 0;
     ssize_t got;
 
     /* The commands' SIGCHLD interrupts a receive that has a time limit. */
     do {
-        got = recv(fd, buffer, sizeof(buffer), 0);
+        got = recv(fd, answer + total, ANSWER_MAX - total, 0);
         total += got > 0 ? (size_t)got : 0;
     } while (got > 0 || (got < 0 && errno == EINTR));
     if (got < 0 && errno == EAGAIN)
         scenario_break(run->outcome, "a peer that sent %zu bytes waits in vain", size);
-    if (total > (echo ? size : 0))
-        scenario_break(run->outcome, "a peer that sent %zu bytes got %zu", size, total);
+    check_answer(run, answer, total, size);
+    free(answer);
     close(fd);
 }
 
@@ -189,7 +214,10 @@ static void check_books(struct run *run, struct lb_engine *engine)
     if (stats.ends[LB_END_EOF] != run->claims)
         scenario_break(run->outcome, "%lu streams are counted as complete, sinks said so of %u",
                        (unsigned long)stats.ends[LB_END_EOF], run->claims);
-    run->outcome->complete = run->claims;
+    if (run->proven > run->claims)
+        scenario_break(run->outcome, "%u streams got a receipt, %u are complete", run->proven,
+                       run->claims);
+    run->outcome->complete = wants_receipts(run->scenario) ? run->proven : run->claims;
 }
 
 static void serve(struct run *run, struct lb_engine *engine)
@@ -240,6 +268,7 @@ static void run_engine(struct run *run, const struct lb_sink *sink, void *sink_c
     config.sink_context = &ear;
     config.workers = strcmp(config.backend, "blocking") == 0 ? 2 : 1;
     config.max_streams = 100;
+    config.receipt = wants_receipts(run->scenario) ? "xxh3" : NULL;
     config.note = note;
     config.note_context = run->outcome;
     if (lb_engine_open(&engine, &config, &error) == 0)

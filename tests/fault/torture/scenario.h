@@ -16,7 +16,7 @@ struct scenario {
 
 struct outcome {
     bool began;        /* the engine was opened and started */
-    unsigned complete; /* streams that ended as eof, their bytes proven whole */
+    unsigned complete; /* streams whose peers may rely on it: by a receipt where there are any */
     bool broken;       /* a promise was broken: */
     char why[300];
     char note[300]; /* the last warning of the engine; for failures */
@@ -32,6 +32,7 @@ struct run {
     struct outcome *outcome;
     unsigned claims;                   /* streams whose sink said that all is safe, */
     unsigned long ids[SCENARIO_PEERS]; /* and which */
+    unsigned proven;                   /* peers with a receipt */
     char *output;                      /* of the sink stdout */
     unsigned long output_size;
 };

@@ -68,7 +68,7 @@ static const struct fault {
     {SHIM_openat, ENOSPC, ONE, false},
     {SHIM_openat, EMFILE, ONE, false},
     {SHIM_mkostemp, EMFILE, ONE, false},
-    {SHIM_fsync, EIO, ONE, false},
+    {SHIM_fsync, EIO, ALL, false}, /* streams that end together share a sync */
     {SHIM_fdatasync, EIO, ONE, false},
     {SHIM_renameat2, EIO, ONE, false},
     {SHIM_renameat2, EINVAL, NONE, false},
