@@ -18,9 +18,10 @@ struct lb_direct;
 /* One stream's slots. */
 struct lb_direct_slots;
 
-/* sets: how many streams may write so at a time. Fails with -EOPNOTSUPP and error filled where the file
- * system of the directory has no O_DIRECT. */
-int lb_direct_open(struct lb_direct **direct, int directory_fd, unsigned sets,
+/* sets: how many streams may write so at a time. On success *result is owned by the caller
+ * (lb_direct_close). Fails with -EOPNOTSUPP and error filled where the file system of the directory
+ * has no O_DIRECT. */
+int lb_direct_open(struct lb_direct **result, int directory_fd, unsigned sets,
                    const char *sink_name, const char *argument, struct lb_error *error);
 
 /* No stream may use it any more. direct may be NULL. */

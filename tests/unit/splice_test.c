@@ -29,6 +29,7 @@ static int setup(void **state)
     char path[] = "/tmp/lastbyte-splice-XXXXXX";
     int pair[2];
 
+    *state = rig;
     if (!rig || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
         return -1;
     rig->socket = pair[0];
@@ -38,7 +39,6 @@ static int setup(void **state)
     unlink(path);
     lb_splice_init(&rig->splice);
     payload_fill(1, 0, rig->sent, SIZE);
-    *state = rig;
     return rig->file < 0;
 }
 
