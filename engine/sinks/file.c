@@ -265,7 +265,7 @@ static int tidy(const struct file_context *sink, const char *path,
 {
     char temporary[NAME_MAX + 1], text[PATH_MAX + 100];
     int rc = lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX);
-    int fd = openat(sink->directory_fd, temporary, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(sink->directory_fd, temporary, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT)
         return 0;

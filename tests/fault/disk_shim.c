@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Preloaded into the command: a disk that fails or stalls. It sees the calls on files that are opened
+ * for writing relative to a directory, and on directories; that is what the sinks file and dir do.
+ *
+ *   DISK_LOG=FILE     each call is noted in FILE, a line with its name, before it is made
+ *   DISK_FAULT="CALL NTH WHAT"
+ *       CALL is a name as in the log, or "any"; NTH counts from 1, or is 0 for each;
+ *       WHAT is stall-before, stall-after, or the number of an errno
+ *   DISK_STALL=FILE   who stalls notes "stalled" in the log, and goes on once FILE, which is there
+ *                     at the start, has been removed
+ *
+ * The files are opened before the command can give up the right to do so.
+ */
+
+/* Both openat and openat64 are defined here, each under its own name. */
+#undef _FILE_OFFSET_BITS
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FDS = 65536 };
+
+static atomic_bool tracked[FDS];
+static atomic_uint calls;
+static int log_fd = -1, stall_fd = -1;
+
+static struct {
+    char call[32], what[32];
+    unsigned nth;
+} fault;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *log = getenv("DISK_LOG"), *plan = getenv("DISK_FAULT");
+    const char *wait = getenv("DISK_STALL");
+
+    if (log)
+        log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                              0600);
+    if (wait)
+        stall_fd = (int)syscall(SYS_openat, AT_FDCWD, wait, O_RDONLY | O_CLOEXEC);
+    if (plan && sscanf(plan, "%31s %u %31s", fault.call, &fault.nth, fault.what) != 3)
+        abort();
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static bool is_tracked(int fd)
+{
+    return fd >= 0 && fd < FDS && tracked[fd];
+}
+
+static bool is_directory(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static void note(const char *line)
+{
+    if (log_fd >= 0)
+        syscall(SYS_write, log_fd, line, strlen(line));
+}
+
+static void stall(void)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    struct stat status;
+
+    note("stalled\n");
+    while (fstat(stall_fd, &status) == 0 && status.st_nlink > 0)
+        nanosleep(&moment, NULL);
+}
+
+/* Notes the call. True if the fault is for it. */
+static bool is_faulty(const char *call)
+{
+    char line[40];
+
+    snprintf(line, sizeof(line), "%s\n", call);
+    note(line);
+    if (strcmp(fault.call, "any") != 0 && strcmp(fault.call, call) != 0)
+        return false;
+    return atomic_fetch_add(&calls, 1) + 1 == fault.nth || fault.nth == 0;
+}
+
+static bool is(const char *what)
+{
+    return strcmp(fault.what, what) == 0;
+}
+
+/* Before a call that the fault is for. True: it fails, with errno set. */
+static bool fails(bool faulty)
+{
+    if (!faulty || is("stall-after"))
+        return false;
+    if (is("stall-before")) {
+        stall();
+        return false;
+    }
+    errno = atoi(fault.what);
+    return true;
+}
+
+static long after(bool faulty, long result)
+{
+    int error = errno;
+
+    if (faulty && is("stall-after"))
+        stall();
+    errno = error;
+    return result;
+}
+
+#define PASS(ours, call, failed, real)                                                             \
+    do {                                                                                           \
+        bool faulty_ = (ours) && is_faulty(call);                                                  \
+        if (fails(faulty_))                                                                        \
+            return failed;                                                                         \
+        return (__typeof__(failed))after(faulty_, real);                                           \
+    } while (0)
+
+static int open_and_track(int directory, const char *path, int flags, mode_t mode)
+{
+    bool ours = directory != AT_FDCWD && (flags & O_ACCMODE) != O_RDONLY;
+    bool faulty = ours && is_faulty("openat");
+    int fd;
+
+    if (fails(faulty))
+        return -1;
+    fd = (int)syscall(SYS_openat, directory, path, flags, mode);
+    if (ours && fd >= 0 && fd < FDS)
+        tracked[fd] = true;
+    return (int)after(faulty, fd);
+}
+
+#define OPENAT(name)                                                                               \
+    int name(int directory, const char *path, int flags, ...)                                      \
+    {                                                                                              \
+        va_list rest;                                                                              \
+        mode_t mode;                                                                               \
+        va_start(rest, flags);                                                                     \
+        mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;                           \
+        va_end(rest);                                                                              \
+        return open_and_track(directory, path, flags, mode);                                       \
+    }
+
+OPENAT(openat)
+OPENAT(openat64)
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+    PASS(is_tracked(fd), "write", -1L, REAL(write)(fd, data, size));
+}
+
+ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t size,
+                        unsigned flags)
+{
+    PASS(is_tracked(to), "copy_file_range", -1L,
+         REAL(copy_file_range)(from, from_at, to, to_at, size, flags));
+}
+
+int fsync(int fd)
+{
+    bool directory = is_directory(fd);
+
+    PASS(directory || is_tracked(fd), directory ? "fsync-directory" : "fsync", -1, REAL(fsync)(fd));
+}
+
+int ftruncate64(int fd, off64_t size)
+{
+    PASS(is_tracked(fd), "ftruncate", -1, REAL(ftruncate64)(fd, size));
+}
+
+/* A close that fails has closed all the same, as Linux does. */
+int close(int fd)
+{
+    bool ours = is_tracked(fd), faulty = ours && is_faulty("close"), failed;
+    int rc;
+
+    if (ours)
+        tracked[fd] = false;
+    failed = fails(faulty);
+    rc = (int)syscall(SYS_close, fd);
+    if (failed)
+        errno = atoi(fault.what);
+    return (int)after(faulty, failed ? -1 : rc);
+}
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags)
+{
+    PASS(true, "renameat2", -1, REAL(renameat2)(from, old, to, new, flags));
+}
+
+int unlinkat(int directory, const char *path, int flags)
+{
+    PASS(directory != AT_FDCWD, "unlinkat", -1, REAL(unlinkat)(directory, path, flags));
+}
