@@ -96,7 +96,7 @@ class Disk(unittest.TestCase):
 
         self.on_each(backend, check)
 
-    def fail(self, backend, transport, call, sink):
+    def fail_once(self, backend, transport, call, sink):
         """One call fails for one stream, while another is under way: before it, behind it."""
         directory = temporary_directory(self)
         options = ["--sink=" + sink(directory)]
@@ -112,8 +112,8 @@ class Disk(unittest.TestCase):
     def test_errors(self, backend):
         for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
             def check(backend, transport, call=call):
-                server, directory = self.fail(backend, transport, call,
-                                              lambda directory: "dir:" + directory)
+                server, directory = self.fail_once(backend, transport, call,
+                                                lambda directory: "dir:" + directory)
                 self.is_published(directory, send(server, DATA), DATA)
                 result = self.finish(server)
                 self.assertIn("sink after", result.errors)
@@ -124,8 +124,8 @@ class Disk(unittest.TestCase):
     def test_errors_of_one_file(self, backend):
         for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
             def check(backend, transport, call=call):
-                server, _ = self.fail(backend, transport, call,
-                                      lambda directory: f"file:{directory}/file")
+                server, _ = self.fail_once(backend, transport, call,
+                                                lambda directory: f"file:{directory}/file")
                 self.finish(server)
 
             with self.subTest(call=call):
