@@ -110,6 +110,12 @@ static void arm_receive(struct state *state, struct lb_conn *conn)
         sqe->buf_group = LB_BUFRING_GROUP;
     } else {
         lb_uring_prep_receive(sqe, conn->fd, state->modes);
+        /* The multishot of a Unix socket whose last bytes and EOF come together may never tell of
+         * the EOF: the kernel folds both wake-ups into one receive, and a socket with nothing but
+         * its EOF left doesn't ask for another. (TCP's does: tcp_inq_hint. CVE-2026-23473 mended
+         * that for hang-ups; seen on 6.18.44 in one stream of three million.) */
+        if (conn->is_unix)
+            sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
     }
     conn->armed = true;
 }

@@ -19,7 +19,8 @@ struct lb_pool;
 /* A backend's part of a stream: the first member of struct lb_stream. Its address is stable and
  * aligned to 16 from accept until the stream's terminal event. */
 struct lb_conn {
-    int fd; /* set by the worker; the backend borrows it */
+    int fd;       /* set by the worker; the backend borrows it */
+    bool is_unix; /* set by the worker */
     /* The rest is the backend's. */
     int error;            /* of the terminal event, when that is decided already */
     bool receiving;       /* a terminal event (or, for once, a chunk) is owed */

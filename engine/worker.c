@@ -140,6 +140,7 @@ static struct lb_stream *add_stream(struct lb_worker *worker, int fd)
     stream->worker = worker;
     stream->state = LB_STREAM_PARKED;
     lb_peer_get(&stream->peer, fd);
+    stream->conn.is_unix = stream->peer.family == AF_UNIX;
     return stream;
 }
 
