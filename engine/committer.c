@@ -2,7 +2,7 @@
 #include "committer.h"
 
 #include "clock.h"
-#include "delivery.h"
+#include "ending.h"
 #include "worker.h"
 
 #include <time.h>
@@ -47,7 +47,7 @@ static void end_one(struct lb_committer *committer)
     if (committer->unsettled.count > 0)
         pthread_cond_signal(&committer->wake);
     pthread_mutex_unlock(&committer->lock);
-    result = lb_delivery_commit(stream);
+    result = lb_ending_commit(stream);
     if (result != LB_UNSETTLED)
         hand_back(stream, result);
     pthread_mutex_lock(&committer->lock);
@@ -70,7 +70,7 @@ static void settle_group(struct lb_committer *committer)
     committer->unsettled_since_ns = lb_clock_ns();
     committer->settling = true;
     pthread_mutex_unlock(&committer->lock);
-    result = lb_delivery_settle(group, count);
+    result = lb_ending_settle(group, count);
     for (size_t i = 0; i < count; i++)
         hand_back(group[i], result);
     pthread_mutex_lock(&committer->lock);

@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "delivery.h"
 
-#include "clock.h"
 #include "end.h"
+#include "ending.h"
 #include "engine.h"
 #include "probes.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct lb_sink *sink_of(const struct lb_stream *stream)
-{
-    return stream->worker->engine->sink;
-}
-
-static void *context_of(const struct lb_stream *stream)
-{
-    return stream->worker->engine->config.sink_context;
-}
 
 /* Between the sink's open and its end. */
 static bool is_under_way(const struct lb_stream *stream)
@@ -65,160 +52,6 @@ void lb_delivery_resume(struct lb_stream *stream)
     receive(stream);
 }
 
-static void tell_end(const struct lb_stream *stream)
-{
-    struct lb_engine *engine = stream->worker->engine;
-    enum lb_note_level level = stream->end == LB_END_EOF ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
-    const char *why = stream->error ? strerror(-stream->error) : stream->why;
-    char peer[LB_PEER_SIZE];
-
-    if (!lb_engine_notes(engine, level))
-        return;
-    lb_engine_note(engine, level, "stream %llu from %s: %s after %llu bytes%s%s%s",
-                   (unsigned long long)stream->id, lb_stream_peer(stream, peer),
-                   lb_end_name(stream->end), (unsigned long long)stream->bytes, why ? " (" : "",
-                   why ? why : "", why ? ")" : "");
-}
-
-/* A crowd at the door must not be able to fill a log. */
-static void tell_refusal(const struct lb_stream *stream)
-{
-    struct lb_engine *engine = stream->worker->engine;
-    char peer[LB_PEER_SIZE], more[80] = "";
-    uint64_t untold;
-
-    if (!lb_engine_notes(engine, LB_NOTE_WARNING) ||
-        !lb_admission_tells(&engine->admission, lb_clock_ns(), &untold))
-        return;
-    if (untold)
-        snprintf(more, sizeof(more), ", and %llu more since the last such line",
-                 (unsigned long long)untold);
-    lb_engine_note(engine, LB_NOTE_WARNING, "stream %llu from %s: limit: turned away (%s)%s",
-                   (unsigned long long)stream->id, lb_stream_peer(stream, peer), stream->why, more);
-}
-
-/* A stream that isn't complete must not look so to its sender: without this, a close after
- * everything was read sends a FIN, and the sender sees a server that took it all. What the sink
- * has answered is let through first: a reset would discard what the peer hasn't acknowledged. */
-static void reset_peer(int fd)
-{
-    const struct linger now = {.l_onoff = 1, .l_linger = 0};
-    int unsent = 0;
-
-    if (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-}
-
-/* The one place where a stream's life ends. */
-static void close_stream(struct lb_stream *stream)
-{
-    struct lb_worker *worker = stream->worker;
-    bool refused = stream->state == LB_STREAM_PARKED;
-
-    assert(!stream->conn.receiving);
-    lb_receipt_close(stream);
-    if (stream->end != LB_END_EOF && !stream->receipt.given && !stream->borrowed)
-        reset_peer(stream->conn.fd);
-    worker->backend->forget(worker->backend_state, &stream->conn);
-    close(stream->conn.fd);
-    lb_count(&worker->counters.ends[stream->end], 1);
-    lb_stream_table_retire(&worker->streams, stream);
-    if (refused) {
-        lb_count(&worker->counters.refused, 1);
-        return;
-    }
-    lb_count(&worker->counters.partial, stream->end != LB_END_EOF);
-    lb_admission_leave(&worker->engine->admission, &stream->peer);
-    worker->open_streams--;
-    lb_gate_release(&worker->engine->gate);
-    lb_engine_stream_ended(worker->engine);
-}
-
-/* The sink is done with the stream: its end is decided for good, and the peer is told. */
-static void conclude(struct lb_stream *stream, int end_result)
-{
-    if (end_result < 0 && stream->end == LB_END_EOF) {
-        stream->end = LB_END_SINK;
-        stream->error = end_result;
-    }
-    LB_PROBE_END(stream->id, stream->bytes, stream->end);
-    tell_end(stream);
-    stream->state = LB_STREAM_ANSWERING;
-    if (lb_receipt_give(stream, !stream->worker->stopped_now))
-        close_stream(stream);
-    else
-        lb_worker_await_answers(stream->worker);
-}
-
-static void go_on_answering(struct lb_stream *stream)
-{
-    if (lb_receipt_go_on(stream))
-        close_stream(stream);
-}
-
-void lb_delivery_refuse(struct lb_stream *stream, const char *why)
-{
-    struct lb_engine *engine = stream->worker->engine;
-
-    stream->end = LB_END_LIMIT;
-    stream->why = why;
-    LB_PROBE_END(stream->id, stream->bytes, stream->end);
-    tell_refusal(stream);
-    lb_receipt_refuse(engine, stream->conn.fd, stream->end, why);
-    stream->receipt.given = lb_receipt_wanted(engine);
-    close_stream(stream);
-}
-
-static int call_end(struct lb_stream *stream)
-{
-    const struct lb_sink *sink = sink_of(stream);
-
-    return sink->end ? sink->end(stream, context_of(stream), stream->end) : 0;
-}
-
-static void try_end(struct lb_stream *stream)
-{
-    int rc = call_end(stream);
-
-    if (rc == LB_UNSETTLED)
-        rc = lb_delivery_settle(&stream, 1);
-    stream->state = LB_STREAM_ENDING;
-    if (rc != -EINPROGRESS)
-        conclude(stream, rc);
-}
-
-/* No receive is under way and nothing is held: the sink hears of the end. */
-static void finish(struct lb_stream *stream, enum lb_end end, int error)
-{
-    struct lb_committer *committer = &stream->worker->engine->committer;
-
-    assert(!stream->conn.receiving);
-    stream->end = end;
-    stream->error = error;
-    if ((sink_of(stream)->flags & LB_SINK_SLOW_END) && committer->running) {
-        stream->state = LB_STREAM_COMMITTING;
-        lb_committer_submit(committer, stream);
-    } else {
-        try_end(stream);
-    }
-}
-
-int lb_delivery_commit(struct lb_stream *stream)
-{
-    return call_end(stream);
-}
-
-int lb_delivery_settle(struct lb_stream *const *streams, size_t count)
-{
-    return sink_of(streams[0])->settle(streams, count, context_of(streams[0]));
-}
-
-void lb_delivery_committed(struct lb_stream *stream)
-{
-    assert(stream->state == LB_STREAM_COMMITTING);
-    conclude(stream, stream->end_result);
-}
-
 /* The sink has taken bytes of a piece. */
 static void count_taken(struct lb_stream *stream, size_t taken, size_t size)
 {
@@ -230,7 +63,7 @@ static void count_taken(struct lb_stream *stream, size_t taken, size_t size)
 /* Offers bytes to the sink's write. Returns how many it took; the stream is stopped if it failed. */
 static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size)
 {
-    ssize_t taken = sink_of(stream)->write(stream, context_of(stream), data, size);
+    ssize_t taken = lb_stream_sink(stream)->write(stream, lb_stream_context(stream), data, size);
 
     if (taken < 0) {
         lb_delivery_stop(stream, LB_END_SINK, (int)taken);
@@ -251,17 +84,17 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size)
 
 static bool has_place(struct lb_stream *stream)
 {
-    const struct lb_sink *sink = sink_of(stream);
+    const struct lb_sink *sink = lb_stream_sink(stream);
     void *data;
 
-    return sink->place && sink->place(stream, context_of(stream), &data) != -EOPNOTSUPP;
+    return sink->place && sink->place(stream, lb_stream_context(stream), &data) != -EOPNOTSUPP;
 }
 
 /* A digest needs the bytes. A caller's connection may have other readers, and then a splice could
  * wait for more. */
 static bool allows_splice(const struct lb_stream *stream)
 {
-    return sink_of(stream)->target && !stream->worker->engine->config.no_splice &&
+    return lb_stream_sink(stream)->target && !stream->worker->engine->config.no_splice &&
            !stream->borrowed && !lb_stream_receipt(stream);
 }
 
@@ -274,7 +107,7 @@ static void choose_way(struct lb_stream *stream, size_t piece)
 
     if (!stream->may_splice || piece < least)
         return;
-    stream->target = sink_of(stream)->target(stream, context_of(stream));
+    stream->target = lb_stream_sink(stream)->target(stream, lb_stream_context(stream));
     if (stream->target >= 0)
         stream->way = lb_splice_prepare(&worker->splice, stream->target);
     stream->may_splice = stream->way != LB_WAY_CHUNKS;
@@ -294,7 +127,7 @@ static void feed(struct lb_stream *stream)
     if (taken < 0)
         return;
     if ((size_t)taken < size) {
-        assert(sink_of(stream)->flags & LB_SINK_MAY_PAUSE);
+        assert(lb_stream_sink(stream)->flags & LB_SINK_MAY_PAUSE);
         stream->taken += (size_t)taken;
         stream->pace.held = true;
         return;
@@ -362,7 +195,7 @@ static void splice_piece(struct lb_stream *stream)
         return;
     }
     if (moved < 0 && moved != -EAGAIN && moved != -ENOBUFS) {
-        finish(stream, lb_end_of_error((int)moved), (int)moved);
+        lb_ending_begin(stream, lb_end_of_error((int)moved), (int)moved);
         return;
     }
     /* 0: perhaps its EOF, perhaps its last byte that a limit allows. A receive tells. */
@@ -379,7 +212,7 @@ static void splice_piece(struct lb_stream *stream)
 static void receive_placed(struct lb_stream *stream)
 {
     void *data = NULL;
-    ssize_t room = sink_of(stream)->place(stream, context_of(stream), &data), size;
+    ssize_t room = lb_stream_sink(stream)->place(stream, lb_stream_context(stream), &data), size;
 
     if (room < 0) {
         lb_delivery_stop(stream, LB_END_SINK, (int)room);
@@ -406,14 +239,14 @@ static void receive_placed(struct lb_stream *stream)
     } else {
         int error = size < 0 ? -errno : 0;
 
-        finish(stream, error ? lb_end_of_error(error) : LB_END_EOF, error);
+        lb_ending_begin(stream, error ? lb_end_of_error(error) : LB_END_EOF, error);
     }
 }
 
 void lb_delivery_readable(struct lb_stream *stream)
 {
     if (stream->state == LB_STREAM_CANCELLED) {
-        finish(stream, stream->end, stream->error);
+        lb_ending_begin(stream, stream->end, stream->error);
         return;
     }
     assert(stream->state == LB_STREAM_RECEIVING);
@@ -424,18 +257,10 @@ void lb_delivery_readable(struct lb_stream *stream)
         splice_piece(stream);
 }
 
-/* It ends before the sink has opened it. */
-static void refuse(struct lb_stream *stream, enum lb_end end, int error)
-{
-    stream->end = end;
-    stream->error = error;
-    conclude(stream, error);
-}
-
 void lb_delivery_begin(struct lb_stream *stream)
 {
     const struct lb_config *config = &stream->worker->engine->config;
-    const struct lb_sink *sink = sink_of(stream);
+    const struct lb_sink *sink = lb_stream_sink(stream);
     int rc = 0;
 
     LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
@@ -448,13 +273,13 @@ void lb_delivery_begin(struct lb_stream *stream)
     }
     rc = lb_receipt_open(stream);
     if (rc < 0) {
-        refuse(stream, LB_END_ERROR, rc);
+        lb_ending_unopened(stream, LB_END_ERROR, rc);
         return;
     }
     if (sink->open)
-        rc = sink->open(stream, context_of(stream));
+        rc = sink->open(stream, lb_stream_context(stream));
     if (rc < 0) {
-        refuse(stream, LB_END_SINK, rc);
+        lb_ending_unopened(stream, LB_END_SINK, rc);
         return;
     }
     if (has_place(stream))
@@ -474,7 +299,7 @@ void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
     if (stream->state == LB_STREAM_CANCELLED) {
         give_back(stream, chunk);
         if (stream->once)
-            finish(stream, stream->end, stream->error);
+            lb_ending_begin(stream, stream->end, stream->error);
         return;
     }
     assert(stream->state == LB_STREAM_RECEIVING);
@@ -489,24 +314,24 @@ void lb_delivery_terminal(struct lb_stream *stream, int error)
 {
     assert(stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_CANCELLED);
     if (stream->state == LB_STREAM_CANCELLED)
-        finish(stream, stream->end, stream->error);
+        lb_ending_begin(stream, stream->end, stream->error);
     else if (error == 0)
-        finish(stream, LB_END_EOF, 0);
+        lb_ending_begin(stream, LB_END_EOF, 0);
     else
-        finish(stream, lb_end_of_error(error), error);
+        lb_ending_begin(stream, lb_end_of_error(error), error);
 }
 
 void lb_delivery_ready(struct lb_stream *stream)
 {
-    const struct lb_sink *sink = sink_of(stream);
+    const struct lb_sink *sink = lb_stream_sink(stream);
     bool open = is_under_way(stream) || stream->state == LB_STREAM_ENDING;
     int rc;
 
     if (stream->state == LB_STREAM_ANSWERING)
-        go_on_answering(stream);
+        lb_ending_answer(stream);
     if (!open)
         return;
-    rc = sink->ready ? sink->ready(stream, context_of(stream)) : 0;
+    rc = sink->ready ? sink->ready(stream, lb_stream_context(stream)) : 0;
     if (rc < 0 && stream->state == LB_STREAM_ENDING && stream->end == LB_END_EOF) {
         stream->end = LB_END_SINK;
         stream->error = rc;
@@ -519,7 +344,7 @@ void lb_delivery_ready(struct lb_stream *stream)
     else if (stream->state == LB_STREAM_PAUSED)
         receive(stream); /* there is room again */
     else if (stream->state == LB_STREAM_ENDING)
-        try_end(stream);
+        lb_ending_try(stream);
 }
 
 void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
@@ -531,7 +356,7 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
         else if (stream->way == LB_WAY_TO_PIPE)
             lb_stream_watch(stream, stream->target, 0);
         if (stream->once) {
-            finish(stream, end, error);
+            lb_ending_begin(stream, end, error);
             break;
         }
         __attribute__((fallthrough));
@@ -544,16 +369,16 @@ void lb_delivery_stop(struct lb_stream *stream, enum lb_end end, int error)
         break;
     case LB_STREAM_THROTTLED:
         lb_throttle_leave(stream);
-        finish(stream, end, error);
+        lb_ending_begin(stream, end, error);
         break;
     case LB_STREAM_ENDING:
         if (stream->end == LB_END_EOF)
             stream->end = end;
-        try_end(stream);
+        lb_ending_try(stream);
         break;
     case LB_STREAM_ANSWERING:
         stream->receipt.until_ns = 0;
-        go_on_answering(stream);
+        lb_ending_answer(stream);
         break;
     case LB_STREAM_FREE:
     case LB_STREAM_PARKED:

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Delivery: how a stream's chunks reach the sink, and how the stream comes to its one end. All but
- * lb_delivery_commit and lb_delivery_settle run on the stream's worker. */
+/* Delivery: how a stream's bytes reach the sink. All of it runs on the stream's worker. */
 #ifndef LB_DELIVERY_H
 #define LB_DELIVERY_H
 
@@ -8,9 +7,6 @@
 
 /* Opens the sink and begins to receive. The stream may have ended when this returns. */
 void lb_delivery_begin(struct lb_stream *stream);
-
-/* Turns away a peer that is parked: no sink hears of it. why is a static string. */
-void lb_delivery_refuse(struct lb_stream *stream, const char *why);
 
 /* The backend delivered a chunk. */
 void lb_delivery_chunk(struct lb_stream *stream, const struct lb_chunk *chunk);
@@ -35,15 +31,5 @@ void lb_delivery_sweep(struct lb_stream *stream, uint64_t elapsed_ns, uint64_t n
 
 /* The stream passed a limit: ends it now, unless its end is on its way already. */
 void lb_delivery_break(struct lb_stream *stream, const struct lb_breach *breach);
-
-/* On the committer's thread: runs the sink's end and returns its result. */
-int lb_delivery_commit(struct lb_stream *stream);
-
-/* On the committer's thread: runs the sink's settle for streams of one engine, and returns its
- * result. */
-int lb_delivery_settle(struct lb_stream *const *streams, size_t count);
-
-/* Back from the committer. */
-void lb_delivery_committed(struct lb_stream *stream);
 
 #endif

@@ -51,6 +51,16 @@ struct lb_engine {
 void lb_engine_note(struct lb_engine *engine, enum lb_note_level level, const char *format, ...)
     LB_PRINTF(3, 4);
 
+static inline const struct lb_sink *lb_stream_sink(const struct lb_stream *stream)
+{
+    return stream->worker->engine->sink;
+}
+
+static inline void *lb_stream_context(const struct lb_stream *stream)
+{
+    return stream->worker->engine->config.sink_context;
+}
+
 static inline bool lb_engine_notes(const struct lb_engine *engine, enum lb_note_level level)
 {
     return engine->config.note && level >= engine->config.note_level;

@@ -4,6 +4,7 @@
 #include "cache.h"
 #include "clock.h"
 #include "delivery.h"
+#include "ending.h"
 #include "engine.h"
 
 #include <assert.h>
@@ -176,7 +177,7 @@ static void accepted(struct lb_worker *worker, int fd)
     why = lb_admission_enter(&worker->engine->admission, &stream->peer);
     if (why) {
         number(worker, stream);
-        lb_delivery_refuse(stream, why);
+        lb_ending_refuse(stream, why);
     } else {
         park(worker, stream);
     }
@@ -337,7 +338,7 @@ static void take_committed(struct lb_worker *worker)
     pthread_mutex_unlock(&worker->committed_lock);
     for (; stream; stream = next) {
         next = stream->queued;
-        lb_delivery_committed(stream);
+        lb_ending_committed(stream);
     }
 }
 
