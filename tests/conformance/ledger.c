@@ -261,8 +261,20 @@ int ledger_init(struct ledger *ledger)
     return gate_init(&ledger->gate);
 }
 
+static void drop_entries(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->room; i++) {
+        if (ledger->entries[i].hash)
+            XXH3_freeState(ledger->entries[i].hash);
+    }
+    free(ledger->entries);
+    ledger->entries = NULL;
+    ledger->room = 0;
+}
+
 int ledger_reserve(struct ledger *ledger, size_t room)
 {
+    drop_entries(ledger); /* of the server before this one, if the case had one */
     ledger->entries = calloc(room, sizeof(*ledger->entries));
     if (!ledger->entries)
         return -ENOMEM;
@@ -276,11 +288,7 @@ int ledger_reserve(struct ledger *ledger, size_t room)
 
 void ledger_done(struct ledger *ledger)
 {
-    for (size_t i = 0; i < ledger->room; i++) {
-        if (ledger->entries[i].hash)
-            XXH3_freeState(ledger->entries[i].hash);
-    }
-    free(ledger->entries);
+    drop_entries(ledger);
     gate_done(&ledger->gate);
     pthread_mutex_destroy(&ledger->mutex);
 }
