@@ -6,15 +6,16 @@ import signal
 import socket
 import unittest
 
-from harness import exchange, main, seeded, temporary_directory, until
+from harness import SMALL, exchange, main, seeded, temporary_directory, until
 from places import each_place, receive_all, resident
 
 GIB = 1 << 30
 PIECE = seeded(1 << 20)
 STALLED = 8
 HONEST = 4
-# What a few pages of bookkeeping and warm slots may add, and an allocator that poisons them.
-GROWTH = 16 << 20
+# What a few pages of bookkeeping and slots used for the first time may add; a sanitizer keeps
+# several bytes for each of theirs.
+GROWTH = (64 if SMALL else 16) << 20
 # Takes nothing until it is killed if the stream says so, and all of any other stream.
 PICKY = "exec:read -r first; test \"$first\" != stall || exec sleep 1000; cat >/dev/null"
 
