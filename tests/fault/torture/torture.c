@@ -218,7 +218,7 @@ static void check_harm(const struct fault *fault, enum shim_phase phase)
 static unsigned torture(struct scenario *scenario, const struct fault *fault, enum shim_phase phase)
 {
     struct shim_plan plan = {.phase = phase, .call = fault->call, .error = fault->error};
-    const unsigned most = scale_count(40, 5);
+    const unsigned most = scale_count(20, 5);
 
     do {
         plan.nth++;
