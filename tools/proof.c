@@ -58,8 +58,8 @@ int proof_finish(struct proof *proof)
 
 const char *proof_digest(const struct proof *proof, const char *algorithm)
 {
-    for (size_t i = 0; i < proof->count; i++) {
-        if (strcmp(names[i], algorithm) == 0)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (i < proof->count && strcmp(names[i], algorithm) == 0)
             return proof->digests[i].text;
     }
     return NULL;

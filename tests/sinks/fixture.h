@@ -61,8 +61,8 @@ struct exchange {
     bool reset;                                   /* ends with a reset in place of EOF */
     bool deaf;                                    /* leaves after EOF, and listens to nothing */
     bool late;                                    /* listens once nothing more can be sent to it */
-    bool after_end; /* listens once the stream has ended; little can be sent to it before */
-    unsigned fds_left;                            /* what the process may open; 0: any number */
+    bool after_end;    /* listens once the stream has ended; little can be sent to it before */
+    unsigned fds_left; /* what the process may open; 0: any number */
 
     /* Filled: */
     int fd;                  /* the peer's */
