@@ -158,7 +158,7 @@ static bool feed_waiting(struct lb_stream *stream)
         if (size < 0)
             lb_delivery_stop(stream, LB_END_ERROR, (int)size);
         if (taken < 0) {
-            lb_splice_drop(splice);
+            lb_splice_done(splice);
             return false;
         }
         assert(taken == size); /* a regular file never pauses */

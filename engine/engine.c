@@ -17,6 +17,9 @@
 /* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
 static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
 
+/* Defaults, for what is left as zero too. */
+enum { DEFAULT_STREAMS = 10000, DEFAULT_KEEPALIVE_MS = 120000, DEFAULT_GATHER_US = 1000 };
+
 enum {
     GATHER_US_MAX = 100000,
     KEEPALIVE_MS_MAX = 32767000, /* tcp(7): the kernel's own bound */
@@ -42,10 +45,10 @@ void lb_config_init(struct lb_config *config)
     *config = (struct lb_config){
         .listen = default_listen,
         .backend = "auto",
-        .max_streams = 10000,
+        .max_streams = DEFAULT_STREAMS,
         .drain_ms = 10000,
-        .keepalive_ms = 120000,
-        .gather_max_us = 1000,
+        .keepalive_ms = DEFAULT_KEEPALIVE_MS,
+        .gather_max_us = DEFAULT_GATHER_US,
         .note_level = LB_NOTE_WARNING,
     };
 }
@@ -164,11 +167,11 @@ static void settle_config(struct lb_engine *engine)
     bool serial = engine->sink->flags & LB_SINK_SERIAL;
 
     if (!config->max_streams)
-        config->max_streams = 10000;
+        config->max_streams = DEFAULT_STREAMS;
     if (!config->keepalive_ms)
-        config->keepalive_ms = 120000;
+        config->keepalive_ms = DEFAULT_KEEPALIVE_MS;
     if (!config->gather_max_us)
-        config->gather_max_us = 1000;
+        config->gather_max_us = DEFAULT_GATHER_US;
     if (!config->workers)
         config->workers = default_workers(engine->backend);
     /* A worker that could never get a stream would only hold peers in its backlog. */

@@ -29,11 +29,6 @@ void lb_splice_done(struct lb_splice *state)
     lb_splice_init(state);
 }
 
-void lb_splice_drop(struct lb_splice *state)
-{
-    lb_splice_done(state);
-}
-
 /* Makes a pipe larger, as far as it may be. Returns its size. */
 static int grow(int pipe, int size)
 {
@@ -132,7 +127,7 @@ ssize_t lb_splice_move(struct lb_splice *state, int socket, int target, enum lb_
     assert(state->waiting == 0);
     if (way == LB_WAY_TO_PIPE)
         return into_pipe(socket, target, most);
-    /* It may have been dropped since it was prepared. */
+    /* It may be gone since it was prepared. */
     if (!has_pipe(state))
         return 0;
     moved = into_pipe(socket, state->pipe[1], most);

@@ -33,6 +33,8 @@ struct lb_splice {
 };
 
 void lb_splice_init(struct lb_splice *state);
+
+/* What waits in the pipe is gone with it. The next move makes a new one. */
 void lb_splice_done(struct lb_splice *state);
 
 /* Prepares for moves to target. Returns how they go: LB_WAY_CHUNKS if it is neither a pipe nor a
@@ -52,8 +54,5 @@ ssize_t lb_splice_move(struct lb_splice *state, int socket, int target, enum lb_
 
 /* Takes bytes that wait in the pipe. Returns how many, or -errno. */
 ssize_t lb_splice_take(struct lb_splice *state, void *data, size_t size);
-
-/* Forgets the bytes that wait in the pipe. */
-void lb_splice_drop(struct lb_splice *state);
 
 #endif

@@ -6,26 +6,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* One stream unless the test says otherwise. */
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct rig));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    script_done(&rig->script);
-    free(rig);
-    return 0;
-}
 
 static struct stream_plan *begin(struct rig *rig, const struct lb_sink *sink)
 {
@@ -441,7 +424,7 @@ static void a_slow_end_without_a_committer(void **state)
     ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", LB_END_EOF, 0, ACCEPT, TURN, EOF_OF(1));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

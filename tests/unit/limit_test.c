@@ -5,7 +5,6 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MS UINT64_C(1000000)
@@ -181,21 +180,6 @@ static void huge_limits_do_not_overflow(void **state)
 
 /* ---- in an engine ---------------------------------------------------------------------------- */
 
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct rig));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    script_done(&rig->script);
-    free(rig);
-    return 0;
-}
-
 static struct rig *begin_rig(void **state, const struct lb_sink *sink, struct lb_limits limits)
 {
     struct rig *rig = *state;
@@ -307,11 +291,11 @@ int main(void)
         cmocka_unit_test(a_worker_without_time_charges_nobody),
         cmocka_unit_test(time_is_up_whatever_comes),
         cmocka_unit_test(huge_limits_do_not_overflow),
-        cmocka_unit_test_setup_teardown(as_many_bytes_as_allowed, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_byte_more, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_byte_more_in_its_own_chunk, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_byte_more_behind_a_pause, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_worker_sweeps, setup, teardown),
+        cmocka_unit_test_setup_teardown(as_many_bytes_as_allowed, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(one_byte_more, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(one_byte_more_in_its_own_chunk, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(one_byte_more_behind_a_pause, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_worker_sweeps, rig_setup, rig_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

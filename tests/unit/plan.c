@@ -285,6 +285,21 @@ static int play(struct script *script, struct lb_event *events, unsigned max,
     return count;
 }
 
+int rig_setup(void **state)
+{
+    *state = calloc(1, sizeof(struct rig));
+    return *state ? 0 : -1;
+}
+
+int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    script_done(&rig->script);
+    free(rig);
+    return 0;
+}
+
 int rig_init(struct rig *rig, struct script_options options)
 {
     rig->plan = (struct plan){.script = &rig->script};

@@ -97,6 +97,10 @@ struct rig {
     struct plan plan;
 };
 
+/* cmocka's: a zeroed rig of each test's own. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
 int rig_init(struct rig *rig, struct script_options options);
 
 /* Runs the worker until it ends. */

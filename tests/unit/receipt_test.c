@@ -7,27 +7,18 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { HEARD_SIZE = 2000 };
 
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct rig));
-    return 0;
-}
-
 static int teardown(void **state)
 {
     struct rig *rig = *state;
 
     lb_digest_release(&rig->script.engine.digest);
-    script_done(&rig->script);
-    free(rig);
-    return 0;
+    return rig_teardown(state);
 }
 
 static struct stream_plan *begin(struct rig *rig, const struct lb_sink *sink)
@@ -359,7 +350,7 @@ static void a_broken_backend_keeps_nobody(void **state)
                CALL(socket_fills), EOF_OF(1), TURN, BROKEN(-EIO));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, teardown)
 
 int main(void)
 {

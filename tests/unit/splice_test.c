@@ -153,7 +153,7 @@ static void forgets_what_is_dropped(void **state)
     assert_int_equal(peer_send(rig->peer, rig->sent, 1000), 0);
     assert_int_equal(move(rig, rig->file, LB_WAY_TO_FILE, MOST), 0);
     assert_int_equal(rig->splice.waiting, 1000);
-    lb_splice_drop(&rig->splice);
+    lb_splice_done(&rig->splice);
     assert_int_equal(rig->splice.waiting, 0);
     assert_int_equal(fcntl(rig->file, F_SETFL, 0), 0);
     assert_int_equal(peer_send(rig->peer, rig->sent + 1000, 7), 0);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -124,21 +123,6 @@ static void threads_share_an_account(void **state)
 
 /* ---- in an engine ---------------------------------------------------------------------------- */
 
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct rig));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    script_done(&rig->script);
-    free(rig);
-    return 0;
-}
-
 static struct rig *begin(void **state, uint64_t rate, uint64_t total, uint64_t count)
 {
     struct rig *rig = *state;
@@ -241,11 +225,11 @@ int main(void)
         cmocka_unit_test(a_burst_is_what_may_be_made_up),
         cmocka_unit_test(the_rate_is_kept),
         cmocka_unit_test(threads_share_an_account),
-        cmocka_unit_test_setup_teardown(within_the_rate_nothing_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(beyond_the_rate_it_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(others_do_not_wait, setup, teardown),
-        cmocka_unit_test_setup_teardown(all_share_a_total, setup, teardown),
-        cmocka_unit_test_setup_teardown(waiting_is_not_idle, setup, teardown),
+        cmocka_unit_test_setup_teardown(within_the_rate_nothing_changes, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(beyond_the_rate_it_waits, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(others_do_not_wait, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(all_share_a_total, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(waiting_is_not_idle, rig_setup, rig_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

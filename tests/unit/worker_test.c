@@ -5,27 +5,11 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { LONG_DRAIN_MS = 60000 };
-
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct rig));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    script_done(&rig->script);
-    free(rig);
-    return 0;
-}
 
 static struct stream_plan *begin(struct rig *rig, struct script_options options)
 {
@@ -407,7 +391,7 @@ static void it_breaks_and_an_end_takes_its_time(void **state)
     assert_ends(rig, LB_END_ERROR, 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {
