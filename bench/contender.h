@@ -20,6 +20,7 @@ struct contender {
     unsigned gather_max_us; /* ours: 0 is the default */
     bool direct;            /* ours: past the page cache; serves only what writes files */
     size_t buffer_size;     /* loops */
+    bool drops;             /* what it receives is counted and never seen */
 
     /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */
     const char *(*missing)(const struct contender *contender, char *buffer, size_t size);

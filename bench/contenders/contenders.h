@@ -16,6 +16,7 @@ int naive_receive(const struct contender *contender, struct receiver *receiver);
 int trunc_receive(const struct contender *contender, struct receiver *receiver);
 
 int plain_epoll_receive(const struct contender *contender, struct receiver *receiver);
+int sleep_receive(const struct contender *contender, struct receiver *receiver);
 int plain_uring_receive(const struct contender *contender, struct receiver *receiver);
 const char *plain_uring_missing(const struct contender *contender, char *buffer, size_t size);
 

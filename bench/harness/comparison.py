@@ -7,7 +7,7 @@ from harness import arithmetic, metrics
 
 Finding = collections.namedtuple("Finding", "workload metric ours other ratio verdict")
 
-FLOOR = "floor"          # receives nothing: neither a win nor a loss
+FLOOR = "floor"  # shows what is possible at most: neither a win nor a loss
 OWN_SENDER = "own sender"
 
 

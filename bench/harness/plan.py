@@ -20,8 +20,8 @@ Item = collections.namedtuple("Item", "workload name parameter contender control
 FULL = {
     "bulk": ("*",),
     "bulk-sendfile": ("uring", "epoll", "blocking", "loop-256k", "libuv", "trunc"),
-    "fanin-64": ("uring", "epoll", "blocking", "plain-*", "libuv", "libevent"),
-    "fanin-1000": ("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent"),
+    "fanin-64": ("uring", "epoll", "blocking", "plain-*", "libuv", "libevent", "sleep-*"),
+    "fanin-1000": ("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent", "sleep-*"),
     "short": ("uring", "epoll", "blocking", "plain-*", "libuv", "libevent"),
     "latency": ("uring", "epoll", "plain-epoll", "libuv"),
     "file": ("!*-hash", "uring*", "epoll", "epoll-direct", "nc", "socat-256k"),

@@ -23,7 +23,7 @@ COLOURS = {
 }
 KINDS = {"ours": "blue: ours", "loop": "grey: plain loops", "library": "orange: libraries",
          "program": "green: programs", "own sender": "pink: with a sender of its own",
-         "floor": "hatched: the floor"}
+         "floor": "hatched: floors"}
 LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
                ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),

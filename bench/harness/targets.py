@@ -104,7 +104,7 @@ def best_loop(results, target):
 
 
 def best_other(results, target):
-    """The floor copies nothing and iperf3 has a sender of its own: neither counts."""
+    """Floors show what is possible at most, and iperf3 has a sender of its own: neither counts."""
     return _best(results, target, ("loop", "library", "program"))
 
 

@@ -29,9 +29,11 @@ class Page(unittest.TestCase):
         self.assertIn("| bulk | throughput (GiB/s) | loop-256k | 0.8", lost)
         self.assertNotIn("libuv", lost)
 
-    def test_the_floor_and_iperf3_are_no_losses(self):
+    def test_floors_and_iperf3_are_no_losses(self):
         lost = section(self.page, "Where we lose")
         self.assertNotIn("trunc", lost)
+        self.assertNotIn("sleep-1ms", self.page.partition("## bulk")[0])
+        self.assertIn("sleep-1ms (always sleeps 1 ms)", section(self.page, "bulk"))
         self.assertNotIn("iperf3", lost)
         self.assertIn("trunc (no payload copy)", section(self.page, "bulk"))
 

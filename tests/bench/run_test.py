@@ -77,6 +77,19 @@ class Run(Temporary):
         self.assertIn("FAILED: bulk: epoll: epoll: 1 byte is missing", done.stdout)
         self.assertEqual(self.only_result().ran("bulk"), ["uring"])
 
+    def test_a_floor_is_checked_by_what_it_counts(self):
+        build = support.fake_build(self.directory / "build")
+        done = self.run_bench(build, "--pairs=1", "--workload=bulk", "--contender=uring,trunc")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(sorted(self.only_result().ran("bulk")), ["trunc", "uring"])
+
+    def test_a_floor_that_nobody_checked_or_that_lost_a_byte_has_no_samples(self):
+        for setting, why in (("unchecked", "was not checked"), ("wrong", "a byte is missing")):
+            build = support.fake_build(self.directory / setting, **{setting: ["trunc"]})
+            done = self.run_bench(build, "--pairs=1", "--workload=bulk", "--contender=uring,trunc")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"FAILED: bulk: trunc: {why}", done.stdout)
+
     def test_bad_names_are_told_in_one_line(self):
         build = support.fake_build(self.directory / "build")
         for argument, wanted in (("--workload=bluk", "bulk, latency"),
@@ -126,6 +139,11 @@ class Plans(unittest.TestCase):
         self.assertTrue(plan.chosen("uring", ("!*-hash", "uring*")))
         self.assertFalse(plan.chosen("uring-hash", ("!*-hash", "uring*")))
         self.assertFalse(plan.chosen("libuv", ("!*-hash", "uring*")))
+
+    def test_floors_of_gathering_stand_beside_the_fan_ins(self):
+        for workload in ("fanin-64", "fanin-1000"):
+            for name in ("sleep-1ms", "sleep-1ms-trunc"):
+                self.assertTrue(plan.chosen(name, plan.FULL[workload]))
 
     def test_titles(self):
         self.assertEqual(plan.title("latency", "10000"), "latency-10k")

@@ -9,12 +9,14 @@ CONTENDERS = (
     ("uring", "ours", ""), ("epoll", "ours", ""), ("naive", "loop", ""), ("loop-64k", "loop", ""),
     ("loop-256k", "loop", ""), ("plain-epoll", "loop", ""), ("libuv", "library", ""),
     ("nc", "program", ""), ("iperf3", "own sender", ""), ("trunc", "floor", "no payload copy"),
+    ("sleep-1ms", "floor", "always sleeps 1 ms"),
 )
 # CPU-s/GiB and GiB/s of bulk: loop-256k beats uring in rate, epoll is the same as uring.
 BULK = {
     "uring": (0.100, 4.0), "epoll": (0.100, 4.0), "naive": (0.500, 1.5), "loop-64k": (0.140, 3.8),
     "loop-256k": (0.120, 5.0), "plain-epoll": (0.150, 3.5), "libuv": (0.170, 3.0),
     "nc": (0.250, 2.5), "iperf3": (0.150, 6.0), "trunc": (0.050, 9.0),
+    "sleep-1ms": (0.080, 7.0),
 }
 LATENCY = {"uring": (20.0, 100.0), "epoll": (15.0, 80.0), "plain-epoll": (20.0, 200.0)}
 STAMP = {
