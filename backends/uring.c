@@ -11,6 +11,7 @@
 #include "error.h"
 #include "probes.h"
 #include "restrictions.h"
+#include "waiting.h"
 #include "watches.h"
 
 #include <assert.h>
@@ -41,10 +42,6 @@ struct rest {
     bool terminal; /* the conn's error is owed after them */
 };
 
-struct queue {
-    struct lb_conn *first, **tail;
-};
-
 struct state {
     struct io_uring ring;
     bool enabled;
@@ -55,11 +52,9 @@ struct state {
     struct lb_bufring buffers;
     struct lb_watches watches;
     enum accept_state *accepts; /* one per listener */
-    struct queue waiting;       /* found no slot, or failed */
-    struct queue sated; /* found no slot any more, after having had some in the same batch */
-    unsigned batch;
-    unsigned receiving; /* conns that are */
-    bool postponed;     /* the last wait has not asked for what gathers */
+    struct lb_waiting waiting;  /* found no slot, or failed */
+    unsigned receiving;         /* conns that are */
+    bool postponed;             /* the last wait has not asked for what gathers */
     struct rest rest;
 };
 
@@ -76,26 +71,6 @@ static struct io_uring_sqe *get_sqe(struct state *state, uint64_t user_data)
     }
     sqe->user_data = user_data;
     return sqe;
-}
-
-static void clear(struct queue *queue)
-{
-    queue->first = NULL;
-    queue->tail = &queue->first;
-}
-
-static void append(struct queue *queue, struct lb_conn *conn)
-{
-    conn->next = NULL;
-    *queue->tail = conn;
-    queue->tail = &conn->next;
-}
-
-/* A flood uses up the ring and is the first to find it empty, so first come, first served would put
- * it first again. It goes behind those that had nothing. */
-static void wait_for_slot(struct state *state, struct lb_conn *conn)
-{
-    append(conn->batch == state->batch ? &state->sated : &state->waiting, conn);
 }
 
 static void arm_receive(struct state *state, struct lb_conn *conn)
@@ -222,7 +197,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
 {
     bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 
-    conn->batch = state->batch;
+    lb_waiting_had_slot(&state->waiting, conn);
     assert(cqe->flags & IORING_CQE_F_BUFFER);
     state->rest = (struct rest){
         .conn = conn,
@@ -234,7 +209,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
     } else if (ended && conn->error) {
         state->rest.terminal = true;
     } else if (ended) {
-        wait_for_slot(state, conn); /* its last receive may have emptied the ring */
+        lb_waiting_add(&state->waiting, conn); /* its last receive may have emptied the ring */
     }
     return lend_rest(state, events, max);
 }
@@ -259,11 +234,11 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
     case -ENOBUFS:
         LB_PROBE_STARVED(conn->fd);
         state->status.starved++;
-        wait_for_slot(state, conn);
+        lb_waiting_add(&state->waiting, conn);
         return 0;
     case -EINTR:
     case -EAGAIN:
-        wait_for_slot(state, conn);
+        lb_waiting_add(&state->waiting, conn);
         return 0;
     default:
         events[0] = terminal_event(state, conn, conn->error ? conn->error : cqe->res);
@@ -354,8 +329,8 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
     state->receiving++;
     conn->once = once;
     /* Armed at once it would be served before those that found no slot. */
-    if (state->waiting.first || state->sated.first)
-        append(&state->sated, conn);
+    if (lb_waiting_any(&state->waiting))
+        lb_waiting_add_last(&state->waiting, conn);
     else
         arm_receive(state, conn);
 }
@@ -421,7 +396,7 @@ static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event
     if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
         arm_receive(state, conn);
     else
-        append(&state->waiting, conn);
+        lb_waiting_add(&state->waiting, conn);
     return 0;
 }
 
@@ -429,14 +404,10 @@ static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event
  * that empties the ring every time can't starve them (liburing issues 758, 1043). */
 static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
 {
-    struct lb_conn *conn, *next;
+    struct lb_conn *next;
     unsigned count = 0;
 
-    *state->waiting.tail = state->sated.first;
-    conn = state->waiting.first;
-    clear(&state->waiting);
-    clear(&state->sated);
-    for (; conn; conn = next) {
+    for (struct lb_conn *conn = lb_waiting_take(&state->waiting); conn; conn = next) {
         next = conn->next;
         count += serve(state, conn, events + count, max - count);
     }
@@ -518,14 +489,14 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
 
     if (rc < 0)
         return rc;
-    state->batch++;
+    lb_waiting_begin_batch(&state->waiting);
     lb_bufring_publish(&state->buffers);
     set_accepting(state, turn);
     count = lend_rest(state, events, max);
     count += serve_waiting(state, events + count, max - count);
     /* Those that still wait are not armed, so their bytes would wake nobody. */
     block = count == 0 && io_uring_cq_ready(&state->ring) == 0 &&
-            (!state->waiting.first || lb_bufring_provided(&state->buffers) == 0);
+            (!lb_waiting_any(&state->waiting) || lb_bufring_provided(&state->buffers) == 0);
     state->status.polls += block;
     rc = enter(state, block, turn);
     if (rc < 0)
@@ -582,9 +553,7 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     if (!state)
         return lb_error_set(error, -ENOMEM, "out of memory");
     state->config = *config;
-    clear(&state->waiting);
-    clear(&state->sated);
-    state->batch = 1;
+    lb_waiting_init(&state->waiting);
     state->modes = lb_uring_modes();
     if (config->whole_slots)
         state->modes.incremental = false;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "waiting.h"
+
+static void clear(struct lb_waiting *waiting)
+{
+    waiting->first = NULL;
+    waiting->sated = waiting->end = &waiting->first;
+}
+
+void lb_waiting_init(struct lb_waiting *waiting)
+{
+    clear(waiting);
+    waiting->batch = 1;
+}
+
+void lb_waiting_add(struct lb_waiting *waiting, struct lb_conn *conn)
+{
+    if (conn->batch == waiting->batch) {
+        lb_waiting_add_last(waiting, conn);
+        return;
+    }
+    conn->next = *waiting->sated;
+    *waiting->sated = conn;
+    if (waiting->end == waiting->sated)
+        waiting->end = &conn->next;
+    waiting->sated = &conn->next;
+}
+
+void lb_waiting_add_last(struct lb_waiting *waiting, struct lb_conn *conn)
+{
+    conn->next = NULL;
+    *waiting->end = conn;
+    waiting->end = &conn->next;
+}
+
+struct lb_conn *lb_waiting_take(struct lb_waiting *waiting)
+{
+    struct lb_conn *first = waiting->first;
+
+    clear(waiting);
+    return first;
+}
