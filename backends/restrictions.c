@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "restrictions.h"
 
-/* A new operation in uring.c needs a line here; without it every stream fails with EACCES. */
+/* A new operation in requests.c needs a line here; without it every stream fails with EACCES. */
 static const struct io_uring_restriction allowed[] = {
     {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ACCEPT},
     {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL},

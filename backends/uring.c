@@ -10,16 +10,15 @@
 #include "clock.h"
 #include "error.h"
 #include "probes.h"
+#include "requests.h"
 #include "restrictions.h"
 #include "waiting.h"
 #include "watches.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -27,10 +26,6 @@ enum {
     COMPLETIONS = 4096,
     MULTISHOT_ACCEPT_FROM = 64, /* accept ahead only when there is room for so many streams */
 };
-
-/* What a completion is about, in the low bits of its user_data, beside a pointer aligned to 16 or a
- * listener's index. */
-enum tag { TAG_CONN, TAG_WATCH, TAG_ACCEPT, TAG_WAKE, TAG_CANCEL, TAG_MASK = 15 };
 
 enum accept_state { ACCEPT_OFF, ACCEPT_ON, ACCEPT_CANCELLING };
 
@@ -60,80 +55,25 @@ struct state {
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static struct io_uring_sqe *get_sqe(struct state *state, uint64_t user_data)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&state->ring);
-
-    while (!sqe) {
-        /* The queue is full: it is emptied by submitting, always (SUBMIT_ALL). */
-        io_uring_submit(&state->ring);
-        sqe = io_uring_get_sqe(&state->ring);
-    }
-    sqe->user_data = user_data;
-    return sqe;
-}
-
 static void arm_receive(struct state *state, struct lb_conn *conn)
 {
-    struct io_uring_sqe *sqe = get_sqe(state, (uintptr_t)conn | TAG_CONN);
-
-    if (conn->awaiting) {
-        io_uring_prep_poll_add(sqe, conn->fd, POLLIN);
-    } else if (conn->once) {
-        io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = LB_BUFRING_GROUP;
-    } else {
-        lb_uring_prep_receive(sqe, conn->fd, state->modes);
-        /* The multishot of a Unix socket whose last bytes and EOF come together may never tell of
-         * the EOF: the kernel folds both wake-ups into one receive, and a socket with nothing but
-         * its EOF left doesn't ask for another. (TCP's does: tcp_inq_hint. CVE-2026-23473 mended
-         * that for hang-ups; seen on 6.18.44 in one stream of three million.) */
-        if (conn->is_unix)
-            sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
-    }
-    conn->armed = true;
+    lb_request_conn(&state->ring, conn, state->modes);
 }
 
 static void arm_wake(struct state *state)
 {
-    struct io_uring_sqe *sqe = get_sqe(state, TAG_WAKE);
-
-    io_uring_prep_poll_multishot(sqe, state->config.wake_fd, POLLIN);
-}
-
-static uint64_t accept_tag(size_t listener)
-{
-    return listener * (TAG_MASK + 1) | TAG_ACCEPT;
-}
-
-static void arm_accept(struct state *state, size_t listener, const struct lb_turn *turn)
-{
-    struct io_uring_sqe *sqe = get_sqe(state, accept_tag(listener));
-    int fd = state->config.listeners[listener];
-
-    if (turn->accept_limit >= MULTISHOT_ACCEPT_FROM)
-        io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-    else
-        io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-    state->accepts[listener] = ACCEPT_ON;
-}
-
-/* The request that has this user_data ends soon, with a completion of its own. */
-static void cancel_request(struct state *state, uint64_t user_data)
-{
-    struct io_uring_sqe *sqe = get_sqe(state, TAG_CANCEL);
-
-    io_uring_prep_cancel64(sqe, user_data, 0);
+    lb_request_wake(&state->ring, state->config.wake_fd);
 }
 
 static void set_accepting(struct state *state, const struct lb_turn *turn)
 {
     for (size_t i = 0; i < state->config.listener_count; i++) {
         if (turn->accept_limit > 0 && state->accepts[i] == ACCEPT_OFF) {
-            arm_accept(state, i, turn);
+            lb_request_accept(&state->ring, i, state->config.listeners[i],
+                              turn->accept_limit >= MULTISHOT_ACCEPT_FROM);
+            state->accepts[i] = ACCEPT_ON;
         } else if (turn->accept_limit == 0 && state->accepts[i] == ACCEPT_ON) {
-            cancel_request(state, accept_tag(i));
+            lb_request_cancel_accept(&state->ring, i);
             state->accepts[i] = ACCEPT_CANCELLING;
         }
     }
@@ -217,7 +157,7 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
 static unsigned conn_completed(struct state *state, const struct io_uring_cqe *cqe,
                                struct lb_event *events, unsigned max)
 {
-    struct lb_conn *conn = (struct lb_conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+    struct lb_conn *conn = lb_request_subject(cqe);
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
         conn->armed = false;
@@ -249,7 +189,7 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
 static unsigned accept_completed(struct state *state, const struct io_uring_cqe *cqe,
                                  struct lb_event *event)
 {
-    size_t listener = cqe->user_data / (TAG_MASK + 1);
+    size_t listener = lb_request_listener(cqe);
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
         state->accepts[listener] = ACCEPT_OFF;
@@ -266,7 +206,7 @@ static unsigned accept_completed(struct state *state, const struct io_uring_cqe 
 static unsigned watch_completed(struct state *state, const struct io_uring_cqe *cqe,
                                 struct lb_event *event)
 {
-    struct lb_watch *watch = (struct lb_watch *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+    struct lb_watch *watch = lb_request_subject(cqe);
     unsigned count = !watch->withdrawn;
 
     if (count)
@@ -287,16 +227,16 @@ static unsigned wake_completed(struct state *state, const struct io_uring_cqe *c
 static unsigned completed(struct state *state, const struct io_uring_cqe *cqe,
                           struct lb_event *events, unsigned max)
 {
-    switch ((enum tag)(cqe->user_data & TAG_MASK)) {
-    case TAG_CONN:
+    switch (lb_request_kind(cqe)) {
+    case LB_REQUEST_CONN:
         return conn_completed(state, cqe, events, max);
-    case TAG_ACCEPT:
+    case LB_REQUEST_ACCEPT:
         return accept_completed(state, cqe, events);
-    case TAG_WATCH:
+    case LB_REQUEST_WATCH:
         return watch_completed(state, cqe, events);
-    case TAG_WAKE:
+    case LB_REQUEST_WAKE:
         return wake_completed(state, cqe, events);
-    case TAG_CANCEL:
+    case LB_REQUEST_CANCEL:
     default:
         return 0;
     }
@@ -315,6 +255,38 @@ static unsigned reap(struct state *state, struct lb_event *events, unsigned max)
         seen++;
     }
     io_uring_cq_advance(&state->ring, seen);
+    return count;
+}
+
+/* ---- who waits for a slot -------------------------------------------------------------------- */
+
+/* Arms one that waits, or gives it its terminal event, or lets it wait on. Returns how many events
+ * were written: 0 or 1. */
+static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event *event,
+                      unsigned room)
+{
+    if (conn->error && room > 0) {
+        *event = terminal_event(state, conn, conn->error);
+        return 1;
+    }
+    if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
+        arm_receive(state, conn);
+    else
+        lb_waiting_add(&state->waiting, conn);
+    return 0;
+}
+
+/* Those that found no slot are tried again, before the kernel goes on with the others: so a flood
+ * that empties the ring every time can't starve them (liburing issues 758, 1043). */
+static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
+{
+    struct lb_conn *next;
+    unsigned count = 0;
+
+    for (struct lb_conn *conn = lb_waiting_take(&state->waiting); conn; conn = next) {
+        next = conn->next;
+        count += serve(state, conn, events + count, max - count);
+    }
     return count;
 }
 
@@ -350,11 +322,13 @@ static void await_readable(void *opaque, struct lb_conn *conn)
 
 static void cancel(void *opaque, struct lb_conn *conn)
 {
+    struct state *state = opaque;
+
     if (!conn->receiving || conn->error)
         return;
     conn->error = -ECANCELED;
     if (conn->armed)
-        cancel_request(opaque, (uintptr_t)conn | TAG_CONN);
+        lb_request_cancel_conn(&state->ring, conn);
 }
 
 static void forget(void *opaque, struct lb_conn *conn)
@@ -368,50 +342,18 @@ static int watch(void *opaque, int fd, unsigned events, void *cookie)
 {
     struct state *state = opaque;
     struct lb_watch *watch = lb_watches_find(&state->watches, fd);
-    struct io_uring_sqe *sqe;
 
     if (watch) {
         lb_watches_withdraw(&state->watches, watch);
-        cancel_request(state, (uintptr_t)watch | TAG_WATCH);
+        lb_request_cancel_watch(&state->ring, watch);
     }
     if (events == 0)
         return 0;
     watch = lb_watches_add(&state->watches, fd, cookie);
     if (!watch)
         return -ENOMEM;
-    sqe = get_sqe(state, (uintptr_t)watch | TAG_WATCH);
-    io_uring_prep_poll_add(sqe, fd, events);
+    lb_request_watch(&state->ring, watch, events);
     return 0;
-}
-
-/* Arms one that waits, or gives it its terminal event, or lets it wait on. Returns how many events
- * were written: 0 or 1. */
-static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event *event,
-                      unsigned room)
-{
-    if (conn->error && room > 0) {
-        *event = terminal_event(state, conn, conn->error);
-        return 1;
-    }
-    if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
-        arm_receive(state, conn);
-    else
-        lb_waiting_add(&state->waiting, conn);
-    return 0;
-}
-
-/* Those that found no slot are tried again, before the kernel goes on with the others: so a flood
- * that empties the ring every time can't starve them (liburing issues 758, 1043). */
-static unsigned serve_waiting(struct state *state, struct lb_event *events, unsigned max)
-{
-    struct lb_conn *next;
-    unsigned count = 0;
-
-    for (struct lb_conn *conn = lb_waiting_take(&state->waiting); conn; conn = next) {
-        next = conn->next;
-        count += serve(state, conn, events + count, max - count);
-    }
-    return count;
 }
 
 static int enable(struct state *state)
@@ -528,7 +470,7 @@ static void close_unclaimed(struct state *state)
 
     io_uring_for_each_cqe(&state->ring, head, cqe)
     {
-        if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
+        if (lb_request_kind(cqe) == LB_REQUEST_ACCEPT && cqe->res >= 0)
             close(cqe->res);
     }
 }
