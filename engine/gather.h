@@ -7,7 +7,8 @@
  * The controller looks at windows of a few milliseconds. It knows what the worker did in one, and
  * from that alone decides how long the next turns may gather: no clock, no socket, so it can be
  * tested with any trace of arrivals. Gathering pays in two ways, and it goes on for as long as one
- * of them still does: more receives share a wake-up, and a receive brings more bytes.
+ * of them still does: more receives share a wake-up, and a receive brings more bytes. Of messages so
+ * small and rare that no two of a stream's merge, the ACKs cost most: acks.h spares some.
  */
 #ifndef LB_GATHER_H
 #define LB_GATHER_H
@@ -40,8 +41,11 @@ struct lb_gather {
     uint64_t max_ns; /* never longer; 0: off */
     uint64_t target; /* bytes a turn worth gathering: what the cache holds */
     uint64_t ns;     /* what a turn gathers now */
+    bool small;      /* while gathering: a receive brings so little that its ACK costs more */
 
-    struct lb_gather_load plain;  /* before gathering began */
+    unsigned loaded;              /* windows with a load, one after another, before it began */
+    struct lb_gather_load plain;  /* the cheapest of these */
+    struct lb_gather_load last;   /* the window before this one */
     struct lb_gather_load before; /* before ns was raised, while that is on trial */
     uint64_t before_ns;
     unsigned trial;     /* windows to go */

@@ -3,6 +3,7 @@
 #ifndef LB_STREAM_H
 #define LB_STREAM_H
 
+#include "acks.h"
 #include "backend.h"
 #include "limit.h"
 #include "receipt.h"
@@ -57,6 +58,7 @@ struct lb_stream {
     struct lb_receipt receipt;
     union lb_peer peer;
     struct lb_pace pace;
+    struct lb_acks acks;
     struct lb_throttled throttled;
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in a committer's or a worker's queue */

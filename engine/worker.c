@@ -431,6 +431,13 @@ static void look_at_answers(struct lb_worker *worker)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+static void take_chunk(struct lb_worker *worker, struct lb_stream *stream,
+                       const struct lb_chunk *chunk)
+{
+    lb_acks_received(&stream->acks, stream->conn.fd, chunk->size, worker->gather.small);
+    lb_delivery_chunk(stream, chunk);
+}
+
 static void handle(struct lb_worker *worker, const struct lb_event *event)
 {
     switch (event->type) {
@@ -441,7 +448,7 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
         accept_failed(worker, event->error);
         break;
     case LB_EVENT_DATA:
-        lb_delivery_chunk((struct lb_stream *)(void *)event->conn, &event->chunk);
+        take_chunk(worker, (struct lb_stream *)(void *)event->conn, &event->chunk);
         break;
     case LB_EVENT_READABLE:
         lb_delivery_readable((struct lb_stream *)(void *)event->conn);

@@ -27,12 +27,11 @@ static double receives_for(const struct model *model, double bytes)
     return messages < 1 ? 1 : messages < model->streams ? messages : model->streams;
 }
 
-/* One window of the model under the present decision; the controller's next decision. */
-static uint64_t step(struct lb_gather *gather, const struct model *model)
+/* One window of the model under the present decision. */
+static struct lb_gather_window look(const struct lb_gather *gather, const struct model *model)
 {
     double first_ns = model->message / model->bytes_per_ns; /* the first message wakes the worker */
     double cost = 0, bytes = 0, period = 0;
-    struct lb_gather_window window;
 
     /* What comes while the worker works or gathers is received at the next poll. */
     for (int i = 0; i < 100; i++) {
@@ -44,7 +43,7 @@ static uint64_t step(struct lb_gather *gather, const struct model *model)
                bytes * model->byte_cost_ns;
     }
     period = period > cost ? period : cost;
-    window = (struct lb_gather_window){
+    return (struct lb_gather_window){
         .wall_ns = WINDOW_NS,
         .cpu_ns = (uint64_t)(WINDOW_NS / period * cost),
         .polls = (uint64_t)(WINDOW_NS / period),
@@ -52,6 +51,13 @@ static uint64_t step(struct lb_gather *gather, const struct model *model)
         .bytes = (uint64_t)(WINDOW_NS / period * bytes),
         .streams = (uint64_t)model->streams,
     };
+}
+
+/* The controller's next decision, after one more window. */
+static uint64_t step(struct lb_gather *gather, const struct model *model)
+{
+    const struct lb_gather_window window = look(gather, model);
+
     return lb_gather_decide(gather, &window);
 }
 
@@ -72,6 +78,12 @@ static const struct model crowd = {0.07, 16e6, 1000, 512, 8000, 4000, 0.1};
 
 /* 50,000 messages a second of 64 bytes on 64 streams. */
 static const struct model messages = {0.0032, 1e6, 64, 64, 5000, 3000, 0.1};
+
+/* The same, so few of them that waiting for company takes longer than the bound. */
+static const struct model dear_messages = {0.00064, 1e6, 64, 64, 30000, 10000, 0.1};
+
+/* 20,000 of them, which take less than a quarter of a core. */
+static const struct model light_messages = {0.00128, 1e6, 64, 64, 5000, 3000, 0.1};
 
 /* A few small messages: hardly any load. */
 static const struct model trickle = {0.00064, 1e6, 64, 64, 8000, 3000, 0.1};
@@ -106,6 +118,74 @@ static void lets_many_peers_bytes_merge(void **state)
     assert_in_range(ns, MAX_NS / 2, MAX_NS);
 }
 
+static void leaves_few_messages_alone(void **state)
+{
+    struct lb_gather gather;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(0, step(&gather, &dear_messages));
+    lb_gather_init(&gather, 10 * MAX_NS, TARGET);
+    assert_true(settle(&gather, &dear_messages, 100) > MAX_NS);
+}
+
+/* A host that takes the processor away makes all that came meanwhile look dear. */
+static struct lb_gather_window spoilt(struct lb_gather_window window)
+{
+    window.cpu_ns += window.wall_ns / 2;
+    return window;
+}
+
+static void is_begun_by_no_single_window(void **state)
+{
+    struct lb_gather gather;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET);
+    for (int i = 0; i < 1000; i++) {
+        const struct lb_gather_window window = look(&gather, &light_messages);
+        const struct lb_gather_window bad = spoilt(window);
+
+        assert_int_equal(0, lb_gather_decide(&gather, i % 3 ? &bad : &window));
+    }
+}
+
+static void survives_a_spoilt_window_of_a_trial(void **state)
+{
+    struct lb_gather gather;
+    struct lb_gather_window window;
+    uint64_t ns = 0;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET);
+    while (ns == 0)
+        ns = step(&gather, &messages);
+    for (int i = 0; i < 2; i++) {
+        window = spoilt(look(&gather, &messages));
+        assert_int_equal(ns, lb_gather_decide(&gather, &window));
+    }
+    assert_true(step(&gather, &messages) > ns);
+}
+
+/* ACKs are worth sparing where messages are small, and only while gathering. */
+static void tells_of_small_messages(void **state)
+{
+    struct lb_gather gather;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET);
+    step(&gather, &messages);
+    assert_false(gather.small);
+    settle(&gather, &messages, 100);
+    assert_true(gather.small);
+    step(&gather, &trickle);
+    assert_false(gather.small);
+    settle(&gather, &fan_in, 100);
+    assert_true(gather.ns > 0);
+    assert_false(gather.small);
+}
+
 /* No two messages of a peer come within the bound: a few of different peers share a wake-up, and
  * then there is nothing left to gain by letting them wait. With a wider bound there is. */
 static void delays_no_more_than_it_saves(void **state)
@@ -114,7 +194,7 @@ static void delays_no_more_than_it_saves(void **state)
 
     (void)state;
     lb_gather_init(&gather, MAX_NS, TARGET);
-    assert_in_range(settle(&gather, &messages, 100), 50000, 400000);
+    assert_in_range(settle(&gather, &messages, 100), 400000, 700000);
     lb_gather_init(&gather, MAX_NS, TARGET);
     assert_in_range(settle(&gather, &crowd, 100), 50000, 400000);
     lb_gather_init(&gather, 10 * MAX_NS, TARGET);
@@ -155,7 +235,7 @@ static void leaves_a_full_window_alone(void **state)
     lb_gather_init(&gather, MAX_NS, TARGET);
     for (int i = 0; i < 1000; i++)
         gathering += step(&gather, &small_window) > 0;
-    assert_in_range(gathering, 0, 20);
+    assert_in_range(gathering, 0, 25);
 }
 
 static void has_nothing_to_add_to_large_batches(void **state)
@@ -209,6 +289,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(never_waits_with_time_to_spare),
         cmocka_unit_test(lets_many_peers_bytes_merge),
+        cmocka_unit_test(leaves_few_messages_alone),
+        cmocka_unit_test(is_begun_by_no_single_window),
+        cmocka_unit_test(survives_a_spoilt_window_of_a_trial),
+        cmocka_unit_test(tells_of_small_messages),
         cmocka_unit_test(delays_no_more_than_it_saves),
         cmocka_unit_test(brings_bulk_in_larger_pieces),
         cmocka_unit_test(is_bounded_and_can_be_off),

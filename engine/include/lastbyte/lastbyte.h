@@ -253,8 +253,9 @@ struct lb_config {
                              LB_NO_DRAIN for none */
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
-     * costs more than copying. A worker with time to spare never waits. LB_NO_GATHER: off;
-     * at most 100000; default 1000. */
+     * costs more than copying. A worker with time to spare never waits. Meanwhile streams of small
+     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; at most 100000;
+     * default 1000. */
     unsigned gather_max_us;
 
     /* uring: don't have the kernel refuse the operations that the backend never uses. */

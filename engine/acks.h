@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ACKs of small messages. When a receive leaves nothing behind, Linux sends an ACK at once, and for a
+ * small message that is more work than all the rest of receiving it (DECISIONS.md). A socket in
+ * pingpong mode ACKs every other segment instead (tcp_cleanup_rbuf; RFC 1122, 4.2.3.2), or after
+ * 40 ms, and that ends the mode.
+ *
+ * A peer that doesn't send on before its ACK (Nagle's algorithm) is held up by that, and shows it: its
+ * messages come several at a time. Its stream is ACKed at once again, for good.
+ */
+#ifndef LB_ACKS_H
+#define LB_ACKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lb_acks_state {
+    LB_ACKS_AT_ONCE,
+    LB_ACKS_DELAYED,
+    LB_ACKS_SETTLED, /* at once, for good */
+};
+
+struct lb_acks {
+    enum lb_acks_state state;
+    unsigned receives; /* of the sample */
+    size_t bytes;      /* of the sample */
+    size_t usual;      /* what a sample had when all were sent at once */
+};
+
+/* After each receive from fd: what it brought, and whether ACKs of small messages are worth
+ * sparing now. */
+void lb_acks_received(struct lb_acks *acks, int fd, size_t size, bool worth);
+
+#endif
