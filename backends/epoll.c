@@ -335,8 +335,9 @@ static int poll_ready(struct state *state, bool block, const struct lb_turn *tur
 {
     int rc;
 
-    /* What becomes ready meanwhile is reported by one epoll_wait. */
-    if (turn->gather_ns && block)
+    /* What becomes ready meanwhile is reported by one epoll_wait, and what that has no room for has
+     * waited long enough. */
+    if (turn->gather_ns && block && state->ready_count < READY_MAX)
         lb_clock_sleep(turn->gather_ns);
     state->status.polls += block;
     rc = epoll_wait(state->epoll, state->ready, READY_MAX,

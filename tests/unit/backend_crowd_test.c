@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* Some conns use up all slots while others that have no data are armed too. Those must be heard
  * when their data comes, though nothing else happens any more. */
@@ -149,6 +150,43 @@ static void nobody_starves_chunk_by_chunk(void **state)
     assert_nobody_starves(*state, 2, true);
 }
 
+/* Counted instead of slept. */
+static unsigned sleeps;
+
+int nanosleep(const struct timespec *time, struct timespec *left)
+{
+    (void)time;
+    (void)left;
+    sleeps++;
+    return 0;
+}
+
+/* What is ready at the end of a sleep has waited long enough, however much it is. */
+static void gathers_once_for_all_that_is_ready(void **state)
+{
+    struct rig *rig = *state;
+    unsigned heard[PEERS_MAX] = {0}, got = 0;
+
+    SKIP_IF(backend->one_stream_per_worker, "it has one conn at a time");
+    rig_open(rig, 4, false);
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        rig_receive(rig, rig_add_peer(rig), false);
+    rig_assert_silence(rig);
+    for (unsigned i = 0; i < PEERS_MAX; i++) {
+        peer_send_text(&rig->peers[i], "x");
+        assert_int_equal(peer_await_acked(rig->peers[i].fd), 0);
+    }
+    sleeps = 0;
+    while (got < PEERS_MAX) {
+        assert_true(rig_wait(rig, patience_ms(), 0) >= 0);
+        got += (unsigned)rig->count;
+        take_batch(rig, heard, false);
+    }
+    assert_in_range(sleeps, 0, 1);
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        assert_int_equal(heard[i], 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 static int run(void)
@@ -160,6 +198,7 @@ static int run(void)
         TEST(nobody_starves_with_small_slots),
         TEST(nobody_starves_with_large_slots),
         TEST(nobody_starves_chunk_by_chunk),
+        TEST(gathers_once_for_all_that_is_ready),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

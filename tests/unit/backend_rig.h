@@ -9,7 +9,7 @@
 
 #include <stdalign.h>
 
-enum { CONNS = 24, EVENTS = 64, SLOT_SIZE = 4096, SHORT_MS = 30 };
+enum { CONNS = 24, PEERS_MAX = 300, EVENTS = 64, SLOT_SIZE = 4096, SHORT_MS = 30 };
 
 /* The one that is tested. */
 extern const struct lb_backend *backend;
@@ -26,7 +26,7 @@ struct rig {
     struct lb_listener_list listeners;
     void *state;
     int wake_fd;
-    struct peer peers[CONNS];
+    struct peer peers[PEERS_MAX];
     unsigned peer_count;
     struct lb_event events[EVENTS]; /* the last batch */
     int count, next;
@@ -60,7 +60,8 @@ void rig_assert_terminal(struct rig *rig, const struct peer *peer, int error);
 
 void peer_send_text(const struct peer *peer, const char *text);
 
-/* Chooses the backend that the command line names, and whether it gathers, and runs the tests if it works here. */
+/* Chooses the backend that the command line names, and whether it gathers, and runs the tests if it
+ * works here. */
 int backend_main(int argc, char **argv, int (*run)(void));
 
 #endif
