@@ -10,6 +10,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -195,7 +196,7 @@ static int allow_names(scmp_filter_ctx filter)
     return rc;
 }
 
-/* Threads, but no processes. clone3 keeps its flags where a filter can't look: refused, the C
+/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter can't look: refused, the C
  * library takes clone. */
 static int allow_threads(scmp_filter_ctx filter)
 {
@@ -204,10 +205,14 @@ static int allow_threads(scmp_filter_ctx filter)
 #else
     const unsigned flags_argument = 0;
 #endif
+    int rc =
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                         SCMP_CMP(flags_argument, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
-    return seccomp_rule_add(
-        filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-        SCMP_CMP(flags_argument, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+                              SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_TIMERSLACK));
+    return rc;
 }
 
 /* How wide a terminal is, and how much a socket holds. */

@@ -119,6 +119,17 @@ static bool next_job(struct lb_direct *direct, struct job *job)
     return found;
 }
 
+/* Is not worth writing any more. What comes before a failure is, however late its turn. */
+static bool follows_failure(struct lb_direct *direct, const struct job *job)
+{
+    bool follows;
+
+    pthread_mutex_lock(&direct->lock);
+    follows = atomic_load(&job->slots->error) < 0 && job->offset >= job->slots->good;
+    pthread_mutex_unlock(&direct->lock);
+    return follows;
+}
+
 static void *run_writer(void *argument)
 {
     struct lb_direct *direct = argument;
@@ -127,10 +138,11 @@ static void *run_writer(void *argument)
     while (next_job(direct, &job)) {
         const struct lb_direct_slots *slots = job.slots;
         size_t written = 0;
-        int rc = atomic_load(&slots->error);
+        int rc;
 
-        /* What follows a failure is not worth writing. */
-        if (rc == 0)
+        if (follows_failure(direct, &job))
+            rc = atomic_load(&slots->error);
+        else
             rc = write_all(slots->fd, slots->memory + (size_t)job.slot * SLOT_SIZE, SLOT_SIZE,
                            job.offset, &written);
         finish_job(direct, &job, rc, job.offset + (off_t)written);
