@@ -5,8 +5,9 @@
  * pingpong mode ACKs every other segment instead (tcp_cleanup_rbuf; RFC 1122, 4.2.3.2), or after
  * 40 ms, and that ends the mode.
  *
- * A peer that doesn't send on before its ACK (Nagle's algorithm) is held up by that, and shows it: its
- * messages come several at a time. Its stream is ACKed at once again, for good.
+ * A peer that doesn't send on before its ACK (Nagle's algorithm) is held up by that. It shows: its
+ * messages come several at a time, or the 40 ms pass. Its stream is ACKed at once again, and each
+ * further try comes after twice as many receives.
  */
 #ifndef LB_ACKS_H
 #define LB_ACKS_H
@@ -15,17 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lb_acks_state {
-    LB_ACKS_AT_ONCE,
-    LB_ACKS_DELAYED,
-    LB_ACKS_SETTLED, /* at once, for good */
-};
-
+/* Zeroed: ACKs are sent at once. */
 struct lb_acks {
-    enum lb_acks_state state;
-    unsigned receives; /* of the sample */
-    size_t bytes;      /* of the sample */
-    size_t usual;      /* what a sample had when all were sent at once */
+    bool delayed;
+    uint8_t receives; /* of the sample */
+    uint16_t wait;    /* samples before the next try */
+    uint16_t penalty; /* the wait after this try, should it be a failure */
+    size_t bytes;     /* of the sample */
+    size_t usual;     /* what a sample had when all were sent at once */
 };
 
 /* After each receive from fd: what it brought, and whether ACKs of small messages are worth
