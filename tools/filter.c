@@ -211,7 +211,7 @@ static int allow_threads(scmp_filter_ctx filter)
 
     if (rc == 0)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                              SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_TIMERSLACK));
+                              SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_TIMERSLACK, 0));
     return rc;
 }
 

@@ -275,8 +275,9 @@ static void settles_many_at_once(void **state)
     assert_int_equal(count_back(rig), 0);
     gate_open(&rig->gate);
     assert_all_back(rig, 0);
-    assert_int_equal(groups.settles, 2);
-    assert_int_equal(groups.largest, STREAMS - 1);
+    /* A thread may not have put the stream that it has just ended with the others yet. */
+    assert_in_range(groups.settles, 2, 2 + LB_COMMITTER_THREADS);
+    assert_in_range(groups.largest, STREAMS - 1 - LB_COMMITTER_THREADS, STREAMS - 1);
 }
 
 /* One end that stalls keeps nobody else. */
