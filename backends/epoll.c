@@ -2,8 +2,8 @@
 /* Readiness, made to look like completion: wait until a socket is readable, receive into a slot. */
 #include "accept.h"
 #include "backends.h"
-#include "cache.h"
 #include "clock.h"
+#include "cpu_cache.h"
 #include "error.h"
 #include "readiness.h"
 
@@ -400,7 +400,7 @@ static struct lb_pool_shape shape(bool whole_slots)
     (void)whole_slots;
     size_t slot_size = 128 << 10;
 
-    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cache_size() / 2 / slot_size)};
+    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cpu_cache_size() / 2 / slot_size)};
 }
 
 const struct lb_backend lb_backend_epoll = {

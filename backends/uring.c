@@ -6,8 +6,8 @@
 #include "accept.h"
 #include "backends.h"
 #include "bufring.h"
-#include "cache.h"
 #include "clock.h"
+#include "cpu_cache.h"
 #include "error.h"
 #include "probes.h"
 #include "requests.h"
@@ -528,7 +528,7 @@ static struct lb_pool_shape shape(bool whole_slots)
     bool few = whole_slots || lb_uring_modes().incremental;
     size_t slot_size = few ? 128 << 10 : 16 << 10;
 
-    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cache_size() / slot_size)};
+    return (struct lb_pool_shape){slot_size, (unsigned)(lb_cpu_cache_size() / slot_size)};
 }
 
 const struct lb_backend lb_backend_uring = {

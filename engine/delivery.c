@@ -103,13 +103,13 @@ static void choose_way(struct lb_stream *stream, size_t piece)
 {
     struct lb_worker *worker = stream->worker;
     size_t slot_size = worker->pool.slot_size;
-    size_t least = slot_size < LB_SPLICE_LEAST ? slot_size : LB_SPLICE_LEAST;
+    size_t least = slot_size < LB_PIPE_LEAST ? slot_size : LB_PIPE_LEAST;
 
     if (!stream->may_splice || piece < least)
         return;
     stream->target = lb_stream_sink(stream)->target(stream, lb_stream_context(stream));
     if (stream->target >= 0)
-        stream->way = lb_splice_prepare(&worker->splice, stream->target);
+        stream->way = lb_pipe_prepare(&worker->splice, stream->target);
     stream->may_splice = stream->way != LB_WAY_CHUNKS;
 }
 
@@ -148,17 +148,17 @@ static void feed(struct lb_stream *stream)
  * the stream is stopped. */
 static bool feed_waiting(struct lb_stream *stream)
 {
-    struct lb_splice *splice = &stream->worker->splice;
+    struct lb_pipe *splice = &stream->worker->splice;
     uint8_t buffer[16 * 1024];
 
     while (splice->waiting > 0) {
-        ssize_t size = lb_splice_take(splice, buffer, sizeof(buffer));
+        ssize_t size = lb_pipe_take(splice, buffer, sizeof(buffer));
         ssize_t taken = size < 0 ? size : offer(stream, buffer, (size_t)size);
 
         if (size < 0)
             lb_delivery_stop(stream, LB_END_ERROR, (int)size);
         if (taken < 0) {
-            lb_splice_done(splice);
+            lb_pipe_done(splice);
             return false;
         }
         assert(taken == size); /* a regular file never pauses */
@@ -181,11 +181,11 @@ static size_t largest_piece(const struct lb_stream *stream, size_t most)
 static void splice_piece(struct lb_stream *stream)
 {
     struct lb_worker *worker = stream->worker;
-    size_t most = largest_piece(stream, LB_SPLICE_MOST);
+    size_t most = largest_piece(stream, LB_PIPE_MOST);
     ssize_t moved = 0;
 
     if (most > 0)
-        moved = lb_splice_move(&worker->splice, stream->conn.fd, stream->target, stream->way, most);
+        moved = lb_pipe_move(&worker->splice, stream->conn.fd, stream->target, stream->way, most);
     if (moved > 0) {
         lb_count(&worker->counters.receives, 1);
         count_taken(stream, (size_t)moved, (size_t)moved);
@@ -203,7 +203,7 @@ static void splice_piece(struct lb_stream *stream)
         stream->may_splice = false;
     if (!feed_waiting(stream))
         return;
-    if (!stream->may_splice || (moved > 0 && moved < LB_SPLICE_LEAST))
+    if (!stream->may_splice || (moved > 0 && moved < LB_PIPE_LEAST))
         stream->way = LB_WAY_CHUNKS;
     go_on(stream, moved > 0 ? (size_t)moved : 0);
 }

@@ -468,7 +468,7 @@ void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
         .active = atomic_load(&engine->gate.active),
     };
     for (unsigned i = 0; i < engine->worker_count; i++)
-        lb_stats_add(stats, &engine->workers[i].counters);
+        lb_counters_add(stats, &engine->workers[i].counters);
     for (unsigned i = 0; i < engine->threads; i++)
         cpu += cpu_ns(engine, &engine->workers[i]);
     stats->cpu_seconds = (double)cpu / (double)LB_NS_PER_S;

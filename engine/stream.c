@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream.h"
 
-#include "address.h"
-
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 int lb_stream_table_init(struct lb_stream_table *table, size_t state_size, unsigned capacity)
 {
@@ -83,28 +79,6 @@ void lb_stream_table_reuse(struct lb_stream_table *table)
     }
 }
 
-void lb_peer_get(union lb_peer *peer, int fd)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t size = sizeof(address);
-
-    memset(peer, 0, sizeof(*peer));
-    /* ENOTCONN: the peer has reset already. Its bytes may still be there, its name is not. */
-    if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
-        return;
-    if (address.ss_family == AF_UNIX) {
-        struct ucred credentials = {.pid = -1, .uid = (uid_t)-1};
-        socklen_t length = sizeof(credentials);
-
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
-        peer->un.family = AF_UNIX;
-        peer->un.pid = credentials.pid;
-        peer->un.uid = (int)credentials.uid;
-    } else if (size <= sizeof(*peer)) {
-        memcpy(peer, &address, size);
-    }
-}
-
 uint64_t lb_stream_id(const struct lb_stream *stream)
 {
     return stream->id;
@@ -132,18 +106,5 @@ void *lb_stream_state(const struct lb_stream *stream)
 
 const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE])
 {
-    const union lb_peer *peer = &stream->peer;
-
-    switch (peer->family) {
-    case AF_INET:
-    case AF_INET6:
-        lb_sockaddr_name((const struct sockaddr *)peer, name, LB_PEER_SIZE);
-        break;
-    case AF_UNIX:
-        snprintf(name, LB_PEER_SIZE, "unix:pid=%d,uid=%d", peer->un.pid, peer->un.uid);
-        break;
-    default:
-        snprintf(name, LB_PEER_SIZE, "unknown");
-    }
-    return name;
+    return lb_peer_name(&stream->peer, name);
 }

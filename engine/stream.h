@@ -6,11 +6,11 @@
 #include "acks.h"
 #include "backend.h"
 #include "limit.h"
+#include "peer.h"
+#include "pipe.h"
 #include "receipt.h"
-#include "splice.h"
 #include "throttle.h"
 
-#include <netinet/in.h>
 #include <stdalign.h>
 
 struct lb_worker;
@@ -25,17 +25,6 @@ enum lb_stream_state {
     LB_STREAM_ENDING,     /* the sink's end is in progress, waiting for a watched descriptor */
     LB_STREAM_COMMITTING, /* the sink's end is with the committer */
     LB_STREAM_ANSWERING,  /* the sink is done with it; its receipt is on its way */
-};
-
-/* Who is at the other side, as it was at accept. */
-union lb_peer {
-    sa_family_t family;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    struct {
-        sa_family_t family;
-        int pid, uid; /* -1 unknown */
-    } un;
 };
 
 struct lb_stream {
@@ -87,8 +76,5 @@ struct lb_stream *lb_stream_table_add(struct lb_stream_table *table);
  * lb_stream_table_reuse, so that a late event of the same batch does no harm. */
 void lb_stream_table_retire(struct lb_stream_table *table, struct lb_stream *stream);
 void lb_stream_table_reuse(struct lb_stream_table *table);
-
-/* Asks the kernel who fd's peer is. */
-void lb_peer_get(union lb_peer *peer, int fd);
 
 #endif

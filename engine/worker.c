@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
-#include "cache.h"
 #include "clock.h"
+#include "cpu_cache.h"
 #include "delivery.h"
 #include "ending.h"
 #include "engine.h"
@@ -74,8 +74,8 @@ int lb_worker_init(struct lb_worker *worker, struct lb_engine *engine, int *list
     worker->backend = engine->backend;
     worker->listener_fds = listener_fds;
     worker->listener_count = listener_count;
-    lb_gather_init(&worker->gather, engine->gather_max_ns, lb_cache_size());
-    lb_splice_init(&worker->splice);
+    lb_gather_init(&worker->gather, engine->gather_max_ns, lb_cpu_cache_size());
+    lb_pipe_init(&worker->splice);
     pthread_mutex_init(&worker->committed_lock, NULL);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = worker->wake_fd < 0 ? -errno : 0;
@@ -120,7 +120,7 @@ void lb_worker_done(struct lb_worker *worker)
     close_parked(worker);
     lb_stream_table_done(&worker->streams);
     lb_pool_done(&worker->pool);
-    lb_splice_done(&worker->splice);
+    lb_pipe_done(&worker->splice);
     free(worker->events);
     free(worker->listener_fds);
     if (worker->wake_fd >= 0)

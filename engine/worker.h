@@ -5,10 +5,10 @@
 #define LB_WORKER_H
 
 #include "backend.h"
+#include "counters.h"
 #include "gather.h"
+#include "pipe.h"
 #include "pool.h"
-#include "splice.h"
-#include "stats.h"
 #include "stream.h"
 
 #include <pthread.h>
@@ -38,7 +38,7 @@ struct lb_worker {
     uint64_t
         swept_ns; /* the last sweep for limits of time, or the begin of the first stream since */
 
-    struct lb_splice splice;
+    struct lb_pipe splice;
     struct lb_throttle throttle;
     struct lb_gather gather;
     struct lb_gather_window window; /* the counts at its beginning */

@@ -2,7 +2,7 @@
 #ifndef PROOF_H
 #define PROOF_H
 
-#include "../engine/digest.h"
+#include "digest.h"
 #include "input.h"
 
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* dir: a file for each stream, under a name that the server makes. */
-#include "../error.h"
-#include "../stamp.h"
 #include "direct.h"
+#include "error.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"
+#include "stamp.h"
 
 #include <dirent.h>
 #include <errno.h>

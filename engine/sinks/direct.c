@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "direct.h"
-#include "../error.h"
+#include "error.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -13,9 +13,9 @@
  * the stream does not end as eof the command is killed before it could see
  * its input end, since it would take the part for the whole.
  */
-#include "../error.h"
-#include "../receipt.h"
 #include "command.h"
+#include "error.h"
+#include "receipt.h"
 #include "sinks.h"
 #include "spool.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* file: one stream into one file, or each complete stream at the end of one file. */
-#include "../error.h"
-#include "../stamp.h"
 #include "direct.h"
+#include "error.h"
 #include "output.h"
 #include "partial.h"
 #include "sinks.h"
+#include "stamp.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hash: a line for each stream: digest, bytes, end, peer. */
-#include "../digest.h"
-#include "../error.h"
+#include "digest.h"
+#include "error.h"
 #include "output.h"
 #include "sinks.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "partial.h"
-#include "../error.h"
+#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* print: a stream's bytes in one piece, once they are all there. */
-#include "../error.h"
+#include "error.h"
 #include "output.h"
 #include "sinks.h"
 #include "spool.h"

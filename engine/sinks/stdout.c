@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stdout: passed through as it comes, one stream at a time. */
-#include "../error.h"
+#include "error.h"
 #include "output.h"
 #include "sinks.h"
 

@@ -4,7 +4,8 @@
 #include "fuzz.h"
 
 #include "address.h"
-#include "network.h"
+#include "cidr.h"
+#include "peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -70,8 +71,8 @@ static unsigned bit_of(const uint8_t *address, unsigned bit)
     return address[bit / 8] >> (7 - bit % 8) & 1;
 }
 
-/* What lb_network_has means, bit by bit. */
-static bool has(const struct lb_network *network, sa_family_t family, const uint8_t *address)
+/* What lb_cidr_has means, bit by bit. */
+static bool has(const struct lb_cidr *network, sa_family_t family, const uint8_t *address)
 {
     bool same = network->family == family;
 
@@ -81,27 +82,27 @@ static bool has(const struct lb_network *network, sa_family_t family, const uint
 }
 
 /* An address in which any one bit is another is in the network if that bit is behind the prefix. */
-static void check_members(const char *text, const struct lb_network *network)
+static void check_members(const char *text, const struct lb_cidr *network)
 {
     unsigned bits = network->family == AF_INET ? 32 : 128;
 
-    if (network->prefix > bits || !lb_network_has(network, network->family, network->address))
+    if (network->prefix > bits || !lb_cidr_has(network, network->family, network->address))
         fuzz_fail("\"%s\" is not in itself", text);
     for (unsigned bit = 0; bit < bits; bit++) {
         uint8_t other[16];
 
         memcpy(other, network->address, sizeof(other));
         other[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
-        if (lb_network_has(network, network->family, other) != has(network, network->family, other))
+        if (lb_cidr_has(network, network->family, other) != has(network, network->family, other))
             fuzz_fail("\"%s\": bit %u is not as its prefix says", text, bit);
     }
 }
 
 static void check_network(const char *text)
 {
-    struct lb_network network, again;
+    struct lb_cidr network, again;
     struct lb_error error = {0};
-    int rc = lb_network_parse(&network, text, &error);
+    int rc = lb_cidr_parse(&network, text, &error);
     char written[INET6_ADDRSTRLEN + 8];
     size_t length;
 
@@ -113,7 +114,7 @@ static void check_network(const char *text)
     inet_ntop(network.family, network.address, written, sizeof(written));
     length = strlen(written);
     snprintf(written + length, sizeof(written) - length, "/%u", network.prefix);
-    if (lb_network_parse(&again, written, &error) != 0)
+    if (lb_cidr_parse(&again, written, &error) != 0)
         fuzz_fail("\"%s\" was taken, but not \"%s\": %s", text, written, error.text);
     if (memcmp(&again, &network, sizeof(again)) != 0)
         fuzz_fail("\"%s\" is not \"%s\"", text, written);

@@ -2,9 +2,9 @@
 /* Ends: which error means which end; and how ends are counted, named and told. */
 #include "unit.h"
 
+#include "counters.h"
 #include "end.h"
 #include "error.h"
-#include "stats.h"
 
 #include <errno.h>
 #include <string.h>
@@ -84,8 +84,8 @@ static void counters_add_up(void **state)
         lb_count(&one.ends[end], (uint64_t)end + 1);
     lb_count(&two.ends[LB_END_EOF], 1);
     lb_count(&two.ends[LB_END_SINK], 1);
-    lb_stats_add(&stats, &one);
-    lb_stats_add(&stats, &two);
+    lb_counters_add(&stats, &one);
+    lb_counters_add(&stats, &two);
     assert_int_equal(stats.accepted, 11);
     assert_int_equal(stats.bytes, (UINT64_C(5) << 32) + 100);
     assert_int_equal(stats.waits, 4);

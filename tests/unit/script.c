@@ -411,7 +411,7 @@ void script_check(struct script *script)
     const struct lb_pool *pool = &script->worker.pool;
 
     script->stats = (struct lb_stats){0};
-    lb_stats_add(&script->stats, &script->worker.counters);
+    lb_counters_add(&script->stats, &script->worker.counters);
     if (script->chunk_count > 0)
         script_violate(script, "%u chunks never came back", script->chunk_count);
     if (pool->free_count != pool->count)

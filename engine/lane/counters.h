@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's counters: written by its thread alone, read by any. */
-#ifndef LB_STATS_H
-#define LB_STATS_H
+#ifndef LB_COUNTERS_H
+#define LB_COUNTERS_H
 
 #include <lastbyte/lastbyte.h>
 
@@ -27,6 +27,6 @@ static inline void lb_count(_Atomic uint64_t *counter, uint64_t more)
 }
 
 /* Adds one worker's counters to stats. */
-void lb_stats_add(struct lb_stats *stats, const struct lb_counters *counters);
+void lb_counters_add(struct lb_stats *stats, const struct lb_counters *counters);
 
 #endif

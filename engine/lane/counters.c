@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "stats.h"
+#include "counters.h"
 
 static uint64_t read_counter(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void lb_stats_add(struct lb_stats *stats, const struct lb_counters *counters)
+void lb_counters_add(struct lb_stats *stats, const struct lb_counters *counters)
 {
     stats->accepted += read_counter(&counters->accepted);
     stats->bytes += read_counter(&counters->bytes);

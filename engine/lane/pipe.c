@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "splice.h"
+#include "pipe.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,17 +16,17 @@ enum {
     TARGET_PIPE_SIZE = 256 << 10, /* there may be hundreds */
 };
 
-void lb_splice_init(struct lb_splice *state)
+void lb_pipe_init(struct lb_pipe *state)
 {
-    *state = (struct lb_splice){.pipe = {-1, -1}};
+    *state = (struct lb_pipe){.pipe = {-1, -1}};
 }
 
-void lb_splice_done(struct lb_splice *state)
+void lb_pipe_done(struct lb_pipe *state)
 {
     for (int i = 0; i < 2; i++)
         if (state->pipe[i] >= 0)
             close(state->pipe[i]);
-    lb_splice_init(state);
+    lb_pipe_init(state);
 }
 
 /* Makes a pipe larger, as far as it may be. Returns its size. */
@@ -40,7 +40,7 @@ static int grow(int pipe, int size)
     return now;
 }
 
-static bool has_pipe(struct lb_splice *state)
+static bool has_pipe(struct lb_pipe *state)
 {
     if (state->pipe[0] >= 0)
         return true;
@@ -48,11 +48,11 @@ static bool has_pipe(struct lb_splice *state)
         return false;
     if (grow(state->pipe[1], PIPE_SIZE) >= PIPE_LEAST)
         return true;
-    lb_splice_done(state);
+    lb_pipe_done(state);
     return false;
 }
 
-enum lb_way lb_splice_prepare(struct lb_splice *state, int target)
+enum lb_way lb_pipe_prepare(struct lb_pipe *state, int target)
 {
     int flags = fcntl(target, F_GETFL);
     struct stat status;
@@ -102,7 +102,7 @@ static ssize_t into_pipe(int socket, int pipe, size_t most)
 }
 
 /* All that waits goes to file, or as much as it takes. */
-static size_t out_of_pipe(struct lb_splice *state, int file)
+static size_t out_of_pipe(struct lb_pipe *state, int file)
 {
     size_t total = 0;
 
@@ -119,8 +119,7 @@ static size_t out_of_pipe(struct lb_splice *state, int file)
     return total;
 }
 
-ssize_t lb_splice_move(struct lb_splice *state, int socket, int target, enum lb_way way,
-                       size_t most)
+ssize_t lb_pipe_move(struct lb_pipe *state, int socket, int target, enum lb_way way, size_t most)
 {
     ssize_t moved;
 
@@ -137,7 +136,7 @@ ssize_t lb_splice_move(struct lb_splice *state, int socket, int target, enum lb_
     return (ssize_t)out_of_pipe(state, target);
 }
 
-ssize_t lb_splice_take(struct lb_splice *state, void *data, size_t size)
+ssize_t lb_pipe_take(struct lb_pipe *state, void *data, size_t size)
 {
     ssize_t got;
 

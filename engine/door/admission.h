@@ -4,13 +4,13 @@
 #ifndef LB_ADMISSION_H
 #define LB_ADMISSION_H
 
+#include "cidr.h"
 #include "crowd.h"
-#include "network.h"
 
 #include <stdatomic.h>
 
 struct lb_admission {
-    struct lb_network *allow, *deny;
+    struct lb_cidr *allow, *deny;
     size_t allow_count, deny_count;
     const uid_t *uids;
     size_t uid_count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache.h"
+#include "cpu_cache.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #define MOST ((size_t)2 << 20)
 #define USUAL ((size_t)1 << 20) /* where nobody tells: many virtual machines, most of Arm */
 
-size_t lb_cache_size(void)
+size_t lb_cpu_cache_size(void)
 {
     long told = sysconf(_SC_LEVEL2_CACHE_SIZE);
     size_t size = LEAST;

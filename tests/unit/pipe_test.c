@@ -2,7 +2,7 @@
 /* Splicing by itself: what it moves, what it leaves, and what it says. */
 #include "unit.h"
 
-#include "splice.h"
+#include "pipe.h"
 #include "support.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 enum { SIZE = 100000, MOST = 1 << 20 };
 
 struct rig {
-    struct lb_splice splice;
+    struct lb_pipe splice;
     int socket, peer;
     int file; /* empty, unlinked */
     uint8_t sent[SIZE], got[SIZE];
@@ -37,7 +37,7 @@ static int setup(void **state)
     setsockopt(rig->peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     rig->file = mkstemp(path);
     unlink(path);
-    lb_splice_init(&rig->splice);
+    lb_pipe_init(&rig->splice);
     payload_fill(1, 0, rig->sent, SIZE);
     return rig->file < 0;
 }
@@ -46,7 +46,7 @@ static int teardown(void **state)
 {
     struct rig *rig = *state;
 
-    lb_splice_done(&rig->splice);
+    lb_pipe_done(&rig->splice);
     close(rig->socket);
     close(rig->peer);
     close(rig->file);
@@ -56,7 +56,7 @@ static int teardown(void **state)
 
 static ssize_t move(struct rig *rig, int target, enum lb_way way, size_t most)
 {
-    return lb_splice_move(&rig->splice, rig->socket, target, way, most);
+    return lb_pipe_move(&rig->splice, rig->socket, target, way, most);
 }
 
 static void prepares_for_pipes_and_files_only(void **state)
@@ -66,13 +66,13 @@ static void prepares_for_pipes_and_files_only(void **state)
     int ends[2];
 
     assert_int_equal(pipe(ends), 0);
-    assert_int_equal(lb_splice_prepare(&rig->splice, rig->file), LB_WAY_TO_FILE);
-    assert_int_equal(lb_splice_prepare(&rig->splice, ends[1]), LB_WAY_TO_PIPE);
-    assert_int_equal(lb_splice_prepare(&rig->splice, null), LB_WAY_CHUNKS);
-    assert_int_equal(lb_splice_prepare(&rig->splice, rig->peer), LB_WAY_CHUNKS);
-    assert_int_equal(lb_splice_prepare(&rig->splice, -1), LB_WAY_CHUNKS);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, rig->file), LB_WAY_TO_FILE);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, ends[1]), LB_WAY_TO_PIPE);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, null), LB_WAY_CHUNKS);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, rig->peer), LB_WAY_CHUNKS);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, -1), LB_WAY_CHUNKS);
     assert_int_equal(fcntl(rig->file, F_SETFL, O_APPEND), 0);
-    assert_int_equal(lb_splice_prepare(&rig->splice, rig->file), LB_WAY_CHUNKS);
+    assert_int_equal(lb_pipe_prepare(&rig->splice, rig->file), LB_WAY_CHUNKS);
     close(null);
     close(ends[0]);
     close(ends[1]);
@@ -84,7 +84,7 @@ static void moves_to_a_file(void **state)
     struct rig *rig = *state;
     ssize_t total = 0;
 
-    lb_splice_prepare(&rig->splice, rig->file);
+    lb_pipe_prepare(&rig->splice, rig->file);
     assert_int_equal(fcntl(rig->socket, F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(peer_send(rig->peer, rig->sent, SIZE), 0);
     while (total < SIZE) {
@@ -132,13 +132,13 @@ static void keeps_what_a_file_refuses(void **state)
     struct rig *rig = *state;
     size_t total = 0;
 
-    lb_splice_prepare(&rig->splice, rig->file);
+    lb_pipe_prepare(&rig->splice, rig->file);
     assert_int_equal(fcntl(rig->file, F_SETFL, O_APPEND), 0);
     assert_int_equal(peer_send(rig->peer, rig->sent, SIZE), 0);
     assert_int_equal(move(rig, rig->file, LB_WAY_TO_FILE, 50000), 0);
     assert_in_range(rig->splice.waiting, 1, 50000);
     while (rig->splice.waiting > 0)
-        total += (size_t)lb_splice_take(&rig->splice, rig->got + total, 1000);
+        total += (size_t)lb_pipe_take(&rig->splice, rig->got + total, 1000);
     assert_memory_equal(rig->sent, rig->got, total);
     assert_int_equal(recv(rig->socket, rig->got, SIZE, 0), SIZE - (ssize_t)total);
     assert_memory_equal(rig->sent + total, rig->got, SIZE - total);
@@ -148,12 +148,12 @@ static void forgets_what_is_dropped(void **state)
 {
     struct rig *rig = *state;
 
-    lb_splice_prepare(&rig->splice, rig->file);
+    lb_pipe_prepare(&rig->splice, rig->file);
     assert_int_equal(fcntl(rig->file, F_SETFL, O_APPEND), 0);
     assert_int_equal(peer_send(rig->peer, rig->sent, 1000), 0);
     assert_int_equal(move(rig, rig->file, LB_WAY_TO_FILE, MOST), 0);
     assert_int_equal(rig->splice.waiting, 1000);
-    lb_splice_done(&rig->splice);
+    lb_pipe_done(&rig->splice);
     assert_int_equal(rig->splice.waiting, 0);
     assert_int_equal(fcntl(rig->file, F_SETFL, 0), 0);
     assert_int_equal(peer_send(rig->peer, rig->sent + 1000, 7), 0);
@@ -166,7 +166,7 @@ static void tells_the_sockets_error(void **state)
 {
     struct rig *rig = *state;
 
-    lb_splice_prepare(&rig->splice, rig->file);
+    lb_pipe_prepare(&rig->splice, rig->file);
     /* Closed with a byte of ours unread. */
     assert_int_equal(send(rig->socket, "x", 1, 0), 1);
     close(rig->peer);

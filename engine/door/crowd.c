@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "crowd.h"
 
-#include "network.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>

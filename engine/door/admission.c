@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int parse_list(struct lb_network **networks, size_t *count, const char *const *texts,
+static int parse_list(struct lb_cidr **networks, size_t *count, const char *const *texts,
                       struct lb_error *error)
 {
     size_t total = 0;
@@ -20,7 +20,7 @@ static int parse_list(struct lb_network **networks, size_t *count, const char *c
     if (!*networks)
         return lb_error_set(error, -ENOMEM, "out of memory");
     for (*count = 0; *count < total; ++*count) {
-        int rc = lb_network_parse(&(*networks)[*count], texts[*count], error);
+        int rc = lb_cidr_parse(&(*networks)[*count], texts[*count], error);
 
         if (rc < 0)
             return rc;
@@ -50,11 +50,11 @@ void lb_admission_done(struct lb_admission *admission)
     lb_crowd_done(&admission->crowd);
 }
 
-static bool has_any(const struct lb_network *networks, size_t count, sa_family_t family,
+static bool has_any(const struct lb_cidr *networks, size_t count, sa_family_t family,
                     const uint8_t address[16])
 {
     for (size_t i = 0; i < count; i++)
-        if (lb_network_has(&networks[i], family, address))
+        if (lb_cidr_has(&networks[i], family, address))
             return true;
     return false;
 }

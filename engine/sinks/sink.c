@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "error.h"
-#include "sinks/sinks.h"
+#include "sinks.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #ifndef LB_CROWD_H
 #define LB_CROWD_H
 
-#include "stream.h"
+#include "peer.h"
 
 #include <pthread.h>
 

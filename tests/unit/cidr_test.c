@@ -2,8 +2,9 @@
 /* Networks: how they are written, and who is in them. */
 #include "unit.h"
 
+#include "cidr.h"
 #include "error.h"
-#include "network.h"
+#include "peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,13 +25,13 @@ static bool has(const char *text, const char *address)
 {
     union lb_peer peer = peer_of(address);
     struct lb_error error = {0};
-    struct lb_network network;
+    struct lb_cidr network;
     uint8_t bytes[16];
     sa_family_t family = lb_peer_address(&peer, bytes);
 
-    if (lb_network_parse(&network, text, &error) != 0)
+    if (lb_cidr_parse(&network, text, &error) != 0)
         fail_msg("%s: %s", text, error.text);
-    return lb_network_has(&network, family, bytes);
+    return lb_cidr_has(&network, family, bytes);
 }
 
 static void who_is_in_it(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "network.h"
+#include "cidr.h"
 
 #include "error.h"
 
@@ -32,7 +32,7 @@ static void clear_behind(uint8_t *address, unsigned prefix, unsigned bits)
 }
 
 /* Of an address and a prefix that may be too long for it. */
-static int parse_parts(struct lb_network *network, const char *host, const char *prefix)
+static int parse_parts(struct lb_cidr *network, const char *host, const char *prefix)
 {
     if (inet_pton(AF_INET, host, network->address) == 1)
         network->family = AF_INET;
@@ -49,7 +49,7 @@ static int parse_parts(struct lb_network *network, const char *host, const char 
     return network->prefix <= bits_of(network->family) ? 0 : -ERANGE;
 }
 
-static void unmap(struct lb_network *network)
+static void unmap(struct lb_cidr *network)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -62,10 +62,9 @@ static void unmap(struct lb_network *network)
     memset(network->address + 4, 0, 12);
 }
 
-static int tell_stray_bits(const struct lb_network *network, const char *text,
-                           struct lb_error *error)
+static int tell_stray_bits(const struct lb_cidr *network, const char *text, struct lb_error *error)
 {
-    struct lb_network meant = *network;
+    struct lb_cidr meant = *network;
     char name[INET6_ADDRSTRLEN];
 
     clear_behind(meant.address, meant.prefix, bits_of(meant.family));
@@ -74,7 +73,7 @@ static int tell_stray_bits(const struct lb_network *network, const char *text,
                         meant.prefix);
 }
 
-int lb_network_parse(struct lb_network *network, const char *text, struct lb_error *error)
+int lb_cidr_parse(struct lb_cidr *network, const char *text, struct lb_error *error)
 {
     char host[INET6_ADDRSTRLEN] = "";
     const char *slash = strchr(text, '/');
@@ -82,7 +81,7 @@ int lb_network_parse(struct lb_network *network, const char *text, struct lb_err
     uint8_t cleared[16];
     int rc = -EINVAL;
 
-    *network = (struct lb_network){0};
+    *network = (struct lb_cidr){0};
     if (size < sizeof(host)) {
         snprintf(host, sizeof(host), "%.*s", (int)size, text);
         rc = parse_parts(network, host, slash ? slash + 1 : NULL);
@@ -104,30 +103,12 @@ int lb_network_parse(struct lb_network *network, const char *text, struct lb_err
 
 int lb_network_check(const char *text, struct lb_error *error)
 {
-    struct lb_network network;
+    struct lb_cidr network;
 
-    return lb_network_parse(&network, text, error);
+    return lb_cidr_parse(&network, text, error);
 }
 
-sa_family_t lb_peer_address(const union lb_peer *peer, uint8_t address[16])
-{
-    const uint8_t *in6 = peer->in6.sin6_addr.s6_addr;
-
-    memset(address, 0, 16);
-    if (peer->family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr)) {
-        memcpy(address, in6 + 12, 4);
-        return AF_INET;
-    }
-    if (peer->family == AF_INET6)
-        memcpy(address, in6, 16);
-    else if (peer->family == AF_INET)
-        memcpy(address, &peer->in.sin_addr, 4);
-    else
-        return AF_UNSPEC;
-    return peer->family;
-}
-
-bool lb_network_has(const struct lb_network *network, sa_family_t family, const uint8_t address[16])
+bool lb_cidr_has(const struct lb_cidr *network, sa_family_t family, const uint8_t address[16])
 {
     return network->family == family && same_bits(network->address, address, network->prefix);
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is at the other side of a connection. */
+#ifndef LB_PEER_H
+#define LB_PEER_H
+
+#include <lastbyte/lastbyte.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* As it was at accept, or as a front says that it is. */
+union lb_peer {
+    sa_family_t family;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct {
+        sa_family_t family;
+        int pid, uid; /* -1 unknown */
+    } un;
+};
+
+/* Asks the kernel who fd's peer is. */
+void lb_peer_get(union lb_peer *peer, int fd);
+
+/* Writes it as lb_stream_peer does. Returns name. */
+const char *lb_peer_name(const union lb_peer *peer, char name[LB_PEER_SIZE]);
+
+/* A peer's address in network order: writes 4 or 16 bytes and returns the family, or returns
+ * AF_UNSPEC for what has none. IPv4 peers of an IPv6 listener are IPv4. */
+sa_family_t lb_peer_address(const union lb_peer *peer, uint8_t address[16]);
+
+#endif
