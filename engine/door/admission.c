@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "admission.h"
 
-#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
@@ -98,17 +97,4 @@ const char *lb_admission_enter(struct lb_admission *admission, const union lb_pe
 void lb_admission_leave(struct lb_admission *admission, const union lb_peer *peer)
 {
     lb_crowd_leave(&admission->crowd, peer);
-}
-
-bool lb_admission_tells(struct lb_admission *admission, uint64_t now_ns, uint64_t *untold)
-{
-    uint64_t told_ns = atomic_load(&admission->told_ns);
-
-    if ((told_ns == 0 || now_ns - told_ns >= LB_NS_PER_S) &&
-        atomic_compare_exchange_strong(&admission->told_ns, &told_ns, now_ns)) {
-        *untold = atomic_exchange(&admission->untold, 0);
-        return true;
-    }
-    atomic_fetch_add(&admission->untold, 1);
-    return false;
 }

@@ -7,16 +7,12 @@
 #include "cidr.h"
 #include "crowd.h"
 
-#include <stdatomic.h>
-
 struct lb_admission {
     struct lb_cidr *allow, *deny;
     size_t allow_count, deny_count;
     const uid_t *uids;
     size_t uid_count;
     struct lb_crowd crowd;
-    _Atomic uint64_t told_ns; /* when somebody was last told of a refusal */
-    _Atomic uint64_t untold;  /* refusals since */
 };
 
 /* capacity: how many peers there can be at a time. The lists in config are borrowed. Returns 0, or
@@ -29,9 +25,5 @@ void lb_admission_done(struct lb_admission *admission);
  * a static string: "denied", "uid" or "per-peer". */
 const char *lb_admission_enter(struct lb_admission *admission, const union lb_peer *peer);
 void lb_admission_leave(struct lb_admission *admission, const union lb_peer *peer);
-
-/* Peers who are turned away must not be able to flood a log: whether this refusal is to be told
- * now, once a second at most, and how many went untold since the last. */
-bool lb_admission_tells(struct lb_admission *admission, uint64_t now_ns, uint64_t *untold);
 
 #endif

@@ -36,3 +36,16 @@ bool lb_gate_finished(struct lb_gate *gate)
 {
     return gate->count && atomic_load(&gate->ended) >= gate->count;
 }
+
+bool lb_gate_claim_entrance(struct lb_gate *gate)
+{
+    if (atomic_fetch_add(&gate->entering, 1) < gate->max_entering)
+        return true;
+    atomic_fetch_sub(&gate->entering, 1);
+    return false;
+}
+
+void lb_gate_release_entrance(struct lb_gate *gate)
+{
+    atomic_fetch_sub(&gate->entering, 1);
+}

@@ -14,6 +14,8 @@ struct lb_gate {
     _Atomic unsigned active;
     _Atomic uint64_t claimed;
     _Atomic uint64_t ended;
+    unsigned max_entering;     /* streams whose preludes run at once */
+    _Atomic unsigned entering; /* of all lanes */
 };
 
 /* How many streams may begin now. */
@@ -27,5 +29,9 @@ void lb_gate_release(struct lb_gate *gate);
 
 /* All streams that were asked for have ended. */
 bool lb_gate_finished(struct lb_gate *gate);
+
+/* The prelude of one more may run: returns false if there are as many as may be. */
+bool lb_gate_claim_entrance(struct lb_gate *gate);
+void lb_gate_release_entrance(struct lb_gate *gate);
 
 #endif

@@ -14,6 +14,7 @@ void lb_counters_add(struct lb_stats *stats, const struct lb_counters *counters)
     stats->receives += read_counter(&counters->receives);
     stats->starved += read_counter(&counters->starved);
     stats->refused += read_counter(&counters->refused);
+    stats->failed_preludes += read_counter(&counters->failed_preludes);
     stats->partial += read_counter(&counters->partial);
     for (int end = 0; end < LB_END_COUNT; end++) {
         uint64_t ends = read_counter(&counters->ends[end]);

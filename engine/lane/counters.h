@@ -14,6 +14,7 @@ struct lb_counters {
     _Atomic uint64_t receives;
     _Atomic uint64_t starved;
     _Atomic uint64_t refused;
+    _Atomic uint64_t failed_preludes; /* of them, those that had no number yet */
     _Atomic uint64_t partial;
     _Atomic uint64_t ends[LB_END_COUNT];
 };

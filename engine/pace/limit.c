@@ -4,16 +4,16 @@
 #include "clock.h"
 
 #define DEFAULT_WINDOW_MS 10000
-#define SWEEPS_PER_LIMIT 8
+#define LOOKS_PER_LIMIT 8
 #define PERIOD_MIN_NS (10 * LB_NS_PER_MS)
 #define PERIOD_MAX_NS LB_NS_PER_S
 
-const struct lb_breach lb_breach_max_bytes = {LB_END_LIMIT, "max-bytes"};
-static const struct lb_breach idle = {LB_END_TIMEOUT, "idle"};
-static const struct lb_breach max_time = {LB_END_TIMEOUT, "max-time"};
-static const struct lb_breach min_rate = {LB_END_LIMIT, "min-rate"};
+const struct lb_verdict lb_limits_max_bytes = {.end = LB_END_LIMIT, .why = "max-bytes"};
+static const struct lb_verdict idle = {.end = LB_END_TIMEOUT, .why = "idle"};
+static const struct lb_verdict max_time = {.end = LB_END_TIMEOUT, .why = "max-time"};
+static const struct lb_verdict min_rate = {.end = LB_END_LIMIT, .why = "min-rate"};
 
-/* Some sweeps within the shortest limit: streams end late by a part of it, never early. */
+/* Some looks within the shortest limit: streams end late by a part of it, never early. */
 static uint64_t choose_period(const struct lb_limits *limits)
 {
     const uint64_t times[] = {limits->idle_ns, limits->max_time_ns, limits->window_ns};
@@ -24,7 +24,7 @@ static uint64_t choose_period(const struct lb_limits *limits)
             period = times[i];
     if (period == 0)
         return 0;
-    period /= SWEEPS_PER_LIMIT;
+    period /= LOOKS_PER_LIMIT;
     if (period < PERIOD_MIN_NS)
         return PERIOD_MIN_NS;
     return period < PERIOD_MAX_NS ? period : PERIOD_MAX_NS;
@@ -58,22 +58,21 @@ static bool is_too_slow(const struct lb_limits *limits, struct lb_pace *pace, ui
     return slow;
 }
 
-const struct lb_breach *lb_limits_judge(const struct lb_limits *limits, struct lb_pace *pace,
-                                        uint64_t bytes, uint64_t elapsed_ns, uint64_t now_ns)
+const struct lb_verdict *lb_limits_judge(const struct lb_limits *limits, struct lb_pace *pace,
+                                         uint64_t bytes, uint64_t now_ns)
 {
-    uint64_t age_ns = now_ns - pace->begun_ns;
+    uint64_t age_ns = now_ns - pace->begun_ns, elapsed_ns = now_ns - pace->looked_ns;
     /* A worker that had no time for its streams, or a machine that slept, can't tell what their
      * peers would have sent meanwhile. */
     uint64_t most_ns = 2 * limits->period_ns;
     uint64_t charged_ns = elapsed_ns < most_ns ? elapsed_ns : most_ns;
 
-    if (charged_ns > age_ns)
-        charged_ns = age_ns;
     if (pace->held)
         charged_ns = 0;
     pace->idle_ns = bytes == pace->bytes ? pace->idle_ns + charged_ns : 0;
     pace->window_ns += charged_ns;
     pace->bytes = bytes;
+    pace->looked_ns = now_ns;
     pace->held = false;
     if (limits->max_time_ns && age_ns >= limits->max_time_ns)
         return &max_time;

@@ -15,7 +15,6 @@
  */
 #include "command.h"
 #include "error.h"
-#include "receipt.h"
 #include "sinks.h"
 #include "spool.h"
 
@@ -26,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -49,7 +47,6 @@ struct exec_state {
     struct lb_spool spool; /* output that the peer has not taken yet */
     bool ending;           /* the command has seen its input end */
     bool peer_gone;        /* nobody takes output any more */
-    bool peer_watched;
     bool killed;
     int failure; /* -errno behind the kill, or 0 */
 };
@@ -179,25 +176,18 @@ static int exec_ready(struct lb_stream *stream, void *context)
     return state->command.output < 0 ? 0 : lb_stream_watch(stream, state->command.output, POLLIN);
 }
 
-/* Offers bytes to the peer. Returns how many it took; all of them once it has gone. */
-static size_t send_output(struct exec_state *state, int fd, const void *data, size_t size)
+/* Says bytes to the peer. Returns how many were taken; all of them once it has gone. */
+static size_t send_output(struct lb_stream *stream, struct exec_state *state, const void *data,
+                          size_t size)
 {
-    ssize_t sent = -1;
+    ssize_t said = state->peer_gone ? (ssize_t)size : lb_stream_say(stream, data, size);
 
-    while (!state->peer_gone && sent < 0) {
-        sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0 && errno == EAGAIN)
-            return 0;
-        if (sent < 0 && errno != EINTR)
-            state->peer_gone = true;
-    }
-    return state->peer_gone ? size : (size_t)sent;
-}
-
-static int watch_peer(struct lb_stream *stream, struct exec_state *state)
-{
-    state->peer_watched = true;
-    return lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
+    if (said >= 0)
+        return (size_t)said;
+    if (said == -EAGAIN)
+        return 0;
+    state->peer_gone = true;
+    return size;
 }
 
 /* Moves one piece of output towards the peer. Returns 0 if there may be more to do at once,
@@ -223,8 +213,7 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
     }
     if (got <= 0)
         return (int)got;
-    sent = send_output(state, lb_stream_fd(stream), buffer, (size_t)got);
-    lb_receipt_follow(stream, buffer, sent);
+    sent = send_output(stream, state, buffer, (size_t)got);
     if (spooled) {
         lb_spool_take(&state->spool, sent);
     } else if (sent < (size_t)got) {
@@ -233,9 +222,7 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
         if (rc < 0)
             return rc;
     }
-    if (sent == (size_t)got)
-        return 0;
-    return watch_peer(stream, state) < 0 ? -EIO : -EAGAIN;
+    return sent == (size_t)got ? 0 : -EAGAIN;
 }
 
 /* Returns 0 once all output is passed on, -EINPROGRESS while there is more to do, or -errno. */
@@ -250,16 +237,15 @@ static int forward(struct lb_stream *stream, struct exec_state *state)
         if (rc < 0)
             return rc == -EAGAIN ? -EINPROGRESS : rc;
     }
-    /* More to do, but others wait too. The peer is most likely ready for more. */
-    return watch_peer(stream, state) < 0 ? -EIO : -EINPROGRESS;
+    /* More to do, but others wait too. */
+    lb_stream_alarm(stream, 0);
+    return -EINPROGRESS;
 }
 
 static int release(struct lb_stream *stream, struct exec_state *state, int rc)
 {
     struct lb_command *command = &state->command;
 
-    if (state->peer_watched)
-        lb_stream_watch(stream, lb_stream_fd(stream), 0);
     close_watched(stream, &command->pid_fd);
     close_watched(stream, &command->input);
     close_watched(stream, &command->output);

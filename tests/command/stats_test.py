@@ -8,7 +8,7 @@ import unittest
 
 from harness import DEADLINE, Server, each_backend, exchange, main, seeded
 
-ENDS = {"eof", "reset", "timeout", "limit", "sink", "stopped", "error"}
+ENDS = {"eof", "reset", "timeout", "limit", "sink", "stopped", "error", "truncated"}
 COUNTS = ("workers", "bytes", "streams", "waits", "receives", "starved", "partial",
           "refused", "accepted")
 

@@ -225,23 +225,6 @@ static void a_bad_list(void **state)
     }
 }
 
-static void one_line_a_second(void **state)
-{
-    struct lb_admission *admission = begin((struct lb_config){0}, 10);
-    uint64_t untold = 77;
-
-    (void)state;
-    assert_true(lb_admission_tells(admission, 5 * S, &untold));
-    assert_int_equal(untold, 0);
-    for (unsigned i = 0; i < 999; i++)
-        assert_false(lb_admission_tells(admission, 5 * S + i, &untold));
-    assert_true(lb_admission_tells(admission, 6 * S, &untold));
-    assert_int_equal(untold, 999);
-    assert_true(lb_admission_tells(admission, 9 * S, &untold));
-    assert_int_equal(untold, 0);
-    end(admission);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,7 +237,6 @@ int main(void)
         cmocka_unit_test(who_is_refused_is_not_counted),
         cmocka_unit_test(the_count_holds),
         cmocka_unit_test(a_bad_list),
-        cmocka_unit_test(one_line_a_second),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,22 +6,21 @@
 #include "support.h"
 
 #include "committer.h"
-#include "engine.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { STREAMS = 200 };
+enum { STREAMS = 200, NO_ERRNO = 1000 /* so that no result means anything else */ };
 
-/* An engine of one worker that receives nothing: just enough for ends. */
+/* A lane that receives nothing: just enough for ends. */
 struct rig {
-    struct lb_engine engine;
-    struct lb_worker worker;
+    struct lb_committer committer;
+    struct lb_notes notes;
+    struct lb_lane lane;
     struct lb_stream streams[STREAMS];
     struct gate gate; /* the first end waits for it */
     bool gated;
@@ -48,7 +47,7 @@ static int slow_end(struct lb_stream *stream, void *context, enum lb_end end)
     rig->ends[count] = end;
     atomic_fetch_sub(&rig->inside, 1);
     atomic_store(&rig->count, count + 1);
-    return -(int)lb_stream_id(stream);
+    return -NO_ERRNO - (int)lb_stream_id(stream);
 }
 
 static const struct lb_sink slow_sink = {
@@ -107,15 +106,15 @@ static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
 
-    rig->engine.sink = &slow_sink;
-    rig->engine.config.sink_context = rig;
-    rig->worker.engine = &rig->engine;
-    rig->worker.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    pthread_mutex_init(&rig->worker.committed_lock, NULL);
+    lb_notes_init(&rig->notes);
+    rig->lane.notes = &rig->notes;
+    lb_inbox_open(&rig->lane.inbox);
     for (unsigned i = 0; i < STREAMS; i++) {
-        rig->streams[i].worker = &rig->worker;
+        rig->streams[i].lane = &rig->lane;
         rig->streams[i].id = i + 1;
-        rig->streams[i].end = (enum lb_end)(i % LB_END_COUNT);
+        rig->streams[i].session.sink = &slow_sink;
+        rig->streams[i].session.context = rig;
+        rig->streams[i].verdict.end = (enum lb_end)(i % LB_END_COUNT);
         rig->streams[i].state = LB_STREAM_COMMITTING;
     }
     *state = rig;
@@ -127,7 +126,8 @@ static int setup_groups(void **state)
     int rc = setup(state);
     struct rig *rig = *state;
 
-    rig->engine.sink = &settling_sink;
+    for (unsigned i = 0; i < STREAMS; i++)
+        rig->streams[i].session.sink = &settling_sink;
     memset(&groups, 0, sizeof(groups));
     return rc;
 }
@@ -136,9 +136,9 @@ static int teardown(void **state)
 {
     struct rig *rig = *state;
 
-    lb_committer_stop(&rig->engine.committer);
-    pthread_mutex_destroy(&rig->worker.committed_lock);
-    close(rig->worker.wake_fd);
+    lb_committer_stop(&rig->committer);
+    lb_inbox_close(&rig->lane.inbox);
+    lb_notes_done(&rig->notes);
     gate_done(&rig->gate);
     free(rig);
     return 0;
@@ -146,12 +146,13 @@ static int teardown(void **state)
 
 static unsigned count_back(struct rig *rig)
 {
+    struct lb_inbox *inbox = &rig->lane.inbox;
     unsigned count = 0;
 
-    pthread_mutex_lock(&rig->worker.committed_lock);
-    for (struct lb_stream *stream = rig->worker.committed; stream; stream = stream->queued)
+    pthread_mutex_lock(&inbox->lock);
+    for (struct lb_letter *letter = inbox->first; letter; letter = letter->next)
         count++;
-    pthread_mutex_unlock(&rig->worker.committed_lock);
+    pthread_mutex_unlock(&inbox->lock);
     return count;
 }
 
@@ -162,7 +163,7 @@ static void assert_all_done_in_order(const struct rig *rig)
     for (unsigned i = 0; i < STREAMS; i++) {
         assert_int_equal(rig->order[i], i + 1);
         assert_int_equal(rig->ends[i], i % LB_END_COUNT);
-        assert_int_equal(rig->streams[i].end_result, -(int)(i + 1));
+        assert_int_equal(rig->streams[i].end_result, -NO_ERRNO - (int)(i + 1));
     }
 }
 
@@ -170,10 +171,10 @@ static void runs_ends_in_order_and_one_at_a_time(void **state)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     for (unsigned i = 0; i < STREAMS; i++)
-        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
-    lb_committer_stop(&rig->engine.committer);
+        lb_committer_submit(&rig->committer, &rig->streams[i]);
+    lb_committer_stop(&rig->committer);
     assert_all_done_in_order(rig);
     assert_int_equal(count_back(rig), STREAMS);
     assert_false(pthread_equal(rig->thread, pthread_self()));
@@ -185,13 +186,13 @@ static void submitting_does_not_wait(void **state)
     struct rig *rig = *state;
 
     rig->gated = true;
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     for (unsigned i = 0; i < STREAMS; i++)
-        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+        lb_committer_submit(&rig->committer, &rig->streams[i]);
     assert_int_equal(rig->count, 0);
     assert_int_equal(count_back(rig), 0);
     gate_open(&rig->gate);
-    lb_committer_stop(&rig->engine.committer);
+    lb_committer_stop(&rig->committer);
     assert_all_done_in_order(rig);
 }
 
@@ -199,14 +200,14 @@ static void wakes_the_worker_for_each(void **state)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     for (unsigned i = 0; i < 20; i++) {
-        struct pollfd poller = {.fd = rig->worker.wake_fd, .events = POLLIN};
+        struct pollfd poller = {.fd = rig->lane.inbox.wake_fd, .events = POLLIN};
         uint64_t wakes;
 
-        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+        lb_committer_submit(&rig->committer, &rig->streams[i]);
         assert_int_equal(poll(&poller, 1, patience_ms()), 1);
-        assert_int_equal(read(rig->worker.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
+        assert_int_equal(read(rig->lane.inbox.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
         assert_int_equal(wakes, 1);
         /* The wake comes after the stream, so that whoever was woken finds it. */
         assert_int_equal(count_back(rig), i + 1);
@@ -217,14 +218,14 @@ static void stops_with_nothing_done(void **state)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
-    lb_committer_stop(&rig->engine.committer);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
+    lb_committer_stop(&rig->committer);
     assert_int_equal(rig->count, 0);
     /* Again, and it may be started again. */
-    lb_committer_stop(&rig->engine.committer);
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
-    lb_committer_submit(&rig->engine.committer, &rig->streams[0]);
-    lb_committer_stop(&rig->engine.committer);
+    lb_committer_stop(&rig->committer);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
+    lb_committer_submit(&rig->committer, &rig->streams[0]);
+    lb_committer_stop(&rig->committer);
     assert_int_equal(rig->count, 1);
 }
 
@@ -232,8 +233,8 @@ static void stopping_what_never_ran_does_nothing(void **state)
 {
     struct rig *rig = *state;
 
-    lb_committer_stop(&rig->engine.committer);
-    assert_false(rig->engine.committer.running);
+    lb_committer_stop(&rig->committer);
+    assert_false(rig->committer.running);
 }
 
 static bool await_count(_Atomic unsigned *count, unsigned wanted)
@@ -248,12 +249,12 @@ static bool await_count(_Atomic unsigned *count, unsigned wanted)
 static void submit(struct rig *rig, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++)
-        lb_committer_submit(&rig->engine.committer, &rig->streams[i]);
+        lb_committer_submit(&rig->committer, &rig->streams[i]);
 }
 
 static void assert_all_back(struct rig *rig, int result)
 {
-    lb_committer_stop(&rig->engine.committer);
+    lb_committer_stop(&rig->committer);
     assert_int_equal(count_back(rig), STREAMS);
     for (unsigned i = 0; i < STREAMS; i++)
         assert_int_equal(rig->streams[i].end_result, result);
@@ -267,7 +268,7 @@ static void settles_many_at_once(void **state)
     struct rig *rig = *state;
 
     groups.settle_waits = true;
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     submit(rig, 0, 1);
     assert_true(await_count(&groups.settles, 1));
     submit(rig, 1, STREAMS);
@@ -286,7 +287,7 @@ static void settles_beside_an_end_that_stalls(void **state)
     struct rig *rig = *state;
 
     groups.stalled = 1;
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     submit(rig, 0, STREAMS);
     assert_true(await_count(&groups.settled, STREAMS - 1));
     gate_open(&rig->gate);
@@ -298,7 +299,7 @@ static void a_failed_settle_fails_its_streams(void **state)
     struct rig *rig = *state;
 
     groups.result = -EIO;
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     submit(rig, 0, STREAMS);
     assert_all_back(rig, -EIO);
 }
@@ -308,7 +309,7 @@ static void settles_one_by_one_if_they_come_so(void **state)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(lb_committer_start(&rig->engine.committer, rig->engine.sink), 0);
+    assert_int_equal(lb_committer_start(&rig->committer, rig->streams[0].session.sink), 0);
     for (unsigned i = 0; i < STREAMS; i++) {
         submit(rig, i, i + 1);
         assert_true(await_count(&groups.settled, i + 1));

@@ -101,9 +101,7 @@ static void the_greeting_is_sent_first(void **state)
     struct rig *rig = *state;
     char greeting[10] = "";
 
-    begin(rig, NULL);
-    rig->script.engine.config.greeting = "hello";
-    rig->script.engine.config.greeting_size = 5;
+    assert_int_equal(rig_init(rig, (struct script_options){.count = 1, .greeting = "hello"}), 0);
     ASSERT_RUN(rig, "open1 receive1 end1:eof forget1 ", LB_END_EOF, 0, ACCEPT, TURN, EOF_OF(1));
     assert_int_equal(recv(rig->script.streams[0].peer, greeting, sizeof(greeting), 0), 5);
     assert_string_equal(greeting, "hello");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "game.h"
 
-#include "delivery.h"
+#include "life.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -94,7 +94,7 @@ static ssize_t random_write(struct lb_stream *stream, void *context, const void 
     }
     if (game->may_pause && dice_chance(&game->dice, 3)) {
         size = dice_below(&game->dice, (unsigned)size);
-        if (lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT) < 0)
+        if (lb_stream_watch(stream, game->script.streams[state->number - 1].peer, POLLOUT) < 0)
             script_violate(&game->script, "watching failed");
     }
     state->taken += size;
@@ -159,7 +159,7 @@ static int random_end(struct lb_stream *stream, void *context, enum lb_end end)
     state->end = end;
     if (state->in_progress > 0) {
         state->in_progress--;
-        lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
+        lb_stream_watch(stream, script->streams[state->number - 1].peer, POLLOUT);
         return -EINPROGRESS;
     }
     if (end == LB_END_EOF && state->end_result == 0 && state->unsettled) {
@@ -378,20 +378,23 @@ static void look_at_stops(struct game *game)
     for (int i = 0; i < 2; i++)
         if (game->turn == game->stop_turns[i] || game->turn == PLAY_TURNS) {
             script_log(&game->script, "stop ");
-            lb_engine_stop(&game->script.engine);
+            lb_door_stop(&game->script.door);
         }
 }
 
-/* As a sweep between two turns does: any stream may have passed a limit of time. */
+/* As an alarm between two turns does: any stream may have passed a limit of time. */
 static void break_one(struct game *game)
 {
-    static const struct lb_breach breach = {LB_END_TIMEOUT, "idle"};
+    static const struct lb_verdict idle = {.end = LB_END_TIMEOUT, .why = "idle"};
+    struct lb_stream *stream;
     unsigned number = pick(game, has_begun);
 
     if (number == 0)
         return;
     script_log(&game->script, "break%u ", number);
-    lb_delivery_break((struct lb_stream *)game->script.streams[number - 1].conn, &breach);
+    stream = (struct lb_stream *)game->script.streams[number - 1].conn;
+    if (lb_stream_is_under_way(stream))
+        lb_life_stop(stream, &idle);
 }
 
 static void look_at_accepting(struct game *game, const struct lb_turn *turn)
@@ -461,26 +464,23 @@ static void choose_options(struct game *game, struct script_options *options)
     if (dice_chance(dice, 2))
         options->drain_ms = 60000;
     options->one_stream_per_worker = dice_chance(dice, 4);
-    if (dice_chance(dice, 4))
-        options->max_bytes = 1 + dice_below(dice, 20000);
+    if (dice_chance(dice, 3))
+        options->limits.max_bytes = 1 + dice_below(dice, 20000);
+    /* That allows one piece and then no more before the end of the game. */
+    if (dice_chance(dice, 8))
+        options->rate = 1;
     options->receipts = dice_chance(dice, 3);
     options->committer = (options->sink->flags & LB_SINK_SLOW_END) && !dice_chance(dice, 4);
 }
 
-/* Limits that need no clock: how many bytes, how many streams of one peer, which all of them are,
- * and a rate that allows one piece and then no more before the end of the game. */
-static int choose_limits(struct game *game)
+/* How many streams there may be of one peer, which all of them are. */
+static int choose_admission(struct game *game)
 {
-    struct lb_engine *engine = &game->script.engine;
-    struct dice *dice = &game->dice;
+    struct lb_config config = {0};
 
-    if (dice_chance(dice, 4))
-        engine->limits.max_bytes = 1 + dice_below(dice, 10000);
-    if (dice_chance(dice, 6))
-        engine->config.max_streams_per_peer = 1 + dice_below(dice, 3);
-    if (dice_chance(dice, 8))
-        lb_throttle_limits_init(&engine->throttle, 1, 0);
-    return lb_admission_init(&engine->admission, &engine->config, SCRIPT_STREAMS, NULL);
+    if (dice_chance(&game->dice, 6))
+        config.max_streams_per_peer = 1 + dice_below(&game->dice, 3);
+    return lb_admission_init(&game->script.door.admission, &config, SCRIPT_STREAMS, NULL);
 }
 
 static int begin(struct game *game, struct dice dice)
@@ -498,7 +498,7 @@ static int begin(struct game *game, struct dice dice)
     game->stop_turns[1] = random_turn(game, 3);
     game->break_turn = random_turn(game, 8);
     rc = script_init(&game->script, &options);
-    return rc < 0 ? rc : choose_limits(game);
+    return rc < 0 ? rc : choose_admission(game);
 }
 
 /* What the peer has heard is the truth. */
@@ -560,6 +560,5 @@ int game_play(struct game *game, struct dice dice)
     lb_worker_run(&game->script.worker);
     check_promises(game);
     script_done(&game->script);
-    lb_admission_done(&game->script.engine.admission);
     return 0;
 }

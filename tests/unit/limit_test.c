@@ -24,16 +24,15 @@ static struct trace begin(struct lb_config config)
     return trace;
 }
 
-/* bytes come, then a sweep after_ms later. */
+/* bytes come, then a look after_ms later. */
 static const char *step(struct trace *trace, uint64_t after_ms, uint64_t bytes)
 {
-    const struct lb_breach *breach;
+    const struct lb_verdict *passed;
 
     trace->now_ns += after_ms * MS;
     trace->bytes += bytes;
-    breach =
-        lb_limits_judge(&trace->limits, &trace->pace, trace->bytes, after_ms * MS, trace->now_ns);
-    return breach ? breach->why : "goes on";
+    passed = lb_limits_judge(&trace->limits, &trace->pace, trace->bytes, trace->now_ns);
+    return passed ? passed->why : "goes on";
 }
 
 static const char *held_step(struct trace *trace, uint64_t after_ms, uint64_t bytes)
@@ -98,9 +97,9 @@ static void a_young_stream_is_not_older_than_it_is(void **state)
     struct trace trace = begin((struct lb_config){.idle_timeout_ms = 80});
 
     (void)state;
-    /* It began 5 ms before the end of a sweep's 20. */
+    /* It began 5 ms before the first look. */
     trace.now_ns = 1000 * MS;
-    trace.pace.begun_ns = 1015 * MS;
+    trace.pace.begun_ns = trace.pace.looked_ns = 1015 * MS;
     GOES_ON(step(&trace, 20, 0));
     assert_int_equal(trace.pace.idle_ns, 5 * MS);
 }
@@ -184,8 +183,8 @@ static struct rig *begin_rig(void **state, const struct lb_sink *sink, struct lb
 {
     struct rig *rig = *state;
 
-    assert_int_equal(rig_init(rig, (struct script_options){.sink = sink, .count = 1}), 0);
-    rig->script.engine.limits = limits;
+    assert_int_equal(
+        rig_init(rig, (struct script_options){.sink = sink, .count = 1, .limits = limits}), 0);
     return rig;
 }
 
@@ -239,7 +238,7 @@ static void one_byte_more_behind_a_pause(void **state)
     assert_true(rig->script.stats.partial == 1);
 }
 
-/* The worker's own clock: turn after turn until the sweep has come. */
+/* The worker's own clock: turn after turn until the look has come. */
 static int play_until_idle(struct script *script, struct lb_event *events, unsigned max,
                            const struct lb_turn *turn)
 {

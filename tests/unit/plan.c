@@ -72,7 +72,7 @@ static ssize_t plan_write(struct lb_stream *stream, void *context, const void *d
     if (result == TAKE_NONE)
         result = 0;
     if ((size_t)result < size)
-        lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
+        lb_stream_watch(stream, plan->script->streams[number - 1].peer, POLLOUT);
     plan->done[number - 1].taken += (uint64_t)result;
     return result;
 }
@@ -98,7 +98,7 @@ static int plan_end(struct lb_stream *stream, void *context, enum lb_end end)
     if (lb_stream_bytes(stream) != taken_of(plan, number))
         script_violate(plan->script, "stream %u: bytes are miscounted", number);
     if (result == -EINPROGRESS)
-        lb_stream_watch(stream, lb_stream_fd(stream), POLLOUT);
+        lb_stream_watch(stream, plan->script->streams[number - 1].peer, POLLOUT);
     return result;
 }
 
@@ -182,14 +182,14 @@ static void wait_for_wake(struct script *script)
 static void wait_for_committed(struct script *script)
 {
     uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
-    struct lb_worker *worker = &script->worker;
+    struct lb_inbox *inbox = &script->worker.lane.inbox;
     bool back = false;
 
     while (!back && time_now_ns() < deadline) {
         time_nap();
-        pthread_mutex_lock(&worker->committed_lock);
-        back = worker->committed;
-        pthread_mutex_unlock(&worker->committed_lock);
+        pthread_mutex_lock(&inbox->lock);
+        back = inbox->first;
+        pthread_mutex_unlock(&inbox->lock);
     }
     wait_for_wake(script);
     if (!back)
@@ -212,7 +212,7 @@ static bool act(struct script *script, const struct step *step, const struct lb_
         (void)!fcntl(plan_target, F_SETFL, O_APPEND);
         return true;
     case STEP_STOP:
-        lb_engine_stop(&script->engine);
+        lb_door_stop(&script->door);
         return true;
     case STEP_LIMIT:
         check_limit(script, turn, step->number);

@@ -61,7 +61,7 @@ struct step {
 enum { TAKE_ALL = 0, TAKE_NONE = 1 << 30 };
 
 /* What the sink does to one stream; what is left out succeeds. A write that takes less than it is
- * given, and an end that is in progress, watch the stream's own descriptor. */
+ * given, and an end that is in progress, watch the other end of the connection. */
 struct stream_plan {
     int open;
     long writes[6];

@@ -2,7 +2,7 @@
 /* Receipts, by scripts: what the sender of a stream is told, when, and what happens until then. */
 #include "unit.h"
 
-#include "delivery.h"
+#include "life.h"
 #include "plan.h"
 
 #include <errno.h>
@@ -13,21 +13,12 @@
 
 enum { HEARD_SIZE = 2000 };
 
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-
-    lb_digest_release(&rig->script.engine.digest);
-    return rig_teardown(state);
-}
-
 static struct stream_plan *begin(struct rig *rig, const struct lb_sink *sink)
 {
     const struct script_options options = {
-        .sink = sink, .count = 1, .committer = sink == &plan_slow_sink};
+        .sink = sink, .count = 1, .committer = sink == &plan_slow_sink, .receipts = true};
 
     assert_int_equal(rig_init(rig, options), 0);
-    assert_int_equal(lb_digest_choose(&rig->script.engine.digest, NULL), 0);
     return rig->plan.streams;
 }
 
@@ -148,7 +139,8 @@ static void peer_heard_nothing(struct script *script)
 
 static void patience_ends(struct script *script)
 {
-    stream_of(script)->receipt.until_ns = 1;
+    stream_of(script)->wire.until_ns = 1;
+    lb_stream_arm(stream_of(script));
 }
 
 /* ---- ok -------------------------------------------------------------------------------------- */
@@ -221,8 +213,7 @@ static void without_receipts_nothing_is_said(void **state)
 {
     struct rig *rig = *state;
 
-    begin(rig, NULL);
-    lb_digest_release(&rig->script.engine.digest);
+    assert_int_equal(rig_init(rig, (struct script_options){.count = 1}), 0);
     ASSERT_RUN(rig, "open1 receive1 write1:10 back1 end1:eof forget1 ", LB_END_EOF, ACCEPT, TURN,
                DATA(1, 10), EOF_OF(1));
     assert_heard(rig, "");
@@ -273,7 +264,7 @@ static void a_flood_after_an_error_has_its_end(void **state)
 
 static void drop_almost_enough(struct script *script)
 {
-    stream_of(script)->receipt.dropped = UINT64_C(64) << 20;
+    stream_of(script)->wire.dropped = UINT64_C(64) << 20;
 }
 
 static void a_big_flood_after_an_error_has_its_end(void **state)
@@ -286,8 +277,7 @@ static void a_big_flood_after_an_error_has_its_end(void **state)
 
 static void stop_by_limit(struct script *script)
 {
-    stream_of(script)->why = "max-bytes";
-    lb_delivery_stop(stream_of(script), LB_END_LIMIT, 0);
+    lb_life_stop(stream_of(script), &lb_limits_max_bytes);
 }
 
 static void the_reason_has_its_detail(void **state)
@@ -350,7 +340,7 @@ static void a_broken_backend_keeps_nobody(void **state)
                CALL(socket_fills), EOF_OF(1), TURN, BROKEN(-EIO));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

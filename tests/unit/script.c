@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "script.h"
 
+#include "filter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -99,13 +101,13 @@ struct lb_event script_accept(struct script *script)
 
 bool script_has_slot(const struct script *script)
 {
-    return script->worker.pool.free_count > 0 && script->chunk_count < SCRIPT_CHUNKS;
+    return script->worker.lane.pool.free_count > 0 && script->chunk_count < SCRIPT_CHUNKS;
 }
 
 struct lb_event script_data(struct script *script, unsigned number, size_t size)
 {
     struct script_stream *stream = &script->streams[number - 1];
-    struct lb_pool *pool = &script->worker.pool;
+    struct lb_pool *pool = &script->worker.lane.pool;
     struct lb_event event = {.type = LB_EVENT_DATA, .conn = stream->conn};
     unsigned slot = 0;
 
@@ -153,7 +155,7 @@ struct lb_event script_terminal(struct script *script, unsigned number, int erro
 
 bool script_await_wake(const struct script *script, int timeout_ms)
 {
-    struct pollfd poller = {.fd = script->worker.wake_fd, .events = POLLIN};
+    struct pollfd poller = {.fd = script->worker.lane.inbox.wake_fd, .events = POLLIN};
 
     return poll(&poller, 1, timeout_ms) == 1;
 }
@@ -176,8 +178,8 @@ static int probe(struct lb_probe *result, struct lb_error *error)
 static int open_script(void **state, const struct lb_backend_config *config, struct lb_error *error)
 {
     (void)error;
-    /* The worker's pool is in the script. */
-    *state = (uint8_t *)config->pool - offsetof(struct script, worker.pool);
+    /* The lane's pool is in the script. */
+    *state = (uint8_t *)config->pool - offsetof(struct script, worker.lane.pool);
     return 0;
 }
 
@@ -298,8 +300,8 @@ static void give_back(void *state, const struct lb_chunk *chunk)
     if (script->chunks[i].chunk.size != chunk->size)
         script_violate(script, "a part of a chunk was given back");
     script->chunks[i] = script->chunks[--script->chunk_count];
-    lb_pool_regain(&script->worker.pool, chunk->data, chunk->size);
-    lb_pool_put(&script->worker.pool, lb_pool_slot(&script->worker.pool, chunk->data));
+    lb_pool_regain(&script->worker.lane.pool, chunk->data, chunk->size);
+    lb_pool_put(&script->worker.lane.pool, lb_pool_slot(&script->worker.lane.pool, chunk->data));
 }
 
 static const struct lb_backend_status *status(const void *state)
@@ -322,42 +324,58 @@ static const struct lb_backend one_stream = SCRIPT_BACKEND(true);
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
+static int make_rules(struct script *script, const struct script_options *options)
+{
+    struct lb_rules *rules = &script->rules;
+
+    lb_throttle_limits_init(&script->throttle, options->rate, options->total_rate);
+    *rules = (struct lb_rules){
+        .sink = options->sink,
+        .sink_context = options->context,
+        .backend = options->one_stream_per_worker ? &one_stream : &many_streams,
+        .pool = shape(false),
+        .greeting = options->greeting,
+        .greeting_size = options->greeting ? strlen(options->greeting) : 0,
+        .limits = options->limits,
+        .throttle = options->rate || options->total_rate ? &script->throttle : NULL,
+        .max_streams = options->max_streams,
+        .drain_ns = options->drain_ms * UINT64_C(1000000),
+    };
+    lb_rules_lay_out(rules);
+    return options->receipts ? lb_digest_choose(&rules->receipt, NULL) : 0;
+}
+
 int script_init(struct script *script, const struct script_options *options)
 {
-    struct lb_engine *engine = &script->engine;
+    const struct lb_worker_shares shares = {&script->rules, &script->door, &script->tells};
     int rc;
 
     memset(script, 0, sizeof(*script));
     pthread_mutex_init(&script->lock, NULL);
-    pthread_mutex_init(&engine->note_lock, NULL);
-    engine->sink = options->sink;
-    engine->backend = options->one_stream_per_worker ? &one_stream : &many_streams;
-    engine->config.sink_context = options->context;
-    engine->config.slot_size = SCRIPT_SLOT_SIZE;
-    engine->config.slots = SCRIPT_SLOTS;
-    engine->config.note_level = LB_NOTE_DETAIL;
-    engine->config.note = note;
-    engine->config.note_context = script;
-    engine->gate.max_streams = options->max_streams;
-    engine->gate.count = options->count;
-    engine->drain_ns = options->drain_ms * UINT64_C(1000000);
-    engine->limits.max_bytes = options->max_bytes;
-    if (options->receipts && lb_digest_choose(&engine->digest, NULL) < 0)
-        return -ENOTSUP;
-    engine->workers = &script->worker;
-    engine->worker_count = 1;
-    engine->at_door = 1;
-    rc = lb_worker_init(&script->worker, engine, NULL, 0, NULL);
+    lb_notes_init(&script->tells);
+    script->tells.tell = note;
+    script->tells.context = script;
+    script->tells.level = LB_NOTE_DETAIL;
+    script->door.gate.max_streams = options->max_streams;
+    script->door.gate.count = options->count;
+    rc = make_rules(script, options);
+    if (rc == 0)
+        rc = lb_door_init(&script->door, 2);
+    if (rc == 0)
+        rc = lb_worker_init(&script->worker, &shares, NULL, 0, NULL);
     if (rc == 0 && options->committer)
-        rc = lb_committer_start(&engine->committer, engine->sink);
+        rc = lb_committer_start(&script->committer, options->sink);
+    if (rc == 0 && options->committer)
+        script->worker.lane.committer = &script->committer;
     return rc;
 }
 
 static void end_worker(struct script *script)
 {
-    lb_committer_stop(&script->engine.committer);
+    lb_committer_stop(&script->committer);
     lb_worker_done(&script->worker);
-    lb_digest_release(&script->engine.digest);
+    lb_digest_release(&script->rules.receipt);
+    lb_door_done(&script->door);
     script->done = true;
 }
 
@@ -367,7 +385,7 @@ void script_done(struct script *script)
         end_worker(script);
     for (unsigned i = 0; i < script->stream_count; i++)
         close(script->streams[i].peer);
-    pthread_mutex_destroy(&script->engine.note_lock);
+    lb_notes_done(&script->tells);
     pthread_mutex_destroy(&script->lock);
 }
 
@@ -396,22 +414,22 @@ static void check_counters(struct script *script, const struct lb_stats *stats)
         script_violate(script, "%llu streams began and %llu ended",
                        (unsigned long long)stats->accepted, (unsigned long long)stats->streams);
     /* Those who were turned away never came to the gate. */
-    if (script->engine.gate.ended != stats->streams - stats->refused)
+    if (script->door.gate.ended != stats->streams - stats->refused)
         script_violate(script, "the gate counted %llu ends of %llu",
-                       (unsigned long long)script->engine.gate.ended,
+                       (unsigned long long)script->door.gate.ended,
                        (unsigned long long)(stats->streams - stats->refused));
     if (stats->waits != script->waits)
         script_violate(script, "waits were miscounted");
-    if (worker->open_streams > 0 || script->engine.gate.active > 0)
+    if (worker->lane.under_way > 0 || script->door.gate.active > 0)
         script_violate(script, "streams are left open");
 }
 
 void script_check(struct script *script)
 {
-    const struct lb_pool *pool = &script->worker.pool;
+    const struct lb_pool *pool = &script->worker.lane.pool;
 
     script->stats = (struct lb_stats){0};
-    lb_counters_add(&script->stats, &script->worker.counters);
+    lb_counters_add(&script->stats, &script->worker.lane.counters);
     if (script->chunk_count > 0)
         script_violate(script, "%u chunks never came back", script->chunk_count);
     if (pool->free_count != pool->count)

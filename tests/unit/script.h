@@ -10,7 +10,9 @@
 #ifndef SCRIPT_H
 #define SCRIPT_H
 
-#include "engine.h"
+#include "committer.h"
+#include "door.h"
+#include "worker.h"
 
 #include <poll.h>
 
@@ -50,7 +52,11 @@ typedef int script_player(struct script *script, struct lb_event *events, unsign
                           const struct lb_turn *turn);
 
 struct script {
-    struct lb_engine engine;
+    struct lb_rules rules;
+    struct lb_throttle_limits throttle;
+    struct lb_door door;
+    struct lb_notes tells; /* into notes */
+    struct lb_committer committer;
     struct lb_worker worker;
     struct lb_backend_status status;
     struct script_stream streams[SCRIPT_STREAMS];
@@ -78,8 +84,10 @@ struct script_options {
     unsigned drain_ms;
     bool one_stream_per_worker;
     bool committer;
-    uint64_t max_bytes; /* 0: any number */
     bool receipts;
+    struct lb_limits limits;
+    uint64_t rate, total_rate; /* 0: any */
+    const char *greeting;
 };
 
 /* Returns 0 or -errno. */

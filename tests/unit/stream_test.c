@@ -40,9 +40,15 @@ static struct lb_stream *add(struct lb_stream_table *table)
     return stream;
 }
 
+static void retire(struct lb_stream_table *table, struct lb_stream *stream)
+{
+    stream->state = LB_STREAM_FREE;
+    lb_stream_table_retire(table, stream);
+}
+
 static void retire_and_reuse(struct lb_stream_table *table, struct lb_stream *stream)
 {
-    lb_stream_table_retire(table, stream);
+    retire(table, stream);
     lb_stream_table_reuse(table);
 }
 
@@ -90,13 +96,13 @@ static void keeps_a_list_of_the_live(void **state)
     struct lb_stream *a = add(table), *b = add(table), *c = add(table), *d = add(table);
 
     assert_live(table, (struct lb_stream *[]){d, c, b, a}, 4);
-    lb_stream_table_retire(table, b); /* in the middle */
+    retire(table, b); /* in the middle */
     assert_live(table, (struct lb_stream *[]){d, c, a}, 3);
-    lb_stream_table_retire(table, d); /* the head */
+    retire(table, d); /* the head */
     assert_live(table, (struct lb_stream *[]){c, a}, 2);
-    lb_stream_table_retire(table, a); /* the tail */
+    retire(table, a); /* the tail */
     assert_live(table, (struct lb_stream *[]){c}, 1);
-    lb_stream_table_retire(table, c);
+    retire(table, c);
     assert_live(table, NULL, 0);
 }
 
@@ -123,7 +129,7 @@ static void zeroes_what_it_reuses(void **state)
     struct lb_stream *stream = add(table);
 
     memset(&stream->conn, 0xff, sizeof(stream->conn));
-    stream->id = stream->bytes = 7;
+    stream->id = stream->session.meter.bytes = 7;
     stream->peer.family = AF_INET;
     memset(lb_stream_state(stream), 0xff, STATE_SIZE);
     retire_and_reuse(table, stream);
@@ -144,7 +150,7 @@ static void keeps_the_retired_for_late_events(void **state)
     for (int i = 0; i < CAPACITY; i++)
         streams[i] = add(table);
     streams[2]->id = 42;
-    lb_stream_table_retire(table, streams[2]);
+    retire(table, streams[2]);
     assert_null(lb_stream_table_add(table));
     assert_int_equal(streams[2]->state, LB_STREAM_FREE);
     assert_int_equal(streams[2]->id, 42);
@@ -165,19 +171,15 @@ static void refuses_what_does_not_fit(void **state)
     lb_stream_table_done(&table);
 }
 
-static void retire_twice(void *argument)
+static void retire_alive(void *argument)
 {
-    struct lb_stream *stream = lb_stream_table_add(argument);
-
-    stream->state = LB_STREAM_RECEIVING;
-    lb_stream_table_retire(argument, stream);
-    lb_stream_table_retire(argument, stream);
+    lb_stream_table_retire(argument, add(argument));
 }
 
-static void retiring_twice_is_misuse(void **state)
+static void retiring_the_living_is_misuse(void **state)
 {
     SKIP_IF(!has_assertions(), "built without assertions");
-    assert_misuse(retire_twice, *state);
+    assert_misuse(retire_alive, *state);
 }
 
 /* Random adding and retiring, against a plain array. */
@@ -203,7 +205,7 @@ static void holds_against_random_use(void **state)
         } else if (used > 0) {
             unsigned victim = (unsigned)random() % used;
 
-            lb_stream_table_retire(table, streams[victim]);
+            retire(table, streams[victim]);
             streams[victim] = streams[--used];
         }
         if (random() % 4 == 0)
@@ -338,7 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(zeroes_what_it_reuses, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_the_retired_for_late_events, setup, teardown),
         cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test_setup_teardown(retiring_twice_is_misuse, setup, teardown),
+        cmocka_unit_test_setup_teardown(retiring_the_living_is_misuse, setup, teardown),
         cmocka_unit_test_setup_teardown(holds_against_random_use, setup, teardown),
         cmocka_unit_test(names_an_ipv4_peer),
         cmocka_unit_test(names_an_ipv6_peer),

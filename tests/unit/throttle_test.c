@@ -123,13 +123,19 @@ static void threads_share_an_account(void **state)
 
 /* ---- in an engine ---------------------------------------------------------------------------- */
 
-static struct rig *begin(void **state, uint64_t rate, uint64_t total, uint64_t count)
+static struct rig *begin_limited(void **state, struct script_options options)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(rig_init(rig, (struct script_options){.count = count, .drain_ms = 60000}), 0);
-    lb_throttle_limits_init(&rig->script.engine.throttle, rate, total);
+    options.drain_ms = 60000;
+    assert_int_equal(rig_init(rig, options), 0);
     return rig;
+}
+
+static struct rig *begin(void **state, uint64_t rate, uint64_t total, uint64_t count)
+{
+    return begin_limited(
+        state, (struct script_options){.rate = rate, .total_rate = total, .count = count});
 }
 
 #define RUN(rig, ...)                                                                              \
@@ -204,12 +210,14 @@ static int play_one_piece(struct script *script, struct lb_event *events, unsign
 /* It is our doing, so it is not idle; but its time may be up. */
 static void waiting_is_not_idle(void **state)
 {
-    struct rig *rig = begin(state, HARDLY_ANY, 0, 1);
+    struct script_options options = {.rate = HARDLY_ANY, .count = 1};
+    struct rig *rig;
 
-    lb_limits_init(&rig->script.engine.limits, &(struct lb_config){.idle_timeout_ms = 10,
-                                                                   .min_rate = 1000000,
-                                                                   .min_rate_window_ms = 20,
-                                                                   .max_time_ms = 80});
+    lb_limits_init(&options.limits, &(struct lb_config){.idle_timeout_ms = 10,
+                                                        .min_rate = 1000000,
+                                                        .min_rate_window_ms = 20,
+                                                        .max_time_ms = 80});
+    rig = begin_limited(state, options);
     rig->script.play = play_one_piece;
     lb_worker_run(&rig->script.worker);
     script_check(&rig->script);

@@ -310,22 +310,23 @@ static void it_breaks_while_idle(void **state)
     ASSERT_RUN(rig, "", BROKEN(-EBADF));
     assert_non_null(strstr(rig->script.notes, "warning: the script backend failed: "));
     /* The whole engine stops. */
-    assert_int_equal(rig->script.engine.stop, LB_STOP_NOW);
+    assert_int_equal(rig->script.door.stop, LB_STOP_NOW);
 }
 
 /* They have nothing to do with it, and would wait for ever. */
 static void it_breaks_and_others_are_woken(void **state)
 {
     struct rig *rig = *state;
-    struct lb_worker other = {.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    struct lb_inbox other;
     uint64_t wakes = 0;
 
     BEGIN(rig);
-    rig->script.engine.workers = &other;
+    assert_int_equal(lb_inbox_open(&other), 0);
+    lb_door_add(&rig->script.door, &other);
     ASSERT_RUN(rig, "", BROKEN(-EBADF));
     assert_int_equal(read(other.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
-    assert_int_equal(rig->script.engine.stop, LB_STOP_NOW);
-    close(other.wake_fd);
+    assert_int_equal(rig->script.door.stop, LB_STOP_NOW);
+    lb_inbox_close(&other);
 }
 
 static void it_breaks_while_receiving(void **state)

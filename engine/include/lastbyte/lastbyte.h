@@ -38,6 +38,7 @@ enum lb_end {
     LB_END_SINK,    /* the sink refused or failed; the data is not safe */
     LB_END_STOPPED, /* the engine was stopped before the stream's end */
     LB_END_ERROR,   /* any other error of the socket */
+    LB_END_TRUNCATED, /* the connection closed before the stream's own end had come, as a filter saw */
     LB_END_COUNT
 };
 
@@ -78,10 +79,25 @@ LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[L
  * or "per-peer", reaches no sink.) */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
 
-/* The connection. Borrowed: valid from the sink's open until its end has returned something else
- * than -EINPROGRESS. Never read from it, never close it; write to it only after the stream's EOF,
- * and only with MSG_DONTWAIT (a byte the peer never reads turns its close into a reset). */
+/* The connection, for getsockopt and the like. Borrowed: valid from the sink's open until its end has
+ * returned something else than -EINPROGRESS. Never read from it, write to it or close it; to answer the
+ * peer there is lb_stream_say. */
 LB_PUBLIC int lb_stream_fd(const struct lb_stream *stream);
+
+/* Says something to the peer, from any call of the sink but an end that may block (LB_SINK_SLOW_END)
+ * and settle. Never waits: what the connection doesn't take now is queued, to a bound of 64 KiB, and
+ * sent as it can be, before the connection is closed too. Before the stream's EOF it is at the
+ * program's risk: a peer that closes with bytes of ours unread resets the connection.
+ * Returns how many of the size bytes were taken. -EAGAIN: none, as the queue is full; ready, or an end
+ * in progress, is called when there is room. -EPIPE: the peer has gone, or has read nothing for the
+ * idle timeout (30 seconds if there is none). -EBUSY: not now. -ENOMEM. */
+LB_PUBLIC ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size);
+
+/* Asks that the sink be called again, as for a descriptor that is ready, once so many milliseconds have
+ * passed, 0: in the worker's next turn. One alarm a stream: a new one replaces the last, LB_NO_ALARM
+ * withdraws it. From where lb_stream_say may be called. Returns 0, or -EBUSY from elsewhere. */
+LB_PUBLIC int lb_stream_alarm(struct lb_stream *stream, unsigned ms);
+#define LB_NO_ALARM UINT32_MAX
 
 /* The sink's own memory for this stream: state_size bytes, zeroed before open, aligned to 16.
  * Freed by the engine after the stream's end. */
@@ -94,9 +110,10 @@ LB_PUBLIC bool lb_stream_receipt(const struct lb_stream *stream);
 /* Asks that the sink be called again once fd is ready for events (POLLIN and/or POLLOUT; errors
  * and hang-ups count as ready). Fires once; watching the same fd again replaces the request,
  * events 0 withdraws it. One stream may watch several descriptors, two streams not the same one,
- * and the stream's own connection only after its EOF. Withdraw before closing fd.
+ * and the stream's own connection only while its end is in progress. Withdraw before closing fd.
  * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
- * descriptor can't be watched (-EPERM for a regular file, which is always ready). */
+ * descriptor can't be watched (-EPERM for a regular file, which is always ready; -EINVAL for the
+ * stream's own connection before its EOF). */
 LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
 
 /* ---- sinks ---------------------------------------------------------------------------------- */
@@ -277,6 +294,11 @@ struct lb_config {
     /* Let every byte come through user space, also where the sink is only a descriptor. */
     bool no_splice;
 
+    /* Preludes of filters, what a peer sends before its stream. One that takes longer is no stream: the
+     * peer is turned away. */
+    unsigned handshake_timeout_ms; /* default 10000 */
+    unsigned max_handshakes;       /* at once in the whole engine; default 256; others wait */
+
     /* Bytes a second, with bursts of a tenth of a second; 0: any number. A stream that has had so
      * many is not received from for a while, and its peer's window closes. The total is of all
      * streams of all workers, who share an account for it. */
@@ -319,8 +341,9 @@ struct lb_stats {
     uint64_t active;     /* streams under way now */
     uint64_t streams;    /* streams that ended: the sum of ends */
     uint64_t ends[LB_END_COUNT];
-    uint64_t refused;  /* of them, the peers that were turned away */
-    uint64_t partial;  /* of the others, those that ended other than eof */
+    uint64_t refused;  /* peers that were turned away: in ends too, but for failed_preludes */
+    uint64_t failed_preludes; /* of them, those that never came to be a stream */
+    uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
     uint64_t bytes;    /* taken by sinks */
     uint64_t waits;    /* times a worker asked its backend for events */
     uint64_t receives; /* chunks handed to sinks */

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include <lastbyte/lastbyte.h>
+
+const char *lb_version(void)
+{
+    return LB_VERSION;
+}

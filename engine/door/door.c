@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "door.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int lb_door_init(struct lb_door *door, unsigned lanes)
+{
+    door->lanes = calloc(lanes, sizeof(*door->lanes));
+    return door->lanes ? 0 : -ENOMEM;
+}
+
+void lb_door_done(struct lb_door *door)
+{
+    lb_listener_close(&door->listeners);
+    lb_admission_done(&door->admission);
+    free(door->lanes);
+    door->lanes = NULL;
+}
+
+void lb_door_add(struct lb_door *door, struct lb_inbox *inbox)
+{
+    door->lanes[door->lane_count++].inbox = inbox;
+    door->accepting++;
+}
+
+static void wake_all(const struct lb_door *door)
+{
+    for (unsigned i = 0; i < door->lane_count; i++)
+        lb_inbox_wake(door->lanes[i].inbox);
+}
+
+void lb_door_stop_now(struct lb_door *door)
+{
+    atomic_store(&door->stop, LB_STOP_NOW);
+    wake_all(door);
+}
+
+void lb_door_stop(struct lb_door *door)
+{
+    int level = LB_RUNNING;
+
+    if (atomic_compare_exchange_strong(&door->stop, &level, LB_STOP_DRAIN))
+        wake_all(door);
+    else
+        lb_door_stop_now(door);
+}
+
+void lb_door_await_room(struct lb_door *door, unsigned lane)
+{
+    atomic_store(&door->lanes[lane].hungry, true);
+}
+
+void lb_door_look_again(struct lb_door *door)
+{
+    if (lb_gate_finished(&door->gate)) {
+        wake_all(door);
+        return;
+    }
+    for (unsigned i = 0; i < door->lane_count; i++) {
+        struct lb_door_lane *lane = &door->lanes[i];
+
+        if (atomic_load(&lane->hungry) && atomic_exchange(&lane->hungry, false))
+            lb_inbox_wake(lane->inbox);
+    }
+}
+
+bool lb_door_leave(struct lb_door *door)
+{
+    if (atomic_fetch_sub(&door->accepting, 1) != 1)
+        return false;
+    lb_listener_shut(&door->listeners);
+    return true;
+}

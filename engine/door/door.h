@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The door: what all lanes share about who may come in, until when, and who is waiting to hear of
+ * it. */
+#ifndef LB_DOOR_H
+#define LB_DOOR_H
+
+#include "admission.h"
+#include "gate.h"
+#include "inbox.h"
+#include "listener.h"
+#include "notes.h"
+
+enum lb_stop_level {
+    LB_RUNNING,
+    LB_STOP_DRAIN, /* accept no more, let streams end */
+    LB_STOP_NOW
+};
+
+/* One lane, as the others see it. */
+struct lb_door_lane {
+    struct lb_inbox *inbox;
+    _Atomic bool hungry; /* waits for room: wake it when there may be some */
+};
+
+struct lb_door {
+    struct lb_gate gate;
+    struct lb_admission admission;
+    struct lb_listener_list listeners;
+    struct lb_hush refusals;    /* of peers */
+    struct lb_hush pauses;      /* of accepting */
+    _Atomic uint64_t last_id;   /* of a stream */
+    _Atomic unsigned accepting; /* lanes that still may accept */
+    _Atomic int stop;           /* of enum lb_stop_level */
+    struct lb_door_lane *lanes; /* by their index; fixed before the first thread starts */
+    unsigned lane_count;
+};
+
+/* Place for as many lanes, none of which is there yet. 0 or -ENOMEM. */
+int lb_door_init(struct lb_door *door, unsigned lanes);
+void lb_door_done(struct lb_door *door);
+
+/* A lane with the next index is there. */
+void lb_door_add(struct lb_door *door, struct lb_inbox *inbox);
+
+/* No more streams: the first call lets those under way end, the second ends them. From any thread
+ * and from a signal handler. */
+void lb_door_stop(struct lb_door *door);
+void lb_door_stop_now(struct lb_door *door);
+
+/* The lane asks to be woken when there may be room; then it has to look once more, since there may be
+ * some by now. */
+void lb_door_await_room(struct lb_door *door, unsigned lane);
+
+/* Something has ended that others may wait for: room, or the last end. */
+void lb_door_look_again(struct lb_door *door);
+
+/* A lane accepts no more; after the last one the listeners are closed. True for that one. */
+bool lb_door_leave(struct lb_door *door);
+
+#endif

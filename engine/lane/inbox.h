@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inbox: what other threads hand a lane. A letter is a member of what it is about, so that
+ * handing over allocates nothing and can't fail; it is the lane's from post until it is taken.
+ */
+#ifndef LB_INBOX_H
+#define LB_INBOX_H
+
+#include <pthread.h>
+
+enum lb_letter_kind {
+    LB_LETTER_COMMITTED, /* a member of a stream: its sink's end is done */
+    LB_LETTER_ADOPTED,   /* a member of struct lb_adopted */
+};
+
+struct lb_letter {
+    struct lb_letter *next;
+    enum lb_letter_kind kind;
+};
+
+/* A connection that was accepted elsewhere. Made with malloc; whoever takes it frees it. */
+struct lb_adopted {
+    struct lb_letter letter;
+    int fd; /* the lane's from post on */
+};
+
+struct lb_inbox {
+    pthread_mutex_t lock;
+    struct lb_letter *first, *last;
+    int wake_fd; /* an eventfd: readable when the lane should look; -1: not open */
+};
+
+/* Returns 0 or -errno. */
+int lb_inbox_open(struct lb_inbox *inbox);
+void lb_inbox_close(struct lb_inbox *inbox);
+
+/* From any thread. */
+void lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter);
+
+/* From any thread, and from a signal handler: the lane looks at what changed. */
+void lb_inbox_wake(const struct lb_inbox *inbox);
+
+/* On the lane's thread: empties the wake descriptor, and takes all letters, in the order of posts. */
+struct lb_letter *lb_inbox_take(struct lb_inbox *inbox);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Ending: what is told once a stream's end is decided, and to whom. */
+#ifndef LB_ENDING_H
+#define LB_ENDING_H
+
+#include "filter.h"
+
+/* The person, by a note. */
+void lb_ending_note(const struct lb_stream *stream);
+
+/* The person, of a peer that was turned away before it was a stream, or of one with a number that
+ * reached no sink: strangers can cause that as often as they like. */
+void lb_ending_note_refusal(const struct lb_stream *stream);
+
+/* The peer, by a receipt if senders get them, and by how the connection is closed. */
+void lb_ending_answer(struct lb_stream *stream);
+
+/* The peer that is turned away, at once. */
+void lb_ending_turn_away(struct lb_stream *stream);
+
+/* The peer of a connection without a stream, whose descriptor stays the caller's. */
+void lb_ending_refuse(const struct lb_lane *lane, int fd, const struct lb_verdict *verdict);
+
+#endif

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+#include "life.h"
+
+#include "clock.h"
+#include "committer.h"
+#include "door.h"
+#include "ending.h"
+#include "probes.h"
+#include "ways.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <unistd.h>
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+#define TO(state) (1u << LB_STREAM_##state)
+
+static const unsigned steps_allowed[LB_STREAM_STATES] = {
+    [LB_STREAM_FREE] = TO(PARKED),
+    /* To begin: RECEIVING, or THROTTLED by the others' bytes, or ANSWERING if the sink refuses it. */
+    [LB_STREAM_PARKED] = TO(ENTERING) | TO(RECEIVING) | TO(THROTTLED) | TO(ANSWERING) | TO(FREE),
+    [LB_STREAM_ENTERING] = TO(PARKED) | TO(CANCELLED) | TO(FREE),
+    [LB_STREAM_RECEIVING] =
+        TO(THROTTLED) | TO(PAUSED) | TO(CANCELLED) | TO(ENDING) | TO(COMMITTING),
+    [LB_STREAM_THROTTLED] = TO(RECEIVING) | TO(ENDING) | TO(COMMITTING),
+    [LB_STREAM_PAUSED] = TO(RECEIVING) | TO(THROTTLED) | TO(ENDING) | TO(COMMITTING),
+    /* FREE: it was ENTERING. */
+    [LB_STREAM_CANCELLED] = TO(ENDING) | TO(COMMITTING) | TO(FREE),
+    [LB_STREAM_ENDING] = TO(ANSWERING),
+    [LB_STREAM_COMMITTING] = TO(ANSWERING),
+    [LB_STREAM_ANSWERING] = TO(FREE),
+};
+
+static _Atomic unsigned steps_taken[LB_STREAM_STATES];
+
+unsigned lb_life_steps_allowed(enum lb_stream_state from)
+{
+    return steps_allowed[from];
+}
+
+unsigned lb_life_steps_taken(enum lb_stream_state from)
+{
+    return steps_taken[from];
+}
+
+/* The only place where a stream's state is written. */
+static void move_to(struct lb_stream *stream, enum lb_stream_state state)
+{
+    assert(steps_allowed[stream->state] & 1u << state);
+#ifndef NDEBUG
+    if (!(atomic_load_explicit(&steps_taken[stream->state], memory_order_relaxed) & 1u << state))
+        atomic_fetch_or(&steps_taken[stream->state], 1u << state);
+#endif
+    stream->state = state;
+}
+
+/* ---- out of it ------------------------------------------------------------------------------- */
+
+/* Where every connection ends. */
+static void close_stream(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    assert(!stream->conn.receiving);
+    lb_session_close(stream);
+    lb_filters_close(stream);
+    lb_wire_close(stream);
+    lb_alarm_set(&lane->alarms, &stream->alarm, LB_NEVER);
+    /* Of one that only waited for its turn the backend has never heard. */
+    if (stream->id || lane->rules->filter_count)
+        lane->backend->forget(lane->backend_state, &stream->conn);
+    close(stream->conn.fd);
+    move_to(stream, LB_STREAM_FREE);
+    lb_stream_table_retire(lane->streams, stream);
+}
+
+/* It was a stream, and counts as one. */
+static void leave(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    lb_count(&lane->counters.ends[stream->verdict.end], 1);
+    lb_count(&lane->counters.partial, stream->verdict.end != LB_END_EOF);
+    close_stream(stream);
+    lane->under_way--;
+    lb_admission_leave(&lane->door->admission, &stream->peer);
+    lb_gate_release(&lane->door->gate);
+    lb_door_look_again(lane->door);
+}
+
+static void go_on_answering(struct lb_stream *stream)
+{
+    if (lb_wire_go_on(stream))
+        leave(stream);
+}
+
+/* The sink is done with it: its end is decided for good, and the peer is told. */
+static void conclude(struct lb_stream *stream, int end_result)
+{
+    if (end_result < 0 && stream->verdict.end == LB_END_EOF)
+        stream->verdict = lb_verdict_of_sink(end_result);
+    LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
+    lb_ending_note(stream);
+    move_to(stream, LB_STREAM_ANSWERING);
+    lb_ending_answer(stream);
+    lb_stream_arm(stream);
+    if (!lb_wire_waits(&stream->wire))
+        go_on_answering(stream);
+}
+
+static void try_end(struct lb_stream *stream)
+{
+    int rc = lb_session_end(stream);
+
+    if (rc == LB_UNSETTLED)
+        rc = lb_session_settle(&stream, 1);
+    if (rc != -EINPROGRESS)
+        conclude(stream, rc);
+}
+
+/* No receive is under way and nothing is held: the end is this one, unless the sink fails. */
+static void begin_end(struct lb_stream *stream, const struct lb_verdict *verdict)
+{
+    struct lb_lane *lane = stream->lane;
+
+    assert(!stream->conn.receiving);
+    stream->verdict = *verdict;
+    if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
+        move_to(stream, LB_STREAM_COMMITTING);
+        lb_committer_submit(lane->committer, stream);
+    } else {
+        move_to(stream, LB_STREAM_ENDING);
+        try_end(stream);
+    }
+}
+
+/* An event is owed by the backend: its end waits for that. */
+static void cancel(struct lb_stream *stream, const struct lb_verdict *verdict)
+{
+    stream->verdict = *verdict;
+    move_to(stream, LB_STREAM_CANCELLED);
+    stream->lane->backend->cancel(stream->lane->backend_state, &stream->conn);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+static void receive(struct lb_stream *stream)
+{
+    const struct lb_lane *lane = stream->lane;
+
+    if (stream->state != LB_STREAM_RECEIVING)
+        move_to(stream, LB_STREAM_RECEIVING);
+    if (stream->flow.way == LB_WAY_CHUNKS)
+        lane->backend->receive(lane->backend_state, &stream->conn, stream->flow.once);
+    else
+        lane->backend->await(lane->backend_state, &stream->conn);
+}
+
+/* It has had a piece of so many bytes: on to the next, now or when its rate allows. */
+static void go_on(struct lb_stream *stream, size_t bytes)
+{
+    struct lb_lane *lane = stream->lane;
+
+    if (!lane->rules->throttle ||
+        lb_throttle_pass(&lane->throttle, &stream->throttled, bytes, lb_clock_ns())) {
+        receive(stream);
+        return;
+    }
+    move_to(stream, LB_STREAM_THROTTLED);
+    lb_alarm_set(&lane->alarms, &lane->throttle_alarm, lane->throttle.look_ns);
+}
+
+/* The stream's end is decided while it has an event in hand. What its filters have made before goes
+ * to the sink first, if it ends well. */
+static void end_here(struct lb_stream *stream, const struct lb_verdict *verdict)
+{
+    struct lb_flow *flow = &stream->flow;
+
+    if (flow->kept.data && verdict->end == LB_END_EOF && flow->once) {
+        if (flow->held.data)
+            lb_stream_give_back(stream, &flow->held);
+        flow->over = true;
+        stream->verdict = *verdict;
+        if (stream->state != LB_STREAM_PAUSED)
+            move_to(stream, LB_STREAM_PAUSED);
+        return;
+    }
+    lb_way_release(stream);
+    if (flow->once || stream->at_eof)
+        begin_end(stream, verdict);
+    else
+        cancel(stream, verdict);
+}
+
+/* What moving a piece of so many bytes has led to. */
+static void follow(struct lb_stream *stream, enum lb_step step, size_t size,
+                   const struct lb_verdict *verdict)
+{
+    switch (step) {
+    case LB_STEP_ON:
+        if (stream->flow.once)
+            go_on(stream, size);
+        break;
+    case LB_STEP_PAUSE:
+        if (stream->state != LB_STREAM_PAUSED)
+            move_to(stream, LB_STREAM_PAUSED);
+        break;
+    case LB_STEP_OVER:
+        end_here(stream, verdict);
+        break;
+    }
+}
+
+static void feed(struct lb_stream *stream)
+{
+    size_t size = stream->flow.held.size;
+    struct lb_verdict verdict;
+    enum lb_step step = lb_way_chunk(stream, &verdict);
+
+    follow(stream, step, size, &verdict);
+}
+
+/* PAUSED, and the sink may have room. */
+static void resume(struct lb_stream *stream)
+{
+    struct lb_flow *flow = &stream->flow;
+    struct lb_verdict verdict;
+
+    if (!lb_filters_flush(stream, &verdict)) {
+        end_here(stream, &verdict);
+    } else if (flow->kept.data) {
+        return;
+    } else if (flow->over) {
+        verdict = stream->verdict;
+        begin_end(stream, &verdict);
+    } else if (flow->held.data) {
+        feed(stream);
+    } else {
+        go_on(stream, flow->way == LB_WAY_CHUNKS ? flow->held.size : 0);
+    }
+}
+
+void lb_life_unthrottle(struct lb_lane *lane, uint64_t now_ns)
+{
+    struct lb_throttled *next;
+
+    for (struct lb_throttled *throttled =
+             lb_throttle_look(&lane->throttle, lane->pool.slot_size, now_ns);
+         throttled; throttled = next) {
+        struct lb_stream *stream =
+            (struct lb_stream *)(void *)((char *)throttled - offsetof(struct lb_stream, throttled));
+
+        next = throttled->next;
+        throttled->next = NULL;
+        stream->session.meter.pace.held = true;
+        receive(stream);
+    }
+    if (lane->throttle.first)
+        lb_alarm_set(&lane->alarms, &lane->throttle_alarm, lane->throttle.look_ns);
+}
+
+/* ---- coming in ------------------------------------------------------------------------------- */
+
+struct lb_stream *lb_life_accept(struct lb_lane *lane, int fd)
+{
+    struct lb_stream *stream = lb_stream_table_add(lane->streams);
+
+    if (!stream)
+        return NULL;
+    stream->conn.fd = fd;
+    stream->lane = lane;
+    lb_peer_get(&stream->peer, fd);
+    stream->conn.is_unix = stream->peer.family == AF_UNIX;
+    move_to(stream, LB_STREAM_PARKED);
+    return stream;
+}
+
+void lb_life_drop(struct lb_stream *stream)
+{
+    lb_wire_finish(stream, LB_CLOSING_PLAIN, false);
+    close_stream(stream);
+}
+
+/* It leaves those that enter. */
+static void entered(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    lane->entering--;
+    stream->enter_until_ns = 0;
+    lb_gate_release_entrance(&lane->door->gate);
+    lb_door_look_again(lane->door);
+}
+
+/* No stream comes of it: it is in no end, and no part of a count. */
+static void fail_to_enter(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    entered(stream);
+    if (lane->hurry) {
+        lb_life_drop(stream);
+        return;
+    }
+    lb_ending_note_refusal(stream);
+    lb_count(&lane->counters.refused, 1);
+    lb_count(&lane->counters.failed_preludes, 1);
+    lb_wire_finish(stream, LB_CLOSING_RESET, false);
+    close_stream(stream);
+}
+
+static void go_on_entering(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+    const char *why = NULL;
+    int rc = lb_filters_enter(stream, &why);
+
+    if (rc == -EAGAIN) {
+        lane->backend->await(lane->backend_state, &stream->conn);
+    } else if (rc < 0) {
+        stream->verdict = lb_verdict_of_receive(rc);
+        stream->verdict.why = why;
+        fail_to_enter(stream);
+    } else {
+        entered(stream);
+        lb_stream_arm(stream);
+        move_to(stream, LB_STREAM_PARKED);
+        lb_stream_queue_put(&lane->streams->entered, stream);
+    }
+}
+
+void lb_life_enter(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+    int rc;
+
+    move_to(stream, LB_STREAM_ENTERING);
+    lane->entering++;
+    rc = lb_filters_open(stream);
+    if (rc < 0) {
+        stream->verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
+        fail_to_enter(stream);
+        return;
+    }
+    stream->enter_until_ns = lb_clock_ns() + lane->rules->handshake_ns;
+    lb_stream_arm(stream);
+    go_on_entering(stream);
+}
+
+static void number(struct lb_stream *stream)
+{
+    stream->id = atomic_fetch_add(&stream->lane->door->last_id, 1) + 1;
+    lb_count(&stream->lane->counters.accepted, 1);
+}
+
+void lb_life_refuse(struct lb_stream *stream, const char *why)
+{
+    struct lb_lane *lane = stream->lane;
+
+    number(stream);
+    stream->verdict = (struct lb_verdict){.end = LB_END_LIMIT, .why = why};
+    LB_PROBE_END(stream->id, 0, stream->verdict.end);
+    lb_ending_note_refusal(stream);
+    lb_ending_turn_away(stream);
+    lb_count(&lane->counters.ends[LB_END_LIMIT], 1);
+    lb_count(&lane->counters.refused, 1);
+    close_stream(stream);
+}
+
+void lb_life_begin(struct lb_stream *stream)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+    struct lb_verdict verdict;
+
+    number(stream);
+    stream->lane->under_way++;
+    LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
+    if (rules->limits.period_ns)
+        lb_meter_begin(&stream->session.meter, &rules->limits, lb_clock_ns());
+    /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
+    lb_filters_tell(stream, rules->greeting, rules->greeting_size);
+    if (!lb_session_open(stream, &verdict)) {
+        stream->verdict = verdict;
+        conclude(stream, verdict.error);
+        return;
+    }
+    lb_way_begin(stream);
+    go_on(stream, 0);
+    lb_stream_arm(stream);
+}
+
+/* ---- the backend's events -------------------------------------------------------------------- */
+
+/* What was owed to a stream whose end is decided has come. */
+static void cancelled(struct lb_stream *stream)
+{
+    const struct lb_verdict verdict = stream->verdict;
+
+    if (stream->id)
+        begin_end(stream, &verdict);
+    else
+        fail_to_enter(stream);
+}
+
+void lb_life_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
+{
+    struct lb_flow *flow = &stream->flow;
+
+    flow->held = *chunk;
+    flow->taken = 0;
+    if (stream->state == LB_STREAM_CANCELLED) {
+        lb_stream_give_back(stream, &flow->held);
+        if (flow->once)
+            cancelled(stream);
+        return;
+    }
+    assert(stream->state == LB_STREAM_RECEIVING);
+    lb_count(&stream->lane->counters.receives, 1);
+    feed(stream);
+}
+
+void lb_life_readable(struct lb_stream *stream)
+{
+    struct lb_verdict verdict;
+    enum lb_step step;
+    size_t size;
+
+    if (stream->state == LB_STREAM_CANCELLED) {
+        cancelled(stream);
+        return;
+    }
+    if (stream->state == LB_STREAM_ENTERING) {
+        go_on_entering(stream);
+        return;
+    }
+    assert(stream->state == LB_STREAM_RECEIVING);
+    step = stream->flow.way == LB_WAY_PLACED ? lb_way_place(stream, &size, &verdict)
+                                             : lb_way_splice(stream, &size, &verdict);
+    stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
+    follow(stream, step, size, &verdict);
+}
+
+void lb_life_terminal(struct lb_stream *stream, int error)
+{
+    struct lb_verdict verdict = lb_verdict_of_receive(error);
+
+    stream->at_eof = true;
+    if (stream->state == LB_STREAM_CANCELLED) {
+        cancelled(stream);
+        return;
+    }
+    if (stream->state == LB_STREAM_ENTERING) {
+        stream->verdict = verdict;
+        fail_to_enter(stream);
+        return;
+    }
+    assert(stream->state == LB_STREAM_RECEIVING);
+    if (error == 0)
+        lb_filters_eof(stream, &verdict);
+    end_here(stream, &verdict);
+}
+
+/* ---- from elsewhere -------------------------------------------------------------------------- */
+
+/* ENDING, and what its end waits for may have come. */
+static void go_on_ending(struct lb_stream *stream)
+{
+    struct lb_verdict failure;
+
+    if (!lb_session_ready(stream, &failure) && stream->verdict.end == LB_END_EOF)
+        stream->verdict = failure;
+    try_end(stream);
+}
+
+/* Under way, and its sink may go on. */
+static void wake_sink(struct lb_stream *stream)
+{
+    struct lb_verdict failure;
+
+    if (!lb_session_ready(stream, &failure))
+        lb_life_stop(stream, &failure);
+    else if (stream->state == LB_STREAM_PAUSED)
+        resume(stream);
+}
+
+void lb_life_ready(struct lb_stream *stream)
+{
+    if (stream->state == LB_STREAM_ANSWERING) {
+        go_on_answering(stream);
+        return;
+    }
+    /* Whatever waits there; a stream whose end is decided looks after it once it is ANSWERING. */
+    if (stream->state == LB_STREAM_ENTERING || lb_stream_is_under_way(stream) ||
+        stream->state == LB_STREAM_ENDING)
+        lb_wire_go_on(stream);
+    if (stream->state == LB_STREAM_ENDING)
+        go_on_ending(stream);
+    else if (lb_stream_is_under_way(stream))
+        wake_sink(stream);
+}
+
+static void look_at_limits(struct lb_stream *stream, uint64_t now_ns)
+{
+    struct lb_meter *meter = &stream->session.meter;
+    const struct lb_verdict *passed = lb_meter_look(meter, &stream->lane->rules->limits,
+                                                    stream->state != LB_STREAM_RECEIVING, now_ns);
+
+    if (passed)
+        lb_life_stop(stream, passed);
+}
+
+/* Each of the deadlines that have come, until one of them has ended the stream. */
+void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
+{
+    struct lb_meter *meter = &stream->session.meter;
+    struct lb_wire *wire = &stream->wire;
+
+    if (stream->state == LB_STREAM_ENTERING && now_ns >= stream->enter_until_ns) {
+        lb_wire_give_up(stream);
+        cancel(stream, &(struct lb_verdict){.end = LB_END_TIMEOUT, .why = "handshake-timeout"});
+        return;
+    }
+    if (wire->until_ns && now_ns >= wire->until_ns) {
+        lb_wire_give_up(stream);
+        lb_life_ready(stream);
+    }
+    if (lb_stream_is_under_way(stream) && meter->look_ns && now_ns >= meter->look_ns)
+        look_at_limits(stream, now_ns);
+    if ((lb_stream_is_under_way(stream) || stream->state == LB_STREAM_ENDING) &&
+        stream->session.alarm_ns && now_ns >= stream->session.alarm_ns) {
+        stream->session.alarm_ns = 0;
+        lb_life_ready(stream);
+    }
+    if (stream->state != LB_STREAM_FREE)
+        lb_stream_arm(stream);
+}
+
+void lb_life_committed(struct lb_stream *stream)
+{
+    assert(stream->state == LB_STREAM_COMMITTING);
+    conclude(stream, stream->end_result);
+}
+
+void lb_life_stop(struct lb_stream *stream, const struct lb_verdict *verdict)
+{
+    switch (stream->state) {
+    case LB_STREAM_PAUSED:
+        lb_way_release(stream);
+        begin_end(stream, verdict);
+        break;
+    case LB_STREAM_ENTERING:
+    case LB_STREAM_RECEIVING:
+        /* The last event may be in the worker's batch already: it comes all the same, so wait. */
+        cancel(stream, verdict);
+        break;
+    case LB_STREAM_THROTTLED:
+        lb_throttle_leave(&stream->lane->throttle, &stream->throttled);
+        begin_end(stream, verdict);
+        break;
+    case LB_STREAM_ENDING:
+        if (stream->verdict.end == LB_END_EOF)
+            stream->verdict = *verdict;
+        try_end(stream);
+        break;
+    case LB_STREAM_ANSWERING:
+        lb_wire_give_up(stream);
+        go_on_answering(stream);
+        break;
+    case LB_STREAM_FREE:
+    case LB_STREAM_PARKED:
+    case LB_STREAM_CANCELLED:
+    case LB_STREAM_COMMITTING:
+    case LB_STREAM_STATES:
+        break;
+    }
+}
+
+void lb_life_abandon(struct lb_stream *stream, int error)
+{
+    const struct lb_verdict verdict = {.end = LB_END_ERROR, .error = error};
+
+    stream->conn.receiving = false;
+    if (stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_CANCELLED ||
+        stream->state == LB_STREAM_ENTERING)
+        lb_life_terminal(stream, error);
+    else
+        lb_life_stop(stream, &verdict);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine.h"
+
+#include "backend_choice.h"
+#include "clock.h"
+#include "settle.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { PEERS_MAX = 2 << 20 };
+
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static void note_refused(void *context, const char *text)
+{
+    lb_note(context, LB_NOTE_DETAIL, "%s", text);
+}
+
+static int open_door(struct lb_engine *engine, struct lb_error *error)
+{
+    const struct lb_config *config = &engine->config;
+    const struct lb_listener_options options = {
+        .sockets = engine->rules.backend->shared_listeners ? 1 : config->workers,
+        .backlog = config->backlog,
+        .rcvbuf = config->rcvbuf,
+        .unix_mode = config->unix_mode,
+        .keepalive_ms = config->keepalive_ms == LB_NO_KEEPALIVE ? 0 : config->keepalive_ms,
+    };
+    struct lb_door *door = &engine->door;
+    uint64_t peers = (uint64_t)lb_worker_streams(&engine->rules) * config->workers;
+    int rc = lb_door_init(door, config->workers);
+
+    if (rc < 0)
+        return lb_error_set(error, rc, "out of memory");
+    door->gate.max_streams = config->max_streams;
+    door->gate.count = config->count;
+    door->gate.max_entering = config->max_handshakes;
+    rc = lb_admission_init(&door->admission, config,
+                           peers < PEERS_MAX ? (unsigned)peers : PEERS_MAX, error);
+    return rc < 0 ? rc : lb_listener_open(&door->listeners, config->listen, &options, error);
+}
+
+static int open_worker(struct lb_engine *engine, unsigned index, struct lb_error *error)
+{
+    const struct lb_worker_shares shares = {&engine->rules, &engine->door, &engine->notes};
+    const struct lb_listener_list *list = &engine->door.listeners;
+    int *fds = calloc(list->count + 1, sizeof(*fds));
+
+    if (!fds)
+        return lb_error_set(error, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < list->count; i++)
+        fds[i] = lb_listener_fd(&list->items[i], index);
+    return lb_worker_init(&engine->workers[index], &shares, fds, list->count, error);
+}
+
+static int open_workers(struct lb_engine *engine, struct lb_error *error)
+{
+    engine->workers = calloc(engine->config.workers, sizeof(*engine->workers));
+    if (!engine->workers)
+        return lb_error_set(error, -ENOMEM, "out of memory");
+    for (unsigned i = 0; i < engine->config.workers; i++) {
+        int rc = open_worker(engine, i, error);
+
+        if (rc < 0)
+            return rc;
+        engine->worker_count++;
+    }
+    return 0;
+}
+
+static void init_locks(struct lb_engine *engine)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&engine->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&engine->running_lock, NULL);
+}
+
+static void begin_notes(struct lb_engine *engine)
+{
+    lb_notes_init(&engine->notes);
+    engine->notes.tell = engine->config.note;
+    engine->notes.context = engine->config.note_context;
+    engine->notes.level = engine->config.note_level;
+}
+
+int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
+                   struct lb_error *error)
+{
+    const struct lb_backend *backend;
+    struct lb_engine *engine;
+    int rc = lb_settle_check(config, error);
+
+    if (rc < 0)
+        return rc;
+    engine = calloc(1, sizeof(*engine));
+    if (!engine)
+        return lb_error_set(error, -ENOMEM, "out of memory");
+    engine->config = *config;
+    init_locks(engine);
+    begin_notes(engine);
+    rc = lb_choice_make(&backend, config->backend, note_refused, &engine->notes, error);
+    if (rc == 0)
+        rc = lb_settle(&engine->rules, &engine->config, backend, &engine->throttle, error);
+    if (rc == 0)
+        rc = open_door(engine, error);
+    if (rc == 0)
+        rc = open_workers(engine, error);
+    if (rc < 0) {
+        lb_engine_close(engine);
+        return rc;
+    }
+    lb_note(&engine->notes, LB_NOTE_DETAIL,
+            "backend %s; workers: %u, with %u slots of %zu bytes each", backend->name,
+            engine->worker_count, engine->rules.pool.slots, engine->rules.pool.slot_size);
+    *result = engine;
+    return 0;
+}
+
+/* ---- run ------------------------------------------------------------------------------------- */
+
+static struct lb_engine *engine_of(struct lb_worker *worker)
+{
+    /* The door is a member of the engine. */
+    return (struct lb_engine *)(void *)((char *)worker->lane.door -
+                                        offsetof(struct lb_engine, door));
+}
+
+static void *run_worker(void *argument)
+{
+    struct lb_worker *worker = argument;
+    struct lb_engine *engine = engine_of(worker);
+
+    /* A bound on gathering of 1 ms means that: the usual slack is 50 µs more. */
+    prctl(PR_SET_TIMERSLACK, 1);
+    lb_worker_run(worker);
+    atomic_store(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
+    pthread_mutex_lock(&engine->running_lock);
+    if (--engine->running == 0)
+        pthread_cond_signal(&engine->ended);
+    pthread_mutex_unlock(&engine->running_lock);
+    return NULL;
+}
+
+static int start_committer(struct lb_engine *engine)
+{
+    int rc = lb_committer_start(&engine->committer, engine->rules.sink);
+
+    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++)
+        engine->workers[i].lane.committer = &engine->committer;
+    return rc;
+}
+
+static int start_threads(struct lb_engine *engine)
+{
+    int rc = 0;
+
+    if (engine->rules.sink->flags & LB_SINK_SLOW_END)
+        rc = start_committer(engine);
+    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++) {
+        pthread_mutex_lock(&engine->running_lock);
+        rc = -pthread_create(&engine->workers[i].thread, NULL, run_worker, &engine->workers[i]);
+        engine->running += rc == 0;
+        engine->threads += rc == 0;
+        pthread_mutex_unlock(&engine->running_lock);
+    }
+    return rc;
+}
+
+int lb_engine_start(struct lb_engine *engine)
+{
+    sigset_t all, before;
+    int rc;
+
+    assert(!engine->started);
+    engine->started = true;
+    /* Signals are for the program's own threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = start_threads(engine);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static void join(struct lb_engine *engine)
+{
+    if (engine->joined)
+        return;
+    engine->joined = true;
+    for (unsigned i = 0; i < engine->threads; i++)
+        pthread_join(engine->workers[i].thread, NULL);
+    lb_committer_stop(&engine->committer);
+}
+
+int lb_engine_wait(struct lb_engine *engine, int timeout_ms)
+{
+    struct timespec until;
+    int rc = 0;
+
+    assert(engine->started);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * (long)LB_NS_PER_MS;
+    if (until.tv_nsec >= (long)LB_NS_PER_S) {
+        until.tv_nsec -= (long)LB_NS_PER_S;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&engine->running_lock);
+    while (engine->running > 0 && rc == 0)
+        rc = timeout_ms < 0 ? pthread_cond_wait(&engine->ended, &engine->running_lock)
+                            : pthread_cond_timedwait(&engine->ended, &engine->running_lock, &until);
+    rc = engine->running > 0 ? -ETIMEDOUT : 0;
+    pthread_mutex_unlock(&engine->running_lock);
+    if (rc == 0)
+        join(engine);
+    return rc;
+}
+
+void lb_engine_stop(struct lb_engine *engine)
+{
+    lb_door_stop(&engine->door);
+}
+
+/* ---- look ------------------------------------------------------------------------------------ */
+
+const char *lb_engine_address(const struct lb_engine *engine, size_t index)
+{
+    const struct lb_listener_list *list = &engine->door.listeners;
+
+    return index < list->count ? list->items[index].name : NULL;
+}
+
+const char *lb_engine_backend(const struct lb_engine *engine)
+{
+    return engine->rules.backend->name;
+}
+
+static uint64_t cpu_ns(const struct lb_engine *engine, const struct lb_worker *worker)
+{
+    uint64_t final = atomic_load(&worker->cpu_ns);
+    clockid_t clock;
+
+    if (final || engine->joined)
+        return final;
+    return pthread_getcpuclockid(worker->thread, &clock) == 0 ? lb_clock_read(clock) : 0;
+}
+
+void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
+{
+    uint64_t cpu = atomic_load(&engine->committer.cpu_ns);
+
+    *stats = (struct lb_stats){
+        .backend = engine->rules.backend->name,
+        .workers = engine->worker_count,
+        .active = atomic_load(&engine->door.gate.active),
+    };
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        lb_counters_add(stats, &engine->workers[i].lane.counters);
+    for (unsigned i = 0; i < engine->threads; i++)
+        cpu += cpu_ns(engine, &engine->workers[i]);
+    stats->cpu_seconds = (double)cpu / (double)LB_NS_PER_S;
+}
+
+void lb_engine_close(struct lb_engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->started && !engine->joined) {
+        lb_door_stop_now(&engine->door);
+        join(engine);
+    }
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        lb_worker_done(&engine->workers[i]);
+    free(engine->workers);
+    lb_door_done(&engine->door);
+    lb_digest_release(&engine->rules.receipt);
+    lb_notes_done(&engine->notes);
+    pthread_mutex_destroy(&engine->running_lock);
+    pthread_cond_destroy(&engine->ended);
+    free(engine);
+}

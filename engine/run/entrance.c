@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "entrance.h"
+
+#include "clock.h"
+#include "door.h"
+#include "ending.h"
+#include "life.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Out of descriptors or memory: accepting at once again would only burn CPU. */
+#define PAUSE_NS (100 * LB_NS_PER_MS)
+#define TELL_NS (10 * LB_NS_PER_S) /* said once in so long */
+
+void lb_entrance_init(struct lb_entrance *entrance, struct lb_lane *lane)
+{
+    *entrance = (struct lb_entrance){.lane = lane};
+}
+
+static void drop_all(struct lb_stream_queue *queue)
+{
+    struct lb_stream *stream;
+
+    while ((stream = lb_stream_queue_take(queue)))
+        lb_life_drop(stream);
+}
+
+void lb_entrance_close(struct lb_entrance *entrance)
+{
+    drop_all(&entrance->lobby);
+    drop_all(&entrance->lane->streams->entered);
+    drop_all(&entrance->parked);
+}
+
+/* ---- coming ---------------------------------------------------------------------------------- */
+
+static void admit(struct lb_entrance *entrance, struct lb_stream *stream)
+{
+    const char *why = lb_admission_enter(&entrance->lane->door->admission, &stream->peer);
+
+    if (why)
+        lb_life_refuse(stream, why);
+    else
+        lb_stream_queue_put(&entrance->parked, stream);
+}
+
+void lb_entrance_take(struct lb_entrance *entrance, int fd)
+{
+    struct lb_lane *lane = entrance->lane;
+    struct lb_stream *stream = lb_life_accept(lane, fd);
+
+    if (stream && lane->rules->filter_count > 0) {
+        lb_stream_queue_put(&entrance->lobby, stream);
+    } else if (stream) {
+        admit(entrance, stream);
+    } else {
+        lb_ending_refuse(lane, fd, &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
+        close(fd);
+        lb_note(lane->notes, LB_NOTE_WARNING,
+                "a peer was turned away: %u streams are waiting already", lane->streams->capacity);
+    }
+}
+
+int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
+{
+    struct lb_stream *stream = lb_life_accept(entrance->lane, fd);
+
+    if (!stream)
+        return -EMFILE;
+    stream->borrowed = true;
+    lb_stream_queue_put(&entrance->parked, stream);
+    lb_entrance_go_on(entrance);
+    return 0;
+}
+
+/* Every lane meets the same trouble, and between two pauses some accepts may work. */
+void lb_entrance_pause(struct lb_entrance *entrance, int error)
+{
+    struct lb_lane *lane = entrance->lane;
+    uint64_t now_ns = lb_clock_ns(), untold;
+
+    lb_alarm_set(&lane->alarms, &entrance->again, now_ns + PAUSE_NS);
+    if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, &untold))
+        lb_note(lane->notes, LB_NOTE_WARNING,
+                "accepting pauses: %s; peers wait in the backlog (raise the limit: ulimit -n)",
+                strerror(-error));
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
+
+/* A lane that can have one stream at a time has none. */
+static bool has_place(const struct lb_lane *lane)
+{
+    return !lane->backend->one_stream_per_worker || lane->under_way + lane->entering == 0;
+}
+
+static bool may_go_on(const struct lb_lane *lane)
+{
+    return has_place(lane) && !lane->hurry;
+}
+
+/* Asks a second time, after having asked to be woken: there may have been room in between. */
+static bool claim(struct lb_lane *lane, bool (*ask)(struct lb_gate *gate))
+{
+    struct lb_gate *gate = &lane->door->gate;
+
+    if (ask(gate))
+        return true;
+    lb_door_await_room(lane->door, lane->index);
+    return ask(gate);
+}
+
+void lb_entrance_go_on(struct lb_entrance *entrance)
+{
+    struct lb_lane *lane = entrance->lane;
+    struct lb_stream *stream;
+
+    while ((stream = lb_stream_queue_take(&lane->streams->entered)))
+        admit(entrance, stream);
+    while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
+        lb_life_begin(lb_stream_queue_take(&entrance->parked));
+    while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
+           claim(lane, lb_gate_claim_entrance))
+        lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+}
+
+unsigned lb_entrance_room(struct lb_entrance *entrance)
+{
+    struct lb_lane *lane = entrance->lane;
+    struct lb_gate *gate = &lane->door->gate;
+    unsigned room;
+
+    if (entrance->parked.first || entrance->lobby.first || entrance->again.when_ns ||
+        !has_place(lane))
+        return 0;
+    room = lb_gate_room(gate);
+    if (room == 0) {
+        lb_door_await_room(lane->door, lane->index);
+        room = lb_gate_room(gate);
+    }
+    return lane->backend->one_stream_per_worker && room > 1 ? 1 : room;
+}
+
+bool lb_entrance_is_busy(const struct lb_entrance *entrance)
+{
+    const struct lb_lane *lane = entrance->lane;
+
+    return entrance->lobby.first || entrance->parked.first || lane->streams->entered.first ||
+           lane->entering > 0;
+}
+
+/* ---- leaving --------------------------------------------------------------------------------- */
+
+/* A peer that comes to a socket which our heirs accept from, too, may have woken us alone, and too
+ * late: they would hear of it only from the next one. What waits there is still ours, then. */
+static void take_backlog(struct lb_entrance *entrance)
+{
+    const struct lb_lane *lane = entrance->lane;
+    int fd;
+
+    if (!lane->backend->wakes_one)
+        return;
+    for (unsigned i = 0;
+         i < LB_ACCEPT_AHEAD && (fd = lb_listener_take(&lane->door->listeners)) >= 0; i++)
+        lb_entrance_take(entrance, fd);
+}
+
+void lb_entrance_leave(struct lb_entrance *entrance, bool heirs)
+{
+    if (entrance->left)
+        return;
+    entrance->left = true;
+    if (lb_door_leave(entrance->lane->door) && heirs)
+        take_backlog(entrance);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "settle.h"
+
+#include "clock.h"
+#include "error.h"
+#include "filter.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+
+/* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
+static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
+
+/* Defaults, for what is left as zero too. */
+enum {
+    DEFAULT_STREAMS = 10000,
+    DEFAULT_KEEPALIVE_MS = 120000,
+    DEFAULT_GATHER_US = 1000,
+    DEFAULT_HANDSHAKE_MS = 10000,
+    DEFAULT_HANDSHAKES = 256
+};
+
+enum {
+    GATHER_US_MAX = 100000,
+    KEEPALIVE_MS_MAX = 32767000, /* tcp(7): the kernel's own bound */
+    WORKERS_MAX = 1024,
+    STREAMS_MAX = 1 << 20,
+    SLOTS_MAX = 1 << 15,
+    SLOT_SIZE_THROTTLED = 4096,
+    SLOTS_THROTTLED = 64
+};
+#define SLOT_SIZE_MAX ((size_t)1 << 30)
+
+static const char *const default_listen[] = {":1090", NULL};
+
+void lb_config_init(struct lb_config *config)
+{
+    *config = (struct lb_config){
+        .listen = default_listen,
+        .backend = "auto",
+        .max_streams = DEFAULT_STREAMS,
+        .drain_ms = 10000,
+        .keepalive_ms = DEFAULT_KEEPALIVE_MS,
+        .gather_max_us = DEFAULT_GATHER_US,
+        .handshake_timeout_ms = DEFAULT_HANDSHAKE_MS,
+        .max_handshakes = DEFAULT_HANDSHAKES,
+        .note_level = LB_NOTE_WARNING,
+    };
+}
+
+int lb_settle_check(const struct lb_config *config, struct lb_error *error)
+{
+    if (!config->sink || !config->sink->write)
+        return lb_error_set(error, -EINVAL, "no sink");
+    if (!config->listen || !config->listen[0])
+        return lb_error_set(error, -EINVAL, "no address to listen on");
+    if (config->workers > WORKERS_MAX)
+        return lb_error_set(error, -EINVAL, "%u workers: at most %d", config->workers, WORKERS_MAX);
+    if (config->max_streams > STREAMS_MAX)
+        return lb_error_set(error, -EINVAL, "%u streams at once: at most %d", config->max_streams,
+                            STREAMS_MAX);
+    if (config->slot_size > SLOT_SIZE_MAX)
+        return lb_error_set(error, -EINVAL, "a slot of %zu bytes: at most 1G", config->slot_size);
+    if (config->slots > SLOTS_MAX)
+        return lb_error_set(error, -EINVAL, "%u slots: at most %d", config->slots, SLOTS_MAX);
+    if (config->gather_max_us > GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
+        return lb_error_set(error, -EINVAL, "gathering for %u us: at most %d",
+                            config->gather_max_us, GATHER_US_MAX);
+    if (config->keepalive_ms > KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
+        return lb_error_set(error, -EINVAL, "keepalive of %u ms: at most %d", config->keepalive_ms,
+                            KEEPALIVE_MS_MAX);
+    if (config->rate_limit && config->min_rate > config->rate_limit)
+        return lb_error_set(error, -EINVAL,
+                            "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
+                            ": no stream could keep both",
+                            config->min_rate, config->rate_limit);
+    if (config->unix_mode > 0777)
+        return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
+                            config->unix_mode);
+    if (config->greeting_size > LB_GREETING_MAX)
+        return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
+                            config->greeting_size, LB_GREETING_MAX);
+    return 0;
+}
+
+static unsigned usable_cores(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static unsigned default_workers(const struct lb_backend *backend)
+{
+    unsigned cores = usable_cores();
+
+    if (backend->workers)
+        return backend->workers;
+    return cores < 4 ? cores : 4;
+}
+
+/* A slot is the least that a stream gets at once: small against what its rate allows in a second. */
+static struct lb_pool_shape throttled_shape(struct lb_pool_shape shape,
+                                            const struct lb_config *config)
+{
+    uint64_t rate = config->rate_limit ? config->rate_limit : config->total_rate_limit;
+
+    if (config->total_rate_limit && config->total_rate_limit < rate)
+        rate = config->total_rate_limit;
+    while (shape.slot_size > SLOT_SIZE_THROTTLED && shape.slot_size > rate / 32) {
+        shape.slot_size /= 2;
+        if (shape.slots < SLOTS_THROTTLED)
+            shape.slots *= 2;
+    }
+    return shape;
+}
+
+static struct lb_pool_shape choose_pool(const struct lb_rules *rules,
+                                        const struct lb_config *config)
+{
+    bool may_pause = rules->sink->flags & LB_SINK_MAY_PAUSE;
+    bool many = !(rules->sink->flags & LB_SINK_SERIAL) && !rules->backend->one_stream_per_worker;
+    struct lb_pool_shape shape =
+        may_pause && many ? pausing_shape : rules->backend->shape(may_pause);
+
+    if (rules->throttle)
+        shape = throttled_shape(shape, config);
+    if (config->slot_size)
+        shape.slot_size = config->slot_size;
+    if (config->slots)
+        shape.slots = config->slots;
+    return shape;
+}
+
+static void settle_config(struct lb_config *config, const struct lb_backend *backend)
+{
+    if (!config->max_streams)
+        config->max_streams = DEFAULT_STREAMS;
+    if (!config->keepalive_ms)
+        config->keepalive_ms = DEFAULT_KEEPALIVE_MS;
+    if (!config->gather_max_us)
+        config->gather_max_us = DEFAULT_GATHER_US;
+    if (!config->handshake_timeout_ms)
+        config->handshake_timeout_ms = DEFAULT_HANDSHAKE_MS;
+    if (!config->max_handshakes)
+        config->max_handshakes = DEFAULT_HANDSHAKES;
+    if (!config->workers)
+        config->workers = default_workers(backend);
+    /* A worker that could never get a stream would only hold peers in its backlog. */
+    if (config->count && config->count < config->workers)
+        config->workers = (unsigned)config->count;
+    if (config->sink->flags & LB_SINK_SERIAL) {
+        config->workers = 1;
+        config->max_streams = 1;
+    }
+    if (config->workers > config->max_streams)
+        config->workers = config->max_streams;
+}
+
+static int choose_digest(struct lb_digest_method *method, const char *name, struct lb_error *error)
+{
+    int rc = name ? lb_digest_choose(method, name) : 0;
+
+    if (rc == -ENOTSUP)
+        return lb_error_set(error, rc,
+                            "receipts with %s: this libcrypto does not offer it; use xxh3", name);
+    if (rc < 0)
+        return lb_error_set(error, rc, "receipts with %s: unknown algorithm; use xxh3 or sha256",
+                            name);
+    return 0;
+}
+
+static void choose_filters(struct lb_rules *rules, const struct lb_config *config)
+{
+    for (size_t i = 0; lb_filters[i]; i++) {
+        const void *settings = lb_filters[i]->settings(config);
+
+        if (settings)
+            rules->filters[rules->filter_count++] =
+                (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
+    }
+}
+
+int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
+              struct lb_throttle_limits *throttle, struct lb_error *error)
+{
+    settle_config(config, backend);
+    lb_throttle_limits_init(throttle, config->rate_limit, config->total_rate_limit);
+    *rules = (struct lb_rules){
+        .sink = config->sink,
+        .sink_context = config->sink_context,
+        .backend = backend,
+        .greeting = config->greeting,
+        .greeting_size = config->greeting_size,
+        .throttle = config->rate_limit || config->total_rate_limit ? throttle : NULL,
+        .max_streams = config->max_streams,
+        .drain_ns = config->drain_ms == LB_NO_DRAIN ? 0 : config->drain_ms * LB_NS_PER_MS,
+        .gather_max_ns =
+            config->gather_max_us == LB_NO_GATHER ? 0 : config->gather_max_us * UINT64_C(1000),
+        .handshake_ns = config->handshake_timeout_ms * LB_NS_PER_MS,
+        .no_splice = config->no_splice,
+        .unrestricted = config->unrestricted,
+    };
+    rules->pool = choose_pool(rules, config);
+    lb_limits_init(&rules->limits, config);
+    choose_filters(rules, config);
+    lb_rules_lay_out(rules);
+    return choose_digest(&rules->receipt, config->receipt, error);
+}

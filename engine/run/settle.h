@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Settling: what a program asked for, checked, and every "default" replaced by what it means here. */
+#ifndef LB_SETTLE_H
+#define LB_SETTLE_H
+
+#include "rules.h"
+
+/* Returns 0, or -EINVAL with what is wrong in error. */
+int lb_settle_check(const struct lb_config *config, struct lb_error *error);
+
+/* Settles config, which was checked, for backend, and makes rules of it; throttle is what they share,
+ * and lives as long as they do. Returns 0, or -errno with error filled. */
+int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
+              struct lb_throttle_limits *throttle, struct lb_error *error);
+
+#endif

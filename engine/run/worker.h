@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: one thread that runs a lane. It waits for its backend's events, hands them to the streams,
+ * and looks at its alarms and its inbox. */
+#ifndef LB_WORKER_H
+#define LB_WORKER_H
+
+#include "entrance.h"
+#include "gather.h"
+
+struct lb_worker {
+    struct lb_lane lane;
+    struct lb_stream_table streams;
+    struct lb_entrance entrance;
+    struct lb_event *events;
+    int *listener_fds;
+
+    struct lb_alarm patience; /* draining: when patience ends */
+    bool draining;
+
+    struct lb_gather gather;
+    struct lb_gather_window window; /* the counts at its beginning */
+
+    pthread_t thread;
+    _Atomic uint64_t cpu_ns; /* of the thread, once it has ended */
+};
+
+/* What workers of one engine share. All of it is borrowed. */
+struct lb_worker_shares {
+    const struct lb_rules *rules;
+    struct lb_door *door;
+    struct lb_notes *notes;
+};
+
+/* listener_fds is the worker's from now on, whatever the outcome (free); the descriptors in it are
+ * borrowed. The worker is the next one at the door. On failure nothing is left behind. */
+int lb_worker_init(struct lb_worker *worker, const struct lb_worker_shares *shares,
+                   int *listener_fds, size_t listener_count, struct lb_error *error);
+void lb_worker_done(struct lb_worker *worker);
+
+/* How many streams one worker can have, those that wait for their turn included. */
+unsigned lb_worker_streams(const struct lb_rules *rules);
+
+/* Receives until the door is stopped or finished and no stream is left. */
+void lb_worker_run(struct lb_worker *worker);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+static const struct lb_filter_use *use_of(const struct lb_stage *stage)
+{
+    return &stage->stream->lane->rules->filters[stage->index];
+}
+
+/* The first filter from there on that has to see the bytes, or NULL. */
+static const struct lb_filter *find_taker(const struct lb_rules *rules, unsigned *index)
+{
+    for (; *index < rules->filter_count; ++*index)
+        if (rules->filters[*index].filter->take)
+            return rules->filters[*index].filter;
+    return NULL;
+}
+
+bool lb_filters_take(const struct lb_rules *rules)
+{
+    unsigned index = 0;
+
+    return find_taker(rules, &index);
+}
+
+/* ---- layout ---------------------------------------------------------------------------------- */
+
+static size_t align(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+void lb_rules_lay_out(struct lb_rules *rules)
+{
+    bool may_pause = rules->sink->flags & LB_SINK_MAY_PAUSE;
+
+    rules->stream_size = align(rules->sink->state_size);
+    rules->piece = rules->pool.slot_size;
+    for (unsigned i = 0; i < rules->filter_count; i++) {
+        struct lb_filter_use *use = &rules->filters[i];
+
+        use->offset = rules->stream_size;
+        rules->stream_size += align(use->filter->state_size);
+        if (!may_pause || !use->filter->take)
+            continue;
+        /* All that comes of a piece has to fit into the one slot that a stream may keep. */
+        assert(use->filter->grows > 0 && use->filter->extra < rules->piece);
+        rules->piece = (rules->piece - use->filter->extra) / use->filter->grows;
+    }
+}
+
+/* ---- a filter's view ------------------------------------------------------------------------- */
+
+void *lb_stage_state(const struct lb_stage *stage)
+{
+    return stage->stream->memory + use_of(stage)->offset;
+}
+
+int lb_stage_fd(const struct lb_stage *stage)
+{
+    return stage->stream->conn.fd;
+}
+
+uint8_t *lb_stage_scratch(const struct lb_stage *stage)
+{
+    return stage->stream->lane->scratch + (size_t)LB_SCRATCH_SIZE * stage->index;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static bool is_keeping(const struct lb_flow *flow)
+{
+    return flow->kept.data;
+}
+
+/* What the sink leaves of a filter's output waits in a slot of the pool's reserve. */
+static bool keep(struct lb_stream *stream, const uint8_t *data, size_t size,
+                 struct lb_verdict *verdict)
+{
+    struct lb_pool *pool = &stream->lane->pool;
+    struct lb_flow *flow = &stream->flow;
+    unsigned slot = 0;
+
+    if (!is_keeping(flow)) {
+        if (!lb_pool_take(pool, &slot)) {
+            *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = -ENOBUFS};
+            return false;
+        }
+        lb_pool_uncover(pool, slot);
+        flow->kept = (struct lb_chunk){.data = lb_pool_data(pool, slot)};
+        flow->kept_taken = 0;
+    }
+    assert(flow->kept.size + size <= pool->slot_size);
+    memcpy(flow->kept.data + flow->kept.size, data, size);
+    flow->kept.size += size;
+    return true;
+}
+
+void lb_filters_drop(struct lb_stream *stream)
+{
+    struct lb_pool *pool = &stream->lane->pool;
+    struct lb_flow *flow = &stream->flow;
+    unsigned slot;
+
+    if (!is_keeping(flow))
+        return;
+    slot = lb_pool_slot(pool, flow->kept.data);
+    lb_pool_cover(pool, slot);
+    lb_pool_put(pool, slot);
+    flow->kept = (struct lb_chunk){0};
+}
+
+static bool pass_to_session(struct lb_stream *stream, const uint8_t *data, size_t size,
+                            struct lb_verdict *verdict)
+{
+    ssize_t taken = 0;
+
+    if (!is_keeping(&stream->flow))
+        taken = lb_session_write(stream, data, size, verdict);
+    if (taken < 0)
+        return false;
+    return (size_t)taken == size || keep(stream, data + taken, size - (size_t)taken, verdict);
+}
+
+static bool pass_to(struct lb_stream *stream, unsigned index, const uint8_t *data, size_t size,
+                    struct lb_verdict *verdict)
+{
+    const struct lb_filter *filter = find_taker(stream->lane->rules, &index);
+    struct lb_stage stage = {stream, index};
+
+    if (size == 0)
+        return true;
+    return filter ? filter->take(&stage, data, size, verdict)
+                  : pass_to_session(stream, data, size, verdict);
+}
+
+bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
+             struct lb_verdict *verdict)
+{
+    return pass_to(stage->stream, stage->index + 1, data, size, verdict);
+}
+
+ssize_t lb_filters_feed(struct lb_stream *stream, const uint8_t *data, size_t size,
+                        struct lb_verdict *verdict)
+{
+    size_t piece = stream->lane->rules->piece, done = 0;
+
+    while (done < size && !is_keeping(&stream->flow)) {
+        size_t next = size - done < piece ? size - done : piece;
+
+        if (!pass_to(stream, 0, data + done, next, verdict))
+            return -1;
+        done += next;
+    }
+    return (ssize_t)done;
+}
+
+bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    struct lb_flow *flow = &stream->flow;
+    ssize_t taken;
+
+    if (!is_keeping(flow))
+        return true;
+    taken = lb_session_write(stream, flow->kept.data + flow->kept_taken,
+                             flow->kept.size - flow->kept_taken, verdict);
+    if (taken < 0)
+        return false;
+    flow->kept_taken += (size_t)taken;
+    if (flow->kept_taken == flow->kept.size)
+        lb_filters_drop(stream);
+    return true;
+}
+
+void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+
+    for (unsigned i = 0; i < rules->filter_count && verdict->end == LB_END_EOF; i++) {
+        struct lb_stage stage = {stream, i};
+
+        if (rules->filters[i].filter->eof)
+            rules->filters[i].filter->eof(&stage, verdict);
+    }
+}
+
+/* ---- the way back ---------------------------------------------------------------------------- */
+
+/* The filters before index, from the last to the first. */
+static int say_before(struct lb_stream *stream, unsigned index, const void *data, size_t size)
+{
+    while (index > 0) {
+        const struct lb_filter *filter = stream->lane->rules->filters[--index].filter;
+        struct lb_stage stage = {stream, index};
+
+        if (filter->say)
+            return filter->say(&stage, data, size);
+    }
+    return lb_wire_put(stream, data, size);
+}
+
+int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size)
+{
+    return say_before(stage->stream, stage->index, data, size);
+}
+
+int lb_filters_tell(struct lb_stream *stream, const void *data, size_t size)
+{
+    int rc;
+
+    if (size == 0)
+        return 0;
+    rc = say_before(stream, stream->opened ? stream->lane->rules->filter_count : 0, data, size);
+    if (rc == 0)
+        stream->wire.mid_line = ((const char *)data)[size - 1] != '\n';
+    return rc;
+}
+
+void lb_filters_finish(struct lb_stream *stream)
+{
+    for (unsigned i = stream->lane->rules->filter_count; i-- > 0;) {
+        const struct lb_filter *filter = stream->lane->rules->filters[i].filter;
+        struct lb_stage stage = {stream, i};
+
+        if (filter->finish && stream->opened)
+            filter->finish(&stage);
+    }
+}
+
+ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
+{
+    size_t room = lb_wire_room(&stream->wire);
+    int rc;
+
+    if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_PARKED &&
+        stream->state != LB_STREAM_ENDING)
+        return -EBUSY;
+    if (size > room)
+        size = room;
+    if (room == 0)
+        return -EAGAIN;
+    rc = lb_filters_tell(stream, data, size);
+    return rc < 0 ? rc : (ssize_t)size;
+}
+
+/* ---- preludes -------------------------------------------------------------------------------- */
+
+static void close_before(struct lb_stream *stream, unsigned index)
+{
+    while (index > 0) {
+        const struct lb_filter *filter = stream->lane->rules->filters[--index].filter;
+        struct lb_stage stage = {stream, index};
+
+        if (filter->close)
+            filter->close(&stage);
+    }
+}
+
+int lb_filters_open(struct lb_stream *stream)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+
+    for (unsigned i = 0; i < rules->filter_count; i++) {
+        const struct lb_filter_use *use = &rules->filters[i];
+        struct lb_stage stage = {stream, i};
+        int rc = use->filter->open ? use->filter->open(&stage, use->settings) : 0;
+
+        if (rc < 0) {
+            close_before(stream, i);
+            return rc;
+        }
+    }
+    stream->opened = true;
+    return 0;
+}
+
+void lb_filters_close(struct lb_stream *stream)
+{
+    lb_filters_drop(stream);
+    if (stream->opened)
+        close_before(stream, stream->lane->rules->filter_count);
+    stream->opened = false;
+}
+
+int lb_filters_enter(struct lb_stream *stream, const char **why)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+
+    for (; stream->prelude < rules->filter_count; stream->prelude++) {
+        const struct lb_filter *filter = rules->filters[stream->prelude].filter;
+        struct lb_stage stage = {stream, stream->prelude};
+        int rc;
+
+        *why = filter->name;
+        rc = filter->enter ? filter->enter(&stage, why) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A filter: a layer between backend and session. It eats, changes or judges a stream's bytes, and may
+ * have a time of its own before the stream begins, a prelude: a handshake, a header. One const table
+ * entry for each kind; absence of a function is a capability (no take: bytes pass untouched, and may
+ * be spliced and placed).
+ *
+ * Bytes go from the first filter to the last, and on to the session. What is said to the peer goes
+ * the other way. All calls for one stream come from its lane's thread, one at a time.
+ */
+#ifndef LB_FILTER_H
+#define LB_FILTER_H
+
+#include "stream.h"
+
+/* One stream's place in one filter, for the time of a call. */
+struct lb_stage {
+    struct lb_stream *stream;
+    unsigned index; /* in its lane's rules */
+};
+
+struct lb_filter {
+    const char *name; /* as a refusal names it */
+    size_t state_size;
+    /* take makes at most grows * size + extra bytes of size, and that fits into LB_SCRATCH_SIZE for
+     * pieces of a slot's size. */
+    unsigned grows;
+    size_t extra;
+
+    /* What the filter is told if config asks for it; NULL: it doesn't, and no stream passes it. Lives
+     * as long as config. */
+    const void *(*settings)(const struct lb_config *config);
+
+    /* Before anything else; the state is zeroed. 0 or -errno: the peer is refused. May be NULL. */
+    int (*open)(struct lb_stage *stage, const void *settings);
+
+    /* Reads what comes before the stream from lb_stage_fd, and not a byte more, without waiting (by
+     * MSG_PEEK, or exact sizes). 0: it is over. -EAGAIN: called again when there is more to read; it
+     * has consumed what was there, or it would be called at once for ever. Any other -errno: the
+     * peer is refused; *why may be set to a static word. NULL: there is no prelude. */
+    int (*enter)(struct lb_stage *stage, const char **why);
+
+    /* Takes all of data, and passes on what comes of it by lb_pass. Returns true to go on, or false
+     * with the verdict: it ends the stream, as eof if its own end has come (bytes behind it are then
+     * dropped in order), and what lb_pass returned false with is passed down as it is. NULL: bytes
+     * pass untouched. */
+    bool (*take)(struct lb_stage *stage, const uint8_t *data, size_t size,
+                 struct lb_verdict *verdict);
+
+    /* The connection's EOF has come. Leaves the verdict eof if that is the stream's end, after passing
+     * on what it held back; else says what it is. NULL: it is. */
+    void (*eof)(struct lb_stage *stage, struct lb_verdict *verdict);
+
+    /* Says data to the peer, by lb_stage_say; all of it. 0 or -errno. NULL: untouched. */
+    int (*say)(struct lb_stage *stage, const void *data, size_t size);
+
+    /* Nothing more will be said: its own last word. NULL: none. */
+    void (*finish)(struct lb_stage *stage);
+
+    /* For each open that succeeded, as the last call. May be NULL. */
+    void (*close)(struct lb_stage *stage);
+};
+
+/* All of them, in the order that bytes pass them, ending in NULL (filters/table.c). */
+extern const struct lb_filter *const lb_filters[];
+
+/* ---- what a filter calls ----------------------------------------------------------------------- */
+
+void *lb_stage_state(const struct lb_stage *stage);
+int lb_stage_fd(const struct lb_stage *stage);
+
+/* LB_SCRATCH_SIZE bytes of its own until the call returns. */
+uint8_t *lb_stage_scratch(const struct lb_stage *stage);
+
+/* Hands bytes on: lent until it returns. All are taken; what a sink leaves for later is kept. Returns
+ * true to go on, or false with the verdict. */
+bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
+             struct lb_verdict *verdict);
+
+/* Says bytes to the peer, through the filters before this one. 0 or -errno. */
+int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);
+
+/* ---- what the rooms above call ----------------------------------------------------------------- */
+
+/* Where each filter's state is, and how large a piece may be. After the filters and the pool's shape
+ * are set. */
+void lb_rules_lay_out(struct lb_rules *rules);
+
+/* A filter of the stream has to see its bytes. */
+bool lb_filters_take(const struct lb_rules *rules);
+
+/* Opens all. 0 or -errno, with nothing left open. */
+int lb_filters_open(struct lb_stream *stream);
+void lb_filters_close(struct lb_stream *stream);
+
+/* Goes on with the preludes. As enter. */
+int lb_filters_enter(struct lb_stream *stream, const char **why);
+
+/* Feeds at most size bytes. Returns how many were taken, less than size once something is kept; or
+ * -1 with the verdict. */
+ssize_t lb_filters_feed(struct lb_stream *stream, const uint8_t *data, size_t size,
+                        struct lb_verdict *verdict);
+
+/* Offers what is kept to the session. Returns true to go on, which it may with something kept still;
+ * or false with the verdict. */
+bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict);
+
+/* What the connection's EOF is. */
+void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict);
+
+/* Tells the peer something, whatever is queued already. 0, -EPIPE or -ENOMEM. */
+int lb_filters_tell(struct lb_stream *stream, const void *data, size_t size);
+
+/* Nothing more will be said: the filters' last words. */
+void lb_filters_finish(struct lb_stream *stream);
+
+/* Gives back the slot of what is kept. */
+void lb_filters_drop(struct lb_stream *stream);
+
+#endif

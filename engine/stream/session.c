@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include "clock.h"
+#include "probes.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { RECEIPT_ID_MAX = 255 };
+
+/* A sink that breaks its contract is told of, and its stream is not safe. Returns what ends it. */
+static int broken(const struct lb_stream *stream, const char *call, const char *what)
+{
+    lb_note(stream->lane->notes, LB_NOTE_WARNING,
+            "stream %llu: the sink %s breaks its contract: %s %s", (unsigned long long)stream->id,
+            stream->session.sink->name ? stream->session.sink->name : "without a name", call, what);
+    return -EPROTO;
+}
+
+bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+    struct lb_session *session = &stream->session;
+    int rc = lb_meter_open(&session->meter, &rules->receipt);
+
+    session->sink = rules->sink;
+    session->context = rules->sink_context;
+    if (rc < 0) {
+        *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
+        return false;
+    }
+    rc = session->sink->open ? session->sink->open(stream, session->context) : 0;
+    if (rc > 0)
+        rc = broken(stream, "open", "returns more than 0");
+    if (rc < 0)
+        *verdict = lb_verdict_of_sink(rc);
+    return rc == 0;
+}
+
+void lb_session_close(struct lb_stream *stream)
+{
+    lb_meter_close(&stream->session.meter);
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+uint64_t lb_session_room(const struct lb_stream *stream)
+{
+    return lb_limits_room(&stream->lane->rules->limits, stream->session.meter.bytes);
+}
+
+/* Checks what write returned. */
+static ssize_t check_taken(const struct lb_stream *stream, ssize_t taken, size_t size)
+{
+    if (taken > (ssize_t)size)
+        return broken(stream, "write", "takes more than it is given");
+    if (taken >= 0 && taken < (ssize_t)size && !(stream->session.sink->flags & LB_SINK_MAY_PAUSE))
+        return broken(stream, "write", "takes less than it is given, without LB_SINK_MAY_PAUSE");
+    return taken;
+}
+
+static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
+                     struct lb_verdict *verdict)
+{
+    struct lb_session *session = &stream->session;
+    ssize_t taken = session->sink->write(stream, session->context, data, size);
+    int rc;
+
+    if (taken != (ssize_t)size)
+        taken = check_taken(stream, taken, size);
+    if (taken < 0) {
+        *verdict = lb_verdict_of_sink((int)taken);
+        return -1;
+    }
+    LB_PROBE_CHUNK(stream->id, (size_t)taken, size);
+    lb_count(&stream->lane->counters.bytes, (uint64_t)taken);
+    rc = lb_meter_add(&session->meter, data, (size_t)taken);
+    if (rc == 0)
+        return taken;
+    *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
+    return -1;
+}
+
+ssize_t lb_session_write(struct lb_stream *stream, const uint8_t *data, size_t size,
+                         struct lb_verdict *verdict)
+{
+    uint64_t room = lb_session_room(stream);
+    size_t most = size < room ? size : (size_t)room;
+    ssize_t taken = most > 0 ? offer(stream, data, most, verdict) : 0;
+
+    stream->session.meter.pace.held |= taken >= 0 && (size_t)taken < most;
+    if (taken != (ssize_t)most || most == size)
+        return taken;
+    *verdict = lb_limits_max_bytes;
+    return -1;
+}
+
+void lb_session_spliced(struct lb_stream *stream, size_t size)
+{
+    LB_PROBE_CHUNK(stream->id, size, size);
+    lb_count(&stream->lane->counters.bytes, size);
+    lb_meter_count(&stream->session.meter, size);
+}
+
+int lb_session_target(struct lb_stream *stream)
+{
+    return stream->session.sink->target(stream, stream->session.context);
+}
+
+bool lb_session_has_place(struct lb_stream *stream)
+{
+    const struct lb_session *session = &stream->session;
+    void *data;
+
+    return session->sink->place &&
+           session->sink->place(stream, session->context, &data) != -EOPNOTSUPP;
+}
+
+ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict)
+{
+    struct lb_session *session = &stream->session;
+    ssize_t room = session->sink->place(stream, session->context, data);
+
+    if (room < 0)
+        *verdict = lb_verdict_of_sink((int)room);
+    session->meter.pace.held |= room == 0;
+    return room;
+}
+
+bool lb_session_ready(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    const struct lb_session *session = &stream->session;
+    int rc = session->sink->ready ? session->sink->ready(stream, session->context) : 0;
+
+    if (rc > 0)
+        rc = broken(stream, "ready", "returns more than 0");
+    if (rc < 0)
+        *verdict = lb_verdict_of_sink(rc);
+    return rc == 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+int lb_session_end(struct lb_stream *stream)
+{
+    const struct lb_session *session = &stream->session;
+    const struct lb_sink *sink = session->sink;
+    int rc = sink->end ? sink->end(stream, session->context, stream->verdict.end) : 0;
+
+    if (rc > LB_UNSETTLED)
+        return broken(stream, "end", "returns nonsense");
+    if (rc == LB_UNSETTLED && !sink->settle)
+        return broken(stream, "end", "returns LB_UNSETTLED, but there is no settle");
+    if (rc == -EINPROGRESS && sink->flags & LB_SINK_SLOW_END)
+        return broken(stream, "end", "returns -EINPROGRESS in spite of LB_SINK_SLOW_END");
+    return rc;
+}
+
+int lb_session_settle(struct lb_stream *const *streams, size_t count)
+{
+    const struct lb_session *session = &streams[0]->session;
+    int rc = session->sink->settle(streams, count, session->context);
+
+    return rc > 0 ? broken(streams[0], "settle", "returns more than 0") : rc;
+}
+
+const char *lb_session_receipt_id(struct lb_stream *stream)
+{
+    const struct lb_session *session = &stream->session;
+    const char *id = NULL;
+
+    if (session->sink->receipt_id)
+        id = session->sink->receipt_id(stream, session->context);
+    return id && strlen(id) <= RECEIPT_ID_MAX ? id : NULL;
+}
+
+/* ---- what a sink asks ------------------------------------------------------------------------ */
+
+uint64_t lb_stream_bytes(const struct lb_stream *stream)
+{
+    return stream->session.meter.bytes;
+}
+
+bool lb_stream_receipt(const struct lb_stream *stream)
+{
+    return stream->session.meter.digest.algorithm;
+}
+
+int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
+{
+    const struct lb_lane *lane = stream->lane;
+    struct stat status;
+
+    if (fd == stream->conn.fd && stream->state != LB_STREAM_ENDING)
+        return -EINVAL;
+    /* Backends differ in what they say of these. */
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+        return -EPERM;
+    return lane->backend->watch(lane->backend_state, fd, events, stream);
+}
+
+int lb_stream_alarm(struct lb_stream *stream, unsigned ms)
+{
+    if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_ENDING &&
+        stream->state != LB_STREAM_PARKED)
+        return -EBUSY;
+    stream->session.alarm_ns = ms == LB_NO_ALARM ? 0 : lb_clock_ns() + ms * LB_NS_PER_MS;
+    lb_stream_arm(stream);
+    return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A session: one stream's sink, its context, and the meter in front of it. All calls of a sink are
+ * made here, and what it returns is checked here: nonsense is an error of the sink in every build.
+ * What may end a stream fills a verdict; nothing in here acts on it. */
+#ifndef LB_SESSION_H
+#define LB_SESSION_H
+
+#include "meter.h"
+#include "verdict.h"
+
+struct lb_stream;
+
+struct lb_session {
+    const struct lb_sink *sink;
+    void *context;
+    struct lb_meter meter;
+    uint64_t alarm_ns; /* when the sink asked to be called; 0: it did not */
+};
+
+/* The stream begins: what it belongs to is in its lane's rules. Returns true, or false with the
+ * verdict: the sink's end is not to be called then. */
+bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict);
+void lb_session_close(struct lb_stream *stream);
+
+/* Offers bytes to the sink. Returns how many it took, less than size if it pauses; or -1 with the
+ * verdict. What it took is counted either way. */
+ssize_t lb_session_write(struct lb_stream *stream, const uint8_t *data, size_t size,
+                         struct lb_verdict *verdict);
+
+/* Bytes that were spliced to the sink's target. */
+void lb_session_spliced(struct lb_stream *stream, size_t size);
+
+/* How many more bytes it may have, or more. */
+uint64_t lb_session_room(const struct lb_stream *stream);
+
+/* The sink's place and target; false from has_place: it has none for this stream. -1 and 0 as the
+ * sink says them; other -errno of place with the verdict. */
+bool lb_session_has_place(struct lb_stream *stream);
+ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict);
+int lb_session_target(struct lb_stream *stream);
+
+/* A descriptor that the sink watches may be ready, or its alarm has rung. Returns true, or false with
+ * the verdict. */
+bool lb_session_ready(struct lb_stream *stream, struct lb_verdict *verdict);
+
+/* The sink's end, and settle for several of one lane's rules. On any thread, but one at a time for a
+ * stream. Returns what they did: 0, -errno, -EINPROGRESS or LB_UNSETTLED. */
+int lb_session_end(struct lb_stream *stream);
+int lb_session_settle(struct lb_stream *const *streams, size_t count);
+
+/* The sink's name for it that will do in a receipt, or NULL. */
+const char *lb_session_receipt_id(struct lb_stream *stream);
+
+#endif

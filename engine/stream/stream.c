@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+int lb_stream_table_init(struct lb_stream_table *table, size_t memory_size, unsigned capacity)
+{
+    size_t total;
+
+    *table = (struct lb_stream_table){.capacity = capacity};
+    if (__builtin_add_overflow(sizeof(struct lb_stream) + 15, memory_size, &table->stride))
+        return -EOVERFLOW;
+    table->stride &= ~(size_t)15;
+    if (__builtin_mul_overflow(table->stride, (size_t)capacity, &total))
+        return -EOVERFLOW;
+    table->base = mmap(NULL, total, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (table->base == MAP_FAILED) {
+        table->base = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void lb_stream_table_done(struct lb_stream_table *table)
+{
+    if (table->base)
+        munmap(table->base, table->stride * table->capacity);
+    *table = (struct lb_stream_table){0};
+}
+
+struct lb_stream *lb_stream_table_add(struct lb_stream_table *table)
+{
+    struct lb_stream *stream = table->free;
+
+    if (stream) {
+        table->free = stream->next;
+        memset(stream, 0, table->stride);
+    } else if (table->touched < table->capacity) {
+        stream = (struct lb_stream *)(void *)(table->base + table->stride * table->touched++);
+    } else {
+        return NULL;
+    }
+    table->used++;
+    stream->next = table->live;
+    if (table->live)
+        table->live->previous = stream;
+    table->live = stream;
+    return stream;
+}
+
+void lb_stream_table_retire(struct lb_stream_table *table, struct lb_stream *stream)
+{
+    assert(stream->state == LB_STREAM_FREE && table->used > 0);
+    table->used--;
+    if (stream->previous)
+        stream->previous->next = stream->next;
+    else
+        table->live = stream->next;
+    if (stream->next)
+        stream->next->previous = stream->previous;
+    stream->previous = NULL;
+    stream->next = table->retired;
+    table->retired = stream;
+}
+
+void lb_stream_table_reuse(struct lb_stream_table *table)
+{
+    struct lb_stream *stream;
+
+    while ((stream = table->retired)) {
+        table->retired = stream->next;
+        stream->next = table->free;
+        table->free = stream;
+    }
+}
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+void lb_stream_queue_put(struct lb_stream_queue *queue, struct lb_stream *stream)
+{
+    stream->queued = NULL;
+    if (queue->first)
+        queue->last->queued = stream;
+    else
+        queue->first = stream;
+    queue->last = stream;
+    queue->count++;
+}
+
+struct lb_stream *lb_stream_queue_take(struct lb_stream_queue *queue)
+{
+    struct lb_stream *stream = queue->first;
+
+    if (!stream)
+        return NULL;
+    queue->first = stream->queued;
+    queue->count--;
+    return stream;
+}
+
+/* ---- one stream ------------------------------------------------------------------------------ */
+
+bool lb_stream_is_under_way(const struct lb_stream *stream)
+{
+    return stream->state == LB_STREAM_RECEIVING || stream->state == LB_STREAM_THROTTLED ||
+           stream->state == LB_STREAM_PAUSED;
+}
+
+static uint64_t earlier_if(bool counts, uint64_t deadline_ns, uint64_t earliest_ns)
+{
+    return counts && deadline_ns ? lb_earlier(deadline_ns, earliest_ns) : earliest_ns;
+}
+
+/* Each counts only where life.c looks at it, or a deadline in the past would ring for ever. */
+void lb_stream_arm(struct lb_stream *stream)
+{
+    bool under_way = lb_stream_is_under_way(stream);
+    bool sink_hears = under_way || stream->state == LB_STREAM_ENDING;
+    uint64_t earliest_ns = stream->wire.until_ns ? stream->wire.until_ns : LB_NEVER;
+
+    earliest_ns =
+        earlier_if(stream->state == LB_STREAM_ENTERING, stream->enter_until_ns, earliest_ns);
+    earliest_ns = earlier_if(under_way, stream->session.meter.look_ns, earliest_ns);
+    earliest_ns = earlier_if(sink_hears, stream->session.alarm_ns, earliest_ns);
+    lb_alarm_set(&stream->lane->alarms, &stream->alarm, earliest_ns);
+}
+
+void lb_stream_give_back(struct lb_stream *stream, struct lb_chunk *chunk)
+{
+    const struct lb_lane *lane = stream->lane;
+
+    lane->backend->give_back(lane->backend_state, chunk);
+    chunk->data = NULL;
+}
+
+/* ---- what a sink asks ------------------------------------------------------------------------ */
+
+uint64_t lb_stream_id(const struct lb_stream *stream)
+{
+    return stream->id;
+}
+
+const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE])
+{
+    return lb_peer_name(&stream->peer, name);
+}
+
+const char *lb_stream_why(const struct lb_stream *stream)
+{
+    return stream->verdict.why;
+}
+
+int lb_stream_fd(const struct lb_stream *stream)
+{
+    return stream->conn.fd;
+}
+
+void *lb_stream_state(const struct lb_stream *stream)
+{
+    return (void *)(uintptr_t)stream->memory;
+}

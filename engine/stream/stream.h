@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* A stream, from accept to its one end, and the table of a lane's streams. Nouns: what becomes of
+ * them is decided in life.c, which alone writes a stream's state. */
+#ifndef LB_STREAM_H
+#define LB_STREAM_H
+
+#include "lane.h"
+#include "peer.h"
+#include "session.h"
+#include "verdict.h"
+#include "wire.h"
+
+#include <stdalign.h>
+
+/* Each step from one to another is in life.c's table, and drawn in ARCHITECTURE.md. */
+enum lb_stream_state {
+    LB_STREAM_FREE,
+    LB_STREAM_PARKED,     /* accepted, and waits for its turn: of a prelude, or to begin */
+    LB_STREAM_ENTERING,   /* its preludes run */
+    LB_STREAM_RECEIVING,  /* an event is owed by the backend */
+    LB_STREAM_THROTTLED,  /* as many bytes as its rate allows; nothing is received, nothing held */
+    LB_STREAM_PAUSED,     /* the sink has to make room first; nothing is received */
+    LB_STREAM_CANCELLED,  /* its end is decided, the backend's terminal event is awaited */
+    LB_STREAM_ENDING,     /* the sink's end is in progress, waiting for a watched descriptor */
+    LB_STREAM_COMMITTING, /* the sink's end is with the committer */
+    LB_STREAM_ANSWERING,  /* the sink is done with it; what the peer is told is on its way */
+    LB_STREAM_STATES
+};
+
+/* How a stream's bytes come to its session. */
+struct lb_flow {
+    enum lb_way way; /* of its next piece */
+    bool once;       /* pieces are asked for one by one */
+    bool may_splice;
+    int target;           /* where a piece is spliced to */
+    struct lb_chunk held; /* PAUSED: the chunk that the sink has to take, if there is one */
+    size_t taken;         /* how much of it has been taken */
+    struct lb_chunk kept; /* what filters have made and the sink has to take first; in a slot */
+    size_t kept_taken;    /* how much of that has been taken */
+    bool over;            /* PAUSED: its verdict is decided; what is kept goes before it */
+};
+
+struct lb_stream {
+    struct lb_conn conn; /* first: a conn is its stream */
+    struct lb_lane *lane;
+    uint64_t id;
+    enum lb_stream_state state;
+    bool borrowed; /* the connection is a caller's: it is not reset when the stream fails */
+    bool opened;   /* its filters are */
+    bool at_eof;   /* nothing more can come from the connection */
+    struct lb_verdict verdict; /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
+    union lb_peer peer;
+    struct lb_flow flow;
+    struct lb_session session;
+    struct lb_wire wire;
+    struct lb_acks acks;
+    struct lb_throttled throttled;
+    struct lb_alarm alarm;             /* the earliest of its deadlines; see lb_stream_arm */
+    uint64_t enter_until_ns;           /* ENTERING: when its preludes have had their time */
+    unsigned prelude;                  /* ENTERING: the filter whose prelude runs */
+    struct lb_letter letter;           /* to its lane */
+    int end_result;                    /* what the sink's end returned on the committer */
+    struct lb_stream *next, *previous; /* in the table */
+    struct lb_stream *queued;          /* next in the one queue that it waits in */
+    alignas(16) uint8_t memory[];      /* the sink's state, then each filter's */
+};
+
+/* Streams that wait, the longest first. */
+struct lb_stream_queue {
+    struct lb_stream *first, *last;
+    unsigned count;
+};
+
+void lb_stream_queue_put(struct lb_stream_queue *queue, struct lb_stream *stream);
+struct lb_stream *lb_stream_queue_take(struct lb_stream_queue *queue); /* NULL: none waits */
+
+/* Fixed memory for a lane's streams: reserved at start, touched only as streams come. */
+struct lb_stream_table {
+    uint8_t *base;
+    size_t stride;
+    unsigned capacity;
+    unsigned touched; /* entries ever used */
+    unsigned used;
+    struct lb_stream *free;    /* last freed first */
+    struct lb_stream *live;    /* all in use, newest first */
+    struct lb_stream *retired; /* freed at the end of the batch: no event names them any more */
+    struct lb_stream_queue entered; /* their preludes are over: the entrance goes on with them */
+};
+
+int lb_stream_table_init(struct lb_stream_table *table, size_t memory_size, unsigned capacity);
+void lb_stream_table_done(struct lb_stream_table *table);
+
+/* A zeroed stream in the live list, or NULL when the table is full. */
+struct lb_stream *lb_stream_table_add(struct lb_stream_table *table);
+
+/* Takes the stream, which is FREE, off the live list. Its memory stays as it is until
+ * lb_stream_table_reuse, so that a late event of the same batch does no harm. */
+void lb_stream_table_retire(struct lb_stream_table *table, struct lb_stream *stream);
+void lb_stream_table_reuse(struct lb_stream_table *table);
+
+/* Between the sink's open and the decision about its end. */
+bool lb_stream_is_under_way(const struct lb_stream *stream);
+
+/* One of the stream's deadlines has changed: sets its alarm to the earliest. */
+void lb_stream_arm(struct lb_stream *stream);
+
+/* Lends a chunk's bytes back to the backend. */
+void lb_stream_give_back(struct lb_stream *stream, struct lb_chunk *chunk);
+
+#endif
