@@ -25,7 +25,7 @@ struct contender {
     /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */
     const char *(*missing)(const struct contender *contender, char *buffer, size_t size);
 
-    /* Listens, calls receiver_ready, receives every stream of the plan to its end, telling each
+    /* Listens, calls receiver_ready, receives every stream of the trial to its end, telling each
      * byte and end to a tally, calls receiver_done, and cleans up. Returns 0, or -1 after
      * receiver_fail. */
     int (*receive)(const struct contender *contender, struct receiver *receiver);

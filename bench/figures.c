@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "figures.h"
 
-#include "plan.h"
-#include "run.h"
+#include "sample.h"
+#include "trial.h"
 
 #include <assert.h>
 #include <string.h>
@@ -24,46 +24,49 @@ const double *figures_find(const struct figures *figures, const char *name)
     return NULL;
 }
 
-static void add_rates(struct figures *figures, const struct plan *plan, const struct run *run)
+static void add_rates(struct figures *figures, const struct trial *trial,
+                      const struct sample *sample)
 {
-    double wall = run_wall(run), amount = (double)plan_bytes(plan) / gib;
+    double wall = sample_wall(sample), amount = (double)trial_bytes(trial) / gib;
 
     figures_add(figures, "gib_per_s", amount / wall);
-    figures_add(figures, "streams_per_s", plan->streams / wall);
-    figures_add(figures, "receiver_cpu_s_per_gib", meter_cpu(&run->receiver.spent) / amount);
-    figures_add(figures, "system_cpu_s_per_gib", run_system_cpu(run) / amount);
+    figures_add(figures, "streams_per_s", trial->streams / wall);
+    figures_add(figures, "receiver_cpu_s_per_gib", meter_cpu(&sample->receiver.spent) / amount);
+    figures_add(figures, "system_cpu_s_per_gib", sample_system_cpu(sample) / amount);
 }
 
-void figures_make(struct figures *figures, const struct plan *plan, const struct run *run)
+void figures_make(struct figures *figures, const struct trial *trial, const struct sample *sample)
 {
-    const struct meter *spent = &run->receiver.spent;
+    const struct meter *spent = &sample->receiver.spent;
 
-    figures_add(figures, "started_s", run->sender.started_s);
-    figures_add(figures, "wall_s", run_wall(run));
-    figures_add(figures, "bytes", (double)plan_bytes(plan));
-    figures_add(figures, "streams", plan->streams);
+    figures_add(figures, "started_s", sample->sender.started_s);
+    figures_add(figures, "wall_s", sample_wall(sample));
+    figures_add(figures, "bytes", (double)trial_bytes(trial));
+    figures_add(figures, "streams", trial->streams);
     /* Of streams without a byte nothing comes per byte or second. */
-    if (plan->stream_bytes > 0)
-        add_rates(figures, plan, run);
+    if (trial->stream_bytes > 0)
+        add_rates(figures, trial, sample);
     figures_add(figures, "receiver_cpu_s", meter_cpu(spent));
     figures_add(figures, "receiver_user_s", spent->user_s);
     figures_add(figures, "receiver_system_s", spent->system_s);
     figures_add(figures, "receiver_rss_kib", spent->rss_kib);
     figures_add(figures, "receiver_switches", spent->switches);
-    figures_add(figures, "system_cpu_s", run_system_cpu(run));
-    figures_add(figures, "steal_s", run->receiver.machine.steal_s - run->sender.machine.steal_s);
-    figures_add(figures, "sender_cpu_s", meter_cpu(&run->sender.spent));
-    if (plan->workload->tell)
-        plan->workload->tell(plan, run, figures);
+    figures_add(figures, "system_cpu_s", sample_system_cpu(sample));
+    figures_add(figures, "steal_s",
+                sample->receiver.machine.steal_s - sample->sender.machine.steal_s);
+    figures_add(figures, "sender_cpu_s", meter_cpu(&sample->sender.spent));
+    if (trial->workload->tell)
+        trial->workload->tell(trial, sample, figures);
 }
 
-void figures_add_syscalls(struct figures *figures, const struct plan *plan, const struct run *run)
+void figures_add_syscalls(struct figures *figures, const struct trial *trial,
+                          const struct sample *sample)
 {
-    double calls = (double)run->receiver.syscalls;
+    double calls = (double)sample->receiver.syscalls;
 
-    if (run->receiver.syscalls < 0)
+    if (sample->receiver.syscalls < 0)
         return;
-    if (plan->stream_bytes > 0)
-        figures_add(figures, "syscalls_per_mib", calls / ((double)plan_bytes(plan) / mib));
-    figures_add(figures, "syscalls_per_stream", calls / plan->streams);
+    if (trial->stream_bytes > 0)
+        figures_add(figures, "syscalls_per_mib", calls / ((double)trial_bytes(trial) / mib));
+    figures_add(figures, "syscalls_per_stream", calls / trial->streams);
 }

@@ -35,7 +35,7 @@ static bool content_is_right(int fd)
     return size == 0 && !check.wrong;
 }
 
-static int check_file(int directory_fd, const char *name, const struct plan *plan, char *why,
+static int check_file(int directory_fd, const char *name, const struct trial *trial, char *why,
                       size_t size)
 {
     int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -44,10 +44,10 @@ static int check_file(int directory_fd, const char *name, const struct plan *pla
 
     if (fd < 0 || fstat(fd, &file) < 0)
         snprintf(why, size, "the file %s: %m", name);
-    else if ((uint64_t)file.st_size != plan->stream_bytes)
+    else if ((uint64_t)file.st_size != trial->stream_bytes)
         snprintf(why, size, "a file of %jd bytes where %" PRIu64 " were sent",
-                 (intmax_t)file.st_size, plan->stream_bytes);
-    else if (plan->verify && !content_is_right(fd))
+                 (intmax_t)file.st_size, trial->stream_bytes);
+    else if (trial->verify && !content_is_right(fd))
         snprintf(why, size, "the bytes in a file are not those that were sent");
     else
         rc = 0;
@@ -56,7 +56,7 @@ static int check_file(int directory_fd, const char *name, const struct plan *pla
     return rc;
 }
 
-int files_check(const char *directory, const struct plan *plan, char *why, size_t size)
+int files_check(const char *directory, const struct trial *trial, char *why, size_t size)
 {
     DIR *listing = opendir(directory);
     const struct dirent *entry;
@@ -71,11 +71,11 @@ int files_check(const char *directory, const struct plan *plan, char *why, size_
         if (is_dot(entry->d_name))
             continue;
         files++;
-        rc = check_file(dirfd(listing), entry->d_name, plan, why, size);
+        rc = check_file(dirfd(listing), entry->d_name, trial, why, size);
     }
     closedir(listing);
-    if (rc == 0 && files != plan->streams) {
-        snprintf(why, size, "%u files for %u streams", files, plan->streams);
+    if (rc == 0 && files != trial->streams) {
+        snprintf(why, size, "%u files for %u streams", files, trial->streams);
         rc = -1;
     }
     return rc;

@@ -37,17 +37,17 @@ static json_t *names_of_figures(const struct workload *workload)
 
 static json_t *describe_workload(const struct suite *suite, const struct workload *workload)
 {
-    struct plan plan;
+    struct trial trial;
 
-    plan_make(&plan, workload, workload->params, suite->options);
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:i, s:f, s:b, s:o}",  /* */
-                     "name", workload->name, "what", workload->what,        /* */
-                     "figure", workload->figures[0],                        /* */
-                     "figures", names_of_figures(workload),                 /* */
-                     "params", names_of_params(workload),                   /* */
-                     "bytes", (json_int_t)plan_bytes(&plan),                /* */
-                     "streams", (int)plan.streams, "seconds", plan.seconds, /* */
-                     "only_by_name", workload->only_by_name,                /* */
+    trial_make(&trial, workload, workload->params, suite->options);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:i, s:f, s:b, s:o}",    /* */
+                     "name", workload->name, "what", workload->what,          /* */
+                     "figure", workload->figures[0],                          /* */
+                     "figures", names_of_figures(workload),                   /* */
+                     "params", names_of_params(workload),                     /* */
+                     "bytes", (json_int_t)trial_bytes(&trial),                /* */
+                     "streams", (int)trial.streams, "seconds", trial.seconds, /* */
+                     "only_by_name", workload->only_by_name,                  /* */
                      "contenders", names_of_contenders(suite, workload));
 }
 

@@ -11,15 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void receiver_init(struct receiver *receiver, const struct plan *plan, struct ledger *ledger,
+void receiver_init(struct receiver *receiver, const struct trial *trial, struct arrivals *arrivals,
                    struct receiver_report *report)
 {
     *receiver = (struct receiver){
-        .plan = plan,
-        .ledger = ledger,
+        .trial = trial,
+        .arrivals = arrivals,
         .report = report,
         .ready_fd = -1,
-        .syscalls_fd = plan->count_syscalls ? syscalls_open() : -1,
+        .syscalls_fd = trial->count_syscalls ? syscalls_open() : -1,
     };
     report->syscalls = -1;
 }
@@ -31,13 +31,13 @@ int receiver_fail(struct receiver *receiver, const char *what, int error)
     return -1;
 }
 
-static int set_up(int fd, const struct plan *plan)
+static int set_up(int fd, const struct trial *trial)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    int size = (int)plan->rcvbuf;
+    int size = (int)trial->rcvbuf;
 
     if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
         return -1;
@@ -63,7 +63,7 @@ int receiver_listen(struct receiver *receiver)
 
     if (fd < 0)
         return receiver_fail(receiver, "socket", errno);
-    if (set_up(fd, receiver->plan) < 0 || name(fd, receiver->report->address) < 0) {
+    if (set_up(fd, receiver->trial) < 0 || name(fd, receiver->report->address) < 0) {
         receiver_fail(receiver, "listening on 127.0.0.1", errno);
         close(fd);
         return -1;

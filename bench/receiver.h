@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The receiving side of a run, as a contender sees it: a place to listen, and a tally for each
+/* The receiving side of a trial, as a contender sees it: a place to listen, and a tally for each
  * stream which is told what arrives. */
 #ifndef RECEIVER_H
 #define RECEIVER_H
 
-#include "ledger.h"
+#include "arrivals.h"
 #include "meter.h"
-#include "plan.h"
+#include "trial.h"
 
 enum { RECEIVER_ADDRESS_SIZE = 64, RECEIVER_BACKLOG = 4096, RECEIVER_WHY_SIZE = 256 };
 
@@ -20,10 +20,10 @@ struct receiver_report {
 };
 
 struct receiver {
-    const struct plan *plan;
-    struct ledger *ledger;
+    const struct trial *trial;
+    struct arrivals *arrivals;
     struct receiver_report *report;
-    const char *directory;                    /* of this run, where files go */
+    const char *directory;                    /* of this trial, where files go */
     void (*ready)(struct receiver *receiver); /* tells that report->address accepts */
     int ready_fd;
     struct meter before;
@@ -33,10 +33,10 @@ struct receiver {
 };
 
 /* Before any thread is made. */
-void receiver_init(struct receiver *receiver, const struct plan *plan, struct ledger *ledger,
+void receiver_init(struct receiver *receiver, const struct trial *trial, struct arrivals *arrivals,
                    struct receiver_report *report);
 
-/* A listening TCP socket on a free port of 127.0.0.1, blocking, with the plan's SO_RCVBUF. Returns
+/* A listening TCP socket on a free port of 127.0.0.1, blocking, with the trial's SO_RCVBUF. Returns
  * a descriptor that the caller owns, or -1 after receiver_fail. */
 int receiver_listen(struct receiver *receiver);
 
@@ -52,7 +52,7 @@ int receiver_fail(struct receiver *receiver, const char *what, int error);
 
 static inline bool receiver_finished(const struct receiver *receiver)
 {
-    return ledger_finished(receiver->ledger);
+    return arrivals_finished(receiver->arrivals);
 }
 
 /* ---- tallies --------------------------------------------------------------------------------- */

@@ -49,10 +49,10 @@ static int resolve(struct sender *sender, const char *address)
     return 0;
 }
 
-int sender_init(struct sender *sender, const struct plan *plan, struct sender_report *report,
+int sender_init(struct sender *sender, const struct trial *trial, struct sender_report *report,
                 const char *address)
 {
-    *sender = (struct sender){.plan = plan, .report = report, .await = true, .release_fd = -1};
+    *sender = (struct sender){.trial = trial, .report = report, .await = true, .release_fd = -1};
     return resolve(sender, address);
 }
 
@@ -62,7 +62,7 @@ int sender_run(struct sender *sender)
     int rc;
 
     meter_read(&before);
-    rc = sender->plan->workload->send(sender->plan, sender);
+    rc = sender->trial->workload->send(sender->trial, sender);
     meter_read(&after);
     sender->report->spent = meter_between(&before, &after);
     return rc;
@@ -75,7 +75,7 @@ static bool to_loopback(const struct sender *sender)
 
 static int set_up(struct sender *sender, int fd, uint64_t stream)
 {
-    const char *congestion = sender->plan->congestion;
+    const char *congestion = sender->trial->congestion;
     struct sockaddr_in from = {
         .sin_family = AF_INET,
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(stream % SOURCES)),
@@ -143,7 +143,7 @@ static void close_all(int *fds, unsigned count)
 
 int *sender_connect_all(struct sender *sender)
 {
-    unsigned count = sender->plan->streams;
+    unsigned count = sender->trial->streams;
     int *fds = calloc(count, sizeof(*fds));
 
     if (!fds)
@@ -208,7 +208,7 @@ int sender_finish(struct sender *sender, int fd)
 
 int sender_finish_all(struct sender *sender, int *fds)
 {
-    unsigned count = sender->plan->streams;
+    unsigned count = sender->trial->streams;
     int rc = 0;
 
     for (unsigned i = 0; rc == 0 && i < count; i++)

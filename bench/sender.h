@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The sending side of a run, as a workload sees it. */
+/* The sending side of a trial, as a workload sees it. */
 #ifndef SENDER_H
 #define SENDER_H
 
 #include "histogram.h"
 #include "meter.h"
-#include "plan.h"
+#include "trial.h"
 
 #include <netinet/in.h>
 
@@ -23,7 +23,7 @@ struct sender_report {
 };
 
 struct sender {
-    const struct plan *plan;
+    const struct trial *trial;
     struct sender_report *report;
     struct sockaddr_in to;
     uint64_t retry_ns; /* the first connection may be tried for so long */
@@ -33,17 +33,17 @@ struct sender {
 };
 
 /* address as receiver_report has it, or HOST:PORT. Returns 0, or -1 with why. */
-int sender_init(struct sender *sender, const struct plan *plan, struct sender_report *report,
+int sender_init(struct sender *sender, const struct trial *trial, struct sender_report *report,
                 const char *address);
 
-/* Runs the plan's workload, metered. Returns 0, or -1 with why. */
+/* Runs the trial's workload, metered. Returns 0, or -1 with why. */
 int sender_run(struct sender *sender);
 
-/* Connects the stream with this number (from 0): blocking, TCP_NODELAY, the plan's congestion
+/* Connects the stream with this number (from 0): blocking, TCP_NODELAY, the trial's congestion
  * control. Returns a descriptor that the caller owns, or -1 with why. */
 int sender_connect(struct sender *sender, uint64_t stream);
 
-/* Connects all the streams of the plan. Returns an array of descriptors, or NULL with why. */
+/* Connects all the streams of the trial. Returns an array of descriptors, or NULL with why. */
 int *sender_connect_all(struct sender *sender);
 
 /* Sends all of data. Returns 0, or -1 with why. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "start.h"
 
-#include "receive.h"
+#include "lone_receiver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "lastbyte-bench [options] [--benchmark_... of Google Benchmark]\n"
-    "What each way of receiving costs: every benchmark is one run of a sender and a receiver.\n\n";
+static const char usage[] = "lastbyte-bench [options] [--benchmark_... of Google Benchmark]\n"
+                            "What each way of receiving costs: every benchmark is one sample of a "
+                            "sender and a receiver.\n\n";
 
 static bool is_google(const char *argument)
 {
@@ -56,7 +56,7 @@ int start(struct suite **suite, int *argc, char **argv)
         return 0;
     }
     if (options.receive)
-        return receive_alone(&options);
+        return lone_receiver_run(&options);
     if (suite_open(suite, &options) < 0)
         return 2;
     if (!options.list && !options.verify)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* System calls are counted in a run of this part of the work, since counting slows every call. */
+/* System calls are counted in a trial of this part of the work, since counting slows every call. */
 enum { COUNTED_PART = 8, VERIFIED_PART = 16 };
 
 /* ---- what was asked for ---------------------------------------------------------------------- */
@@ -85,8 +85,8 @@ static int add_case(struct suite *suite, const struct workload *workload,
     *added = (struct suite_case){
         .count_syscalls = !suite->options->no_syscalls && !workload->observe,
     };
-    plan_make(&added->plan, workload, param, suite->options);
-    added->plan.contender = contender;
+    trial_make(&added->trial, workload, param, suite->options);
+    added->trial.contender = contender;
     snprintf(added->name, sizeof(added->name), "%s/%s%s%s%s", workload->name, contender->name,
              param ? "/" : "", param ? param->name : "", control ? "/control" : "");
     return 0;
@@ -177,12 +177,12 @@ int suite_open(struct suite **suite_out, const struct options *options)
         return -1;
     suite->options = options;
     suite->available = calloc(contender_count() + 1, sizeof(*suite->available));
-    suite->run = run_open();
-    if (suite->available && suite->run) {
+    suite->sample = sample_open();
+    if (suite->available && suite->sample) {
         find_missing(suite);
         if (select_cases(suite) == 0) {
             for (size_t i = 0; i < suite->count; i++)
-                suite->cases[i].run = suite->run;
+                suite->cases[i].sample = suite->sample;
             *suite_out = suite;
             return 0;
         }
@@ -194,7 +194,7 @@ int suite_open(struct suite **suite_out, const struct options *options)
 
 void suite_close(struct suite *suite)
 {
-    run_close(suite->run);
+    sample_close(suite->sample);
     free(suite->available);
     free(suite->cases);
     free(suite);
@@ -222,19 +222,19 @@ const char *suite_case_name(const struct suite_case *chosen)
 
 const char *suite_case_label(const struct suite_case *chosen)
 {
-    return chosen->plan.contender->label;
+    return chosen->trial.contender->label;
 }
 
 const char *const *suite_case_figures(const struct suite_case *chosen)
 {
-    return chosen->plan.workload->figures;
+    return chosen->trial.workload->figures;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
 
 static int fail(const struct suite_case *chosen, char why[SUITE_WHY_SIZE])
 {
-    snprintf(why, SUITE_WHY_SIZE, "%s: %s", chosen->plan.contender->name, chosen->run->why);
+    snprintf(why, SUITE_WHY_SIZE, "%s: %s", chosen->trial.contender->name, chosen->sample->why);
     return -1;
 }
 
@@ -242,16 +242,16 @@ static int fail(const struct suite_case *chosen, char why[SUITE_WHY_SIZE])
  * after one try. */
 static int count_syscalls(struct suite_case *chosen)
 {
-    struct plan plan = chosen->plan;
+    struct trial trial = chosen->trial;
 
     if (!chosen->count_syscalls)
         return 0;
     chosen->count_syscalls = false;
-    plan_shrink(&plan, COUNTED_PART);
-    plan.count_syscalls = true;
-    if (run_execute(chosen->run, &plan) < 0)
+    trial_shrink(&trial, COUNTED_PART);
+    trial.count_syscalls = true;
+    if (take_sample(chosen->sample, &trial) < 0)
         return -1;
-    figures_add_syscalls(&chosen->syscalls, &plan, chosen->run);
+    figures_add_syscalls(&chosen->syscalls, &trial, chosen->sample);
     return 0;
 }
 
@@ -260,9 +260,9 @@ int suite_case_run(struct suite_case *chosen, struct figures *figures, char why[
     const struct figures *syscalls = &chosen->syscalls;
 
     *figures = (struct figures){0};
-    if (count_syscalls(chosen) < 0 || run_execute(chosen->run, &chosen->plan) < 0)
+    if (count_syscalls(chosen) < 0 || take_sample(chosen->sample, &chosen->trial) < 0)
         return fail(chosen, why);
-    figures_make(figures, &chosen->plan, chosen->run);
+    figures_make(figures, &chosen->trial, chosen->sample);
     for (size_t i = 0; i < syscalls->count; i++)
         figures_add(figures, syscalls->items[i].name, syscalls->items[i].value);
     return 0;
@@ -274,13 +274,13 @@ int suite_verify(struct suite *suite)
 
     for (size_t i = 0; i < suite->count; i++) {
         struct suite_case *chosen = &suite->cases[i];
-        struct plan plan = chosen->plan;
-        const struct contender *contender = plan.contender;
+        struct trial trial = chosen->trial;
+        const struct contender *contender = trial.contender;
 
-        plan_shrink(&plan, VERIFIED_PART);
-        plan.verify = true;
-        if (run_execute(suite->run, &plan) < 0) {
-            printf("%s: WRONG: %s\n", chosen->name, suite->run->why);
+        trial_shrink(&trial, VERIFIED_PART);
+        trial.verify = true;
+        if (take_sample(suite->sample, &trial) < 0) {
+            printf("%s: WRONG: %s\n", chosen->name, suite->sample->why);
             status = 1;
         } else {
             printf("%s: ok%s\n", chosen->name, contender->drops ? " (only counted)" : "");

@@ -3,20 +3,20 @@
 #ifndef SUITE_PRIVATE_H
 #define SUITE_PRIVATE_H
 
-#include "run.h"
+#include "sample.h"
 #include "suite.h"
 
 struct suite_case {
     char name[128];
-    struct plan plan;
-    struct run *run;     /* the suite's: one runs at a time */
-    bool count_syscalls; /* not done yet */
+    struct trial trial;
+    struct sample *sample; /* the suite's: one is taken at a time */
+    bool count_syscalls;   /* not done yet */
     struct figures syscalls;
 };
 
 struct suite {
     const struct options *options;
-    struct run *run;
+    struct sample *sample;
     bool *available; /* for each contender of the table */
     struct suite_case *cases;
     size_t count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "clock.h"
+#include "message.h"
 #include "payload.h"
 #include "receiver.h"
-#include "stamps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 struct tally_extra {
     int file; /* -1: none */
     bool stamped, checked;
-    struct stamps stamps;
+    struct message_reader reader;
     struct payload_check check;
 };
 
@@ -28,29 +28,29 @@ static int open_file(struct receiver *receiver)
     snprintf(path, sizeof(path), "%s/%u", receiver->directory, receiver->files++);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        ledger_wrong(receiver->ledger, "%s: %s", path, strerror(errno));
+        arrivals_wrong(receiver->arrivals, "%s: %s", path, strerror(errno));
     return fd;
 }
 
 void tally_begin(struct receiver *receiver, struct tally *tally)
 {
-    const struct plan *plan = receiver->plan;
-    unsigned demands = plan->workload->demands;
+    const struct trial *trial = receiver->trial;
+    unsigned demands = trial->workload->demands;
     bool stamped = demands & DEMAND_CONTENT;
     bool files = demands & DEMAND_FILES;
 
     *tally = (struct tally){0};
-    ledger_open(receiver->ledger);
-    if (!stamped && !files && !plan->verify)
+    arrivals_open(receiver->arrivals);
+    if (!stamped && !files && !trial->verify)
         return;
     tally->extra = calloc(1, sizeof(*tally->extra));
     if (!tally->extra) {
-        ledger_wrong(receiver->ledger, "out of memory");
+        arrivals_wrong(receiver->arrivals, "out of memory");
         return;
     }
     tally->extra->file = files ? open_file(receiver) : -1;
     tally->extra->stamped = stamped;
-    tally->extra->checked = plan->verify && !stamped;
+    tally->extra->checked = trial->verify && !stamped;
 }
 
 static int write_all(int fd, const uint8_t *data, size_t size)
@@ -73,14 +73,14 @@ void tally_look(struct receiver *receiver, struct tally *tally, const void *data
     struct tally_extra *extra = tally->extra;
 
     if (extra->stamped)
-        stamps_read(&extra->stamps, data, size, clock_now(), &receiver->ledger->latency);
+        message_read(&extra->reader, data, size, clock_now(), &receiver->arrivals->latency);
     if (extra->checked)
         payload_check(&extra->check, data, size);
     if (extra->file >= 0) {
         int rc = write_all(extra->file, data, size);
 
         if (rc < 0)
-            ledger_wrong(receiver->ledger, "writing a file: %s", strerror(-rc));
+            arrivals_wrong(receiver->arrivals, "writing a file: %s", strerror(-rc));
     }
 }
 
@@ -89,12 +89,12 @@ bool tally_end(struct receiver *receiver, struct tally *tally, int error)
     struct tally_extra *extra = tally->extra;
 
     if (extra) {
-        if (extra->stamps.wrong || extra->check.wrong)
-            ledger_wrong(receiver->ledger, "a stream's bytes are not those that were sent");
+        if (extra->reader.wrong || extra->check.wrong)
+            arrivals_wrong(receiver->arrivals, "a stream's bytes are not those that were sent");
         if (extra->file >= 0 && close(extra->file) < 0)
-            ledger_wrong(receiver->ledger, "closing a file: %s", strerror(errno));
+            arrivals_wrong(receiver->arrivals, "closing a file: %s", strerror(errno));
         free(extra);
         tally->extra = NULL;
     }
-    return ledger_end(receiver->ledger, tally->bytes, error);
+    return arrivals_end(receiver->arrivals, tally->bytes, error);
 }

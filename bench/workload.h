@@ -8,15 +8,15 @@
 #include <stdint.h>
 
 struct figures;
-struct plan;
-struct run;
+struct trial;
+struct sample;
 struct sender;
 
 /* What a workload asks of a receiver. */
 enum demand {
     DEMAND_ONE = 1 << 0,     /* one stream */
     DEMAND_TURNS = 1 << 1,   /* many streams; one after another will do */
-    DEMAND_CROWD = 1 << 2,   /* 64 streams at once */
+    DEMAND_64 = 1 << 2,      /* 64 streams at once */
     DEMAND_ANY = 1 << 3,     /* any number of streams at once */
     DEMAND_CONTENT = 1 << 4, /* looks at what arrives, while it arrives */
     DEMAND_FILES = 1 << 5,   /* writes what arrives to a file for each stream */
@@ -24,7 +24,7 @@ enum demand {
     DEMAND_IDLE = 1 << 7     /* keeps quiet about streams that send nothing */
 };
 
-/* What makes one run of a workload longer. */
+/* What makes one trial of a workload longer. */
 enum extent { BY_BYTES, BY_STREAMS, BY_SECONDS };
 
 /* One variant of a workload. */
@@ -50,14 +50,14 @@ struct workload {
     const struct param *params; /* ends with a NULL name; NULL: one variant without a name */
 
     /* Sends all of it and waits for the peer's closes. Returns 0, or -1 with the sender's why. */
-    int (*send)(const struct plan *plan, struct sender *sender);
+    int (*send)(const struct trial *trial, struct sender *sender);
 
-    /* Looks on from outside, with sender and receiver under way. Returns 0, or -1 with the run's
+    /* Looks on from outside, with sender and receiver under way. Returns 0, or -1 with the sample's
      * why. May be NULL. */
-    int (*observe)(const struct plan *plan, struct run *run);
+    int (*observe)(const struct trial *trial, struct sample *sample);
 
     /* Adds what this workload alone has to tell; NULL: nothing. */
-    void (*tell)(const struct plan *plan, const struct run *run, struct figures *figures);
+    void (*tell)(const struct trial *trial, const struct sample *sample, struct figures *figures);
 };
 
 /* Ends with a NULL name. */

@@ -67,7 +67,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)peer;
     (void)peer_size;
     if (!connection || !buffered) {
-        ledger_wrong(server->receiver->ledger, "libevent: out of memory");
+        arrivals_wrong(server->receiver->arrivals, "libevent: out of memory");
         free(connection);
         if (buffered)
             bufferevent_free(buffered);

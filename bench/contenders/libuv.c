@@ -62,8 +62,8 @@ static void on_connection(uv_stream_t *server, int status)
         rc = uv_read_start((uv_stream_t *)&connection->handle, lend_buffer, on_read);
     }
     if (!connection || rc < 0) {
-        ledger_wrong(receiver->ledger, "libuv could not accept: %s",
-                     rc < 0 ? uv_strerror(rc) : "out of memory");
+        arrivals_wrong(receiver->arrivals, "libuv could not accept: %s",
+                       rc < 0 ? uv_strerror(rc) : "out of memory");
         uv_stop(server->loop);
     }
 }

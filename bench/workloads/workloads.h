@@ -6,25 +6,25 @@
 #include "../workload.h"
 
 /* One stream, in large writes. */
-int bulk_send(const struct plan *plan, struct sender *sender);
-int bulk_sendfile(const struct plan *plan, struct sender *sender);
+int bulk_send(const struct trial *trial, struct sender *sender);
+int bulk_sendfile(const struct trial *trial, struct sender *sender);
 
 /* All streams at once, one write to each in turn. */
-int fanin_send(const struct plan *plan, struct sender *sender);
+int fanin_send(const struct trial *trial, struct sender *sender);
 
-/* Stream after stream, plan's at_once of them under way. */
-int relay_send(const struct plan *plan, struct sender *sender);
-void short_tell(const struct plan *plan, const struct run *run, struct figures *figures);
+/* Stream after stream, trial's at_once of them under way. */
+int relay_send(const struct trial *trial, struct sender *sender);
+void short_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 /* Messages at a fixed rate, whether or not the receiver keeps up. */
-int latency_send(const struct plan *plan, struct sender *sender);
-void latency_tell(const struct plan *plan, const struct run *run, struct figures *figures);
+int latency_send(const struct trial *trial, struct sender *sender);
+void latency_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 /* Streams that say nothing. */
-int idle_send(const struct plan *plan, struct sender *sender);
-int idle_observe(const struct plan *plan, struct run *run);
-void idle_tell(const struct plan *plan, const struct run *run, struct figures *figures);
+int idle_send(const struct trial *trial, struct sender *sender);
+int idle_observe(const struct trial *trial, struct sample *sample);
+void idle_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
-void sweep_tell(const struct plan *plan, const struct run *run, struct figures *figures);
+void sweep_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 #endif

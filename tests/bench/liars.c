@@ -102,7 +102,7 @@ static int receive_deserting(const struct contender *contender, struct receiver 
 
     (void)contender;
     receiver_ready(receiver, NULL);
-    for (unsigned i = 0; i < receiver->plan->streams; i++) {
+    for (unsigned i = 0; i < receiver->trial->streams; i++) {
         int fd = accept(listener, NULL, NULL);
 
         if (recv(fd, buffer, 1, 0) < 0)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* One run, decided: what is sent, how much, from which core, and to whom. */
-#ifndef PLAN_H
-#define PLAN_H
+/* A trial, decided and not yet made: what is sent, how much, from which core, and to whom. */
+#ifndef TRIAL_H
+#define TRIAL_H
 
 #include "contender.h"
 #include "workload.h"
 
 struct options;
 
-struct plan {
+struct trial {
     const struct workload *workload;
     const struct contender *contender; /* NULL: a program outside */
     uint64_t stream_bytes;             /* of each stream */
@@ -22,23 +22,23 @@ struct plan {
     size_t rcvbuf;          /* 0: the kernel's own tuning */
     const char *congestion;
     int receiver_core, sender_core; /* negative: any */
-    const char *directory;          /* where runs may write */
-    unsigned limit_s;               /* after this the run has failed */
+    const char *directory;          /* where it may write */
+    unsigned timeout_s;             /* after this it has failed */
     bool verify;                    /* compare content; time is no matter */
     bool count_syscalls;            /* likewise */
 };
 
 /* Sizes come from the workload and the options. param may be NULL. */
-void plan_make(struct plan *plan, const struct workload *workload, const struct param *param,
-               const struct options *options);
+void trial_make(struct trial *trial, const struct workload *workload, const struct param *param,
+                const struct options *options);
 
-/* The same run with about 1/divisor of the work. */
-void plan_shrink(struct plan *plan, unsigned divisor);
+/* The same trial with about 1/divisor of the work. */
+void trial_shrink(struct trial *trial, unsigned divisor);
 
 /* Payload of all streams together. */
-static inline uint64_t plan_bytes(const struct plan *plan)
+static inline uint64_t trial_bytes(const struct trial *trial)
 {
-    return plan->stream_bytes * plan->streams;
+    return trial->stream_bytes * trial->streams;
 }
 
 #endif

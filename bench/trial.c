@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "plan.h"
+#include "trial.h"
 
+#include "message.h"
 #include "options.h"
-#include "stamps.h"
 
 #include <math.h>
 
 enum { QUICK = 8, BYTES_A_SECOND_AT_LEAST = 16 << 20, LIMIT_AT_LEAST_S = 60 };
 
 /* A whole number of writes, at least one. */
-static uint64_t whole_writes(const struct plan *plan, uint64_t bytes)
+static uint64_t whole_writes(const struct trial *trial, uint64_t bytes)
 {
-    uint64_t size = plan->workload->write_size;
+    uint64_t size = trial->workload->write_size;
 
     if (bytes < size)
         return size;
@@ -19,20 +19,20 @@ static uint64_t whole_writes(const struct plan *plan, uint64_t bytes)
 }
 
 /* What follows from the sizes. */
-static void settle(struct plan *plan)
+static void settle(struct trial *trial)
 {
-    const struct workload *workload = plan->workload;
+    const struct workload *workload = trial->workload;
 
-    if (plan->rate > 0) {
-        double messages = ceil(plan->seconds * plan->rate / plan->streams);
+    if (trial->rate > 0) {
+        double messages = ceil(trial->seconds * trial->rate / trial->streams);
 
-        plan->stream_bytes = (uint64_t)fmax(messages, 1) * sizeof(struct stamped_message);
+        trial->stream_bytes = (uint64_t)fmax(messages, 1) * sizeof(struct message);
     }
-    plan->at_once = workload->at_once ? workload->at_once : plan->streams;
-    if (plan->at_once > plan->streams)
-        plan->at_once = plan->streams;
-    plan->limit_s = LIMIT_AT_LEAST_S + (unsigned)plan->seconds +
-                    (unsigned)(plan_bytes(plan) / BYTES_A_SECOND_AT_LEAST);
+    trial->at_once = workload->at_once ? workload->at_once : trial->streams;
+    if (trial->at_once > trial->streams)
+        trial->at_once = trial->streams;
+    trial->timeout_s = LIMIT_AT_LEAST_S + (unsigned)trial->seconds +
+                       (unsigned)(trial_bytes(trial) / BYTES_A_SECOND_AT_LEAST);
 }
 
 static unsigned rate_of(const struct param *param, const struct options *options)
@@ -42,12 +42,12 @@ static unsigned rate_of(const struct param *param, const struct options *options
     return rate > 0 && options->rate > 0 ? (unsigned)options->rate : rate;
 }
 
-void plan_make(struct plan *plan, const struct workload *workload, const struct param *param,
-               const struct options *options)
+void trial_make(struct trial *trial, const struct workload *workload, const struct param *param,
+                const struct options *options)
 {
     bool streams_vary = workload->extent == BY_STREAMS || (workload->demands & DEMAND_IDLE);
 
-    *plan = (struct plan){
+    *trial = (struct trial){
         .workload = workload,
         .streams =
             streams_vary && options->streams ? (unsigned)options->streams : workload->streams,
@@ -65,31 +65,31 @@ void plan_make(struct plan *plan, const struct workload *workload, const struct 
     if (workload->extent == BY_BYTES) {
         uint64_t bytes = options->bytes ? options->bytes : workload->bytes;
 
-        plan->stream_bytes = whole_writes(plan, bytes / plan->streams);
+        trial->stream_bytes = whole_writes(trial, bytes / trial->streams);
     } else if (workload->extent == BY_STREAMS) {
         /* A stream that is smaller than one write is that small on purpose. */
         bool fixed = workload->bytes < workload->write_size || !options->bytes;
 
-        plan->stream_bytes =
-            fixed ? workload->bytes : whole_writes(plan, options->bytes / plan->streams);
+        trial->stream_bytes =
+            fixed ? workload->bytes : whole_writes(trial, options->bytes / trial->streams);
     }
-    settle(plan);
+    settle(trial);
     if (options->quick)
-        plan_shrink(plan, QUICK);
+        trial_shrink(trial, QUICK);
 }
 
-void plan_shrink(struct plan *plan, unsigned divisor)
+void trial_shrink(struct trial *trial, unsigned divisor)
 {
-    switch (plan->workload->extent) {
+    switch (trial->workload->extent) {
     case BY_BYTES:
-        plan->stream_bytes = whole_writes(plan, plan->stream_bytes / divisor);
+        trial->stream_bytes = whole_writes(trial, trial->stream_bytes / divisor);
         break;
     case BY_STREAMS:
-        plan->streams = plan->streams / divisor ? plan->streams / divisor : 1;
+        trial->streams = trial->streams / divisor ? trial->streams / divisor : 1;
         break;
     case BY_SECONDS:
-        plan->seconds /= divisor;
+        trial->seconds /= divisor;
         break;
     }
-    settle(plan);
+    settle(trial);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "run.h"
+#include "sample.h"
 
 #include "core.h"
 #include "files.h"
@@ -29,40 +29,40 @@ struct pipes {
 static volatile sig_atomic_t interrupted;
 static volatile pid_t children[2];
 
-struct run *run_open(void)
+struct sample *sample_open(void)
 {
-    struct run *run =
-        mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct sample *sample =
+        mmap(NULL, sizeof(*sample), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    return run == MAP_FAILED ? NULL : run;
+    return sample == MAP_FAILED ? NULL : sample;
 }
 
-void run_close(struct run *run)
+void sample_close(struct sample *sample)
 {
-    if (run)
-        munmap(run, sizeof(*run));
+    if (sample)
+        munmap(sample, sizeof(*sample));
 }
 
-int run_fail(struct run *run, const char *format, ...)
+int sample_fail(struct sample *sample, const char *format, ...)
 {
     va_list arguments;
 
-    if (run->why[0])
+    if (sample->why[0])
         return -1;
     va_start(arguments, format);
-    vsnprintf(run->why, sizeof(run->why), format, arguments);
+    vsnprintf(sample->why, sizeof(sample->why), format, arguments);
     va_end(arguments);
     return -1;
 }
 
-double run_wall(const struct run *run)
+double sample_wall(const struct sample *sample)
 {
-    return (double)(run->ledger.last_end_ns - run->sender.begin_ns) / 1e9;
+    return (double)(sample->arrivals.last_end_ns - sample->sender.begin_ns) / 1e9;
 }
 
-double run_system_cpu(const struct run *run)
+double sample_system_cpu(const struct sample *sample)
 {
-    return run->receiver.machine.busy_s - run->sender.machine.busy_s;
+    return sample->receiver.machine.busy_s - sample->sender.machine.busy_s;
 }
 
 static bool has_ended(pid_t pid)
@@ -72,14 +72,14 @@ static bool has_ended(pid_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
 }
 
-bool run_child_ended(const struct run *run)
+bool sample_child_ended(const struct sample *sample)
 {
-    return has_ended(run->receiver_pid) || has_ended(run->sender_pid);
+    return has_ended(sample->receiver_pid) || has_ended(sample->sender_pid);
 }
 
 /* ---- the children ---------------------------------------------------------------------------- */
 
-static pid_t fork_child(const struct plan *plan, int core)
+static pid_t fork_child(const struct trial *trial, int core)
 {
     pid_t parent = getpid();
     pid_t pid;
@@ -95,7 +95,7 @@ static pid_t fork_child(const struct plan *plan, int core)
     if (getppid() != parent)
         _exit(1);
     /* Whatever hangs, hangs no longer than this; the parent tells SIGALRM from other deaths. */
-    alarm(plan->limit_s);
+    alarm(trial->timeout_s);
     if (core >= 0 && core_pin(core) < 0)
         _exit(1);
     return 0;
@@ -108,41 +108,41 @@ static void tell_ready(struct receiver *receiver)
     close(receiver->ready_fd);
 }
 
-static int start_receiver(struct run *run, const struct plan *plan, const char *directory,
+static int start_receiver(struct sample *sample, const struct trial *trial, const char *directory,
                           const struct pipes *pipes)
 {
-    pid_t pid = fork_child(plan, plan->receiver_core);
+    pid_t pid = fork_child(trial, trial->receiver_core);
     struct receiver receiver;
 
     if (pid < 0)
-        return run_fail(run, "fork: %s", strerror(errno));
+        return sample_fail(sample, "fork: %s", strerror(errno));
     if (pid > 0) {
-        run->receiver_pid = children[0] = pid;
+        sample->receiver_pid = children[0] = pid;
         return 0;
     }
     close(pipes->ready[PIPE_READ]);
     close(pipes->release[PIPE_READ]);
     close(pipes->release[PIPE_WRITE]);
-    receiver_init(&receiver, plan, &run->ledger, &run->receiver);
+    receiver_init(&receiver, trial, &sample->arrivals, &sample->receiver);
     receiver.directory = directory;
     receiver.ready = tell_ready;
     receiver.ready_fd = pipes->ready[PIPE_WRITE];
-    _exit(plan->contender->receive(plan->contender, &receiver) == 0 ? 0 : 1);
+    _exit(trial->contender->receive(trial->contender, &receiver) == 0 ? 0 : 1);
 }
 
-static int start_sender(struct run *run, const struct plan *plan, const struct pipes *pipes)
+static int start_sender(struct sample *sample, const struct trial *trial, const struct pipes *pipes)
 {
-    pid_t pid = fork_child(plan, plan->sender_core);
+    pid_t pid = fork_child(trial, trial->sender_core);
     struct sender sender;
 
     if (pid < 0)
-        return run_fail(run, "fork: %s", strerror(errno));
+        return sample_fail(sample, "fork: %s", strerror(errno));
     if (pid > 0) {
-        run->sender_pid = children[1] = pid;
+        sample->sender_pid = children[1] = pid;
         return 0;
     }
     close(pipes->release[PIPE_WRITE]);
-    if (sender_init(&sender, plan, &run->sender, run->receiver.address) < 0)
+    if (sender_init(&sender, trial, &sample->sender, sample->receiver.address) < 0)
         _exit(1);
     sender.release_fd = pipes->release[PIPE_READ];
     _exit(sender_run(&sender) == 0 ? 0 : 1);
@@ -159,10 +159,10 @@ static int await_ready(int fd)
     return got == 1 ? 0 : -1;
 }
 
-static const char *describe(int status, const struct plan *plan, char *text, size_t size)
+static const char *describe(int status, const struct trial *trial, char *text, size_t size)
 {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        snprintf(text, size, "was not done after %u s", plan->limit_s);
+        snprintf(text, size, "was not done after %u s", trial->timeout_s);
     else if (WIFSIGNALED(status))
         snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
@@ -172,7 +172,7 @@ static const char *describe(int status, const struct plan *plan, char *text, siz
 }
 
 /* Waits for both; where one fails the other would wait in vain, and is killed. */
-static void await_children(struct run *run, const struct plan *plan)
+static void await_children(struct sample *sample, const struct trial *trial)
 {
     char text[128];
     int status;
@@ -184,14 +184,14 @@ static void await_children(struct run *run, const struct plan *plan)
             continue;
         if (pid < 0)
             break;
-        int which = pid == run->receiver_pid ? 0 : 1;
+        int which = pid == sample->receiver_pid ? 0 : 1;
 
         children[which] = 0;
         if (status == 0)
             continue;
-        if (WIFSIGNALED(status) || (!run->receiver.why[0] && !run->sender.why[0]))
-            run_fail(run, "the %s %s", which == 0 ? "receiver" : "sender",
-                     describe(status, plan, text, sizeof(text)));
+        if (WIFSIGNALED(status) || (!sample->receiver.why[0] && !sample->sender.why[0]))
+            sample_fail(sample, "the %s %s", which == 0 ? "receiver" : "sender",
+                        describe(status, trial, text, sizeof(text)));
         if (children[!which] > 0)
             kill(children[!which], SIGKILL);
     }
@@ -224,12 +224,12 @@ static void release_signals(const struct sigaction before[2])
 }
 
 /* Between the two: a receiver that waits, and nothing sent yet. */
-static int observe_before(struct run *run, const struct plan *plan)
+static int observe_before(struct sample *sample, const struct trial *trial)
 {
-    if (!plan->workload->observe)
+    if (!trial->workload->observe)
         return 0;
-    if (meter_resident(run->receiver_pid, &run->idle.resident_before) < 0)
-        return run_fail(run, "the receiver's memory can't be looked at");
+    if (meter_resident(sample->receiver_pid, &sample->idle.resident_before) < 0)
+        return sample_fail(sample, "the receiver's memory can't be looked at");
     return 0;
 }
 
@@ -241,67 +241,67 @@ static void stop_children(void)
 }
 
 /* Sender and receiver, from fork to exit. Takes over the descriptors. */
-static void run_children(struct run *run, const struct plan *plan, const char *directory,
+static void run_children(struct sample *sample, const struct trial *trial, const char *directory,
                          const struct pipes *pipes)
 {
-    int rc = start_receiver(run, plan, directory, pipes);
+    int rc = start_receiver(sample, trial, directory, pipes);
 
     close(pipes->ready[PIPE_WRITE]);
     if (rc == 0)
         rc = await_ready(pipes->ready[PIPE_READ]);
     if (rc == 0)
-        rc = observe_before(run, plan);
+        rc = observe_before(sample, trial);
     if (rc == 0)
-        rc = start_sender(run, plan, pipes);
+        rc = start_sender(sample, trial, pipes);
     close(pipes->release[PIPE_READ]);
-    if (rc == 0 && plan->workload->observe)
-        rc = plan->workload->observe(plan, run);
+    if (rc == 0 && trial->workload->observe)
+        rc = trial->workload->observe(trial, sample);
     close(pipes->release[PIPE_WRITE]);
     close(pipes->ready[PIPE_READ]);
     if (rc < 0)
         stop_children();
-    await_children(run, plan);
+    await_children(sample, trial);
 }
 
 /* What went wrong first is what a reader wants to know. */
-static int judge(struct run *run, const struct plan *plan, const char *directory)
+static int judge(struct sample *sample, const struct trial *trial, const char *directory)
 {
-    const struct ledger *ledger = &run->ledger;
+    const struct arrivals *arrivals = &sample->arrivals;
     char why[200];
 
-    if (ledger->wrong) {
-        run->why[0] = '\0';
-        return run_fail(run, "%s", ledger->why);
+    if (arrivals->wrong) {
+        sample->why[0] = '\0';
+        return sample_fail(sample, "%s", arrivals->why);
     }
-    if (run->receiver.why[0]) {
-        run->why[0] = '\0';
-        return run_fail(run, "%s", run->receiver.why);
+    if (sample->receiver.why[0]) {
+        sample->why[0] = '\0';
+        return sample_fail(sample, "%s", sample->receiver.why);
     }
-    if (run->why[0])
+    if (sample->why[0])
         return -1;
-    if (run->sender.why[0])
-        return run_fail(run, "the sender: %s", run->sender.why);
-    if (ledger->ended != ledger->streams)
-        return run_fail(run, "%lu streams ended where %lu were sent", (unsigned long)ledger->ended,
-                        (unsigned long)ledger->streams);
-    if (directory && files_check(directory, plan, why, sizeof(why)) < 0)
-        return run_fail(run, "%s", why);
+    if (sample->sender.why[0])
+        return sample_fail(sample, "the sender: %s", sample->sender.why);
+    if (arrivals->ended != arrivals->streams)
+        return sample_fail(sample, "%lu streams ended where %lu were sent",
+                           (unsigned long)arrivals->ended, (unsigned long)arrivals->streams);
+    if (directory && files_check(directory, trial, why, sizeof(why)) < 0)
+        return sample_fail(sample, "%s", why);
     return 0;
 }
 
-static int execute(struct run *run, const struct plan *plan, const char *directory)
+static int execute(struct sample *sample, const struct trial *trial, const char *directory)
 {
     struct pipes pipes;
 
     if (pipe2(pipes.ready, O_CLOEXEC) < 0)
-        return run_fail(run, "pipe: %s", strerror(errno));
+        return sample_fail(sample, "pipe: %s", strerror(errno));
     if (pipe2(pipes.release, O_CLOEXEC) < 0) {
         close(pipes.ready[PIPE_READ]);
         close(pipes.ready[PIPE_WRITE]);
-        return run_fail(run, "pipe: %s", strerror(errno));
+        return sample_fail(sample, "pipe: %s", strerror(errno));
     }
-    run_children(run, plan, directory, &pipes);
-    return judge(run, plan, directory);
+    run_children(sample, trial, directory, &pipes);
+    return judge(sample, trial, directory);
 }
 
 static void raise_descriptor_limit(void)
@@ -314,23 +314,24 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run_execute(struct run *run, const struct plan *plan)
+int take_sample(struct sample *sample, const struct trial *trial)
 {
-    bool files = plan->workload->demands & DEMAND_FILES;
+    bool files = trial->workload->demands & DEMAND_FILES;
     struct sigaction before[2];
     char directory[PATH_MAX];
     int rc = payload_open();
 
-    memset(run, 0, sizeof(*run));
-    ledger_init(&run->ledger, plan->streams, plan->stream_bytes);
+    memset(sample, 0, sizeof(*sample));
+    arrivals_init(&sample->arrivals, trial->streams, trial->stream_bytes);
     if (rc < 0)
-        return run_fail(run, "no payload: %s", strerror(-rc));
-    rc = files ? files_make_directory(directory, plan->directory) : 0;
+        return sample_fail(sample, "no payload: %s", strerror(-rc));
+    rc = files ? files_make_directory(directory, trial->directory) : 0;
     if (rc < 0)
-        return run_fail(run, "no directory can be made in %s: %s", plan->directory, strerror(-rc));
+        return sample_fail(sample, "no directory can be made in %s: %s", trial->directory,
+                           strerror(-rc));
     raise_descriptor_limit();
     catch_signals(before);
-    rc = execute(run, plan, files ? directory : NULL);
+    rc = execute(sample, trial, files ? directory : NULL);
     if (files)
         files_remove(directory);
     release_signals(before);

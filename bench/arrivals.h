@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What has arrived, stream by stream, against what was sent. In memory that sender, receiver and
  * driver share; written by the receiver's threads. */
-#ifndef LEDGER_H
-#define LEDGER_H
+#ifndef ARRIVALS_H
+#define ARRIVALS_H
 
 #include "histogram.h"
 
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ledger {
+struct arrivals {
     uint64_t streams;      /* that will come */
     uint64_t stream_bytes; /* in each */
     _Atomic uint64_t opened, ended, bytes;
@@ -20,24 +20,24 @@ struct ledger {
     struct histogram latency;
 };
 
-void ledger_init(struct ledger *ledger, uint64_t streams, uint64_t stream_bytes);
+void arrivals_init(struct arrivals *arrivals, uint64_t streams, uint64_t stream_bytes);
 
 /* A stream was accepted. */
-static inline void ledger_open(struct ledger *ledger)
+static inline void arrivals_open(struct arrivals *arrivals)
 {
-    atomic_fetch_add(&ledger->opened, 1);
+    atomic_fetch_add(&arrivals->opened, 1);
 }
 
 /* A stream has ended after bytes; error is 0 for EOF. Returns true if it was the last. */
-bool ledger_end(struct ledger *ledger, uint64_t bytes, int error);
+bool arrivals_end(struct arrivals *arrivals, uint64_t bytes, int error);
 
 /* Something is wrong; only the first is kept. */
-void ledger_wrong(struct ledger *ledger, const char *format, ...)
+void arrivals_wrong(struct arrivals *arrivals, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static inline bool ledger_finished(const struct ledger *ledger)
+static inline bool arrivals_finished(const struct arrivals *arrivals)
 {
-    return atomic_load(&ledger->ended) >= ledger->streams;
+    return atomic_load(&arrivals->ended) >= arrivals->streams;
 }
 
 #endif
