@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The benchmark's sender, for receivers that are programs of their own. */
-#include "core.h"
-#include "payload.h"
-#include "sample.h"
-
 #include "clock.h"
+#include "core.h"
 #include "options.h"
+#include "payload.h"
+#include "sender.h"
+#include "workloads.h"
 
 #include <jansson.h>
 #include <signal.h>

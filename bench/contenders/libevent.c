@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libevent as it is used: a bufferevent for each stream, drained when it has something. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <event2/buffer.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* libuv as it is used: a handle for each stream, one buffer of the size it suggests (64 KiB), since
  * a read is over before the next is begun. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <stdlib.h>

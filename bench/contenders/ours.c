@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* lastbyte, through its public library and with its default options. The built-in sinks are used
  * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
-#include "../arrivals.h"
-#include "../payload.h"
-#include "../receiver.h"
-#include "contenders.h"
+#include "arrivals.h"
+#include "payload.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <lastbyte/lastbyte.h>

@@ -4,8 +4,8 @@
  * time for it at once. Readiness is asked for and never waited for; to receive from all streams
  * instead costs as much with 64, and takes several times the system calls with 1,000, which mostly
  * have nothing to say. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "../workload.h"
 #include "contenders.h"
+
+#include "ways_to_receive.h"
+#include "workload.h"
 
 /* What a server can do that has a callback or a buffer for what arrives. */
 #define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)

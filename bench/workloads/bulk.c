@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "../figures.h"
-#include "../payload.h"
-#include "../sample.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "figures.h"
+#include "payload.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <errno.h>
 #include <sys/sendfile.h>

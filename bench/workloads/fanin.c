@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "../payload.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "payload.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 int fanin_send(const struct trial *trial, struct sender *sender)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "../clock.h"
-#include "../figures.h"
-#include "../sample.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "clock.h"
+#include "figures.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <errno.h>
 #include <stdio.h>

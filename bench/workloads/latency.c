@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* An open loop: each message has a time at which it is due, whatever became of those before. It
  * carries that time, so a receiver (or a sender) that falls behind shows in every later message. */
-#include "../clock.h"
-#include "../figures.h"
-#include "../message.h"
-#include "../sample.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "clock.h"
+#include "figures.h"
+#include "message.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <math.h>
 #include <stddef.h>

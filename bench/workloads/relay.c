@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Each stream that has ended makes place for the next. */
-#include "../figures.h"
-#include "../payload.h"
-#include "../sample.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "figures.h"
+#include "payload.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <errno.h>
 #include <fcntl.h>

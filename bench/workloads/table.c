@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads.h"
 
+#include "ways_to_send.h"
+
 #include <string.h>
 
 #define KIB ((uint64_t)1 << 10)

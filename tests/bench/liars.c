@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of contenders that these tests run with, in place of the benchmark's own: one is
  * honest, the others are wrong in one way each. */
-#include "receiver.h"
+#include "contenders.h"
+#include "tally.h"
+#include "workload.h"
 
 #include <errno.h>
 #include <signal.h>

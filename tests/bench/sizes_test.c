@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Command lines, and what they make of a trial's size. */
+#include "contenders.h"
 #include "options.h"
 #include "trial.h"
+#include "workloads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole trials: what is wrong is caught and named, and the others go on. The contenders are those of
- * liars.c. */
+/* Whole trials: what is wrong is caught and named, and the others go on. The contenders are those
+ * of liars.c. */
 #include "clock.h"
 #include "suite_private.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "tally.h"
+
 #include "clock.h"
 #include "message.h"
 #include "payload.h"
-#include "receiver.h"
 
 #include <errno.h>
 #include <fcntl.h>

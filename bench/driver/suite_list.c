@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "suite_list.h"
+
+#include "contenders.h"
 #include "suite_private.h"
+#include "workloads.h"
 
 #include <jansson.h>
 #include <lastbyte/lastbyte.h>

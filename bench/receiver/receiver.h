@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The receiving side of a trial, as a contender sees it: a place to listen, and a tally for each
- * stream which is told what arrives. */
+/* The receiving side of a trial, as a contender sees it: a place to listen, and whom to tell when
+ * it is ready and when it is done. */
 #ifndef RECEIVER_H
 #define RECEIVER_H
 
@@ -54,31 +54,5 @@ static inline bool receiver_finished(const struct receiver *receiver)
 {
     return arrivals_finished(receiver->arrivals);
 }
-
-/* ---- tallies --------------------------------------------------------------------------------- */
-
-/* One stream's. Small, since what it needs counts as the contender's. */
-struct tally {
-    uint64_t bytes;
-    struct tally_extra *extra; /* only where content matters */
-};
-
-/* A stream was accepted. */
-void tally_begin(struct receiver *receiver, struct tally *tally);
-
-/* For tally_take. */
-void tally_look(struct receiver *receiver, struct tally *tally, const void *data, size_t size);
-
-/* Bytes have arrived: counts them, and does with them what the workload wants. */
-static inline void tally_take(struct receiver *receiver, struct tally *tally, const void *data,
-                              size_t size)
-{
-    tally->bytes += size;
-    if (__builtin_expect(tally->extra != NULL, 0))
-        tally_look(receiver, tally, data, size);
-}
-
-/* The stream has ended; error is 0 for EOF, else an errno. Returns true if it was the last. */
-bool tally_end(struct receiver *receiver, struct tally *tally, int error);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "sample.h"
 #include "suite.h"
+#include "trial.h"
 
 struct suite_case {
     char name[128];

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "suite.h"
 
+#include "contenders.h"
+#include "sample_figures.h"
 #include "suite_private.h"
+#include "take_sample.h"
+#include "workloads.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,7 +255,7 @@ static int count_syscalls(struct suite_case *chosen)
     trial.count_syscalls = true;
     if (take_sample(chosen->sample, &trial) < 0)
         return -1;
-    figures_add_syscalls(&chosen->syscalls, &trial, chosen->sample);
+    sample_syscall_figures(&chosen->syscalls, &trial, chosen->sample);
     return 0;
 }
 
@@ -262,7 +266,7 @@ int suite_case_run(struct suite_case *chosen, struct figures *figures, char why[
     *figures = (struct figures){0};
     if (count_syscalls(chosen) < 0 || take_sample(chosen->sample, &chosen->trial) < 0)
         return fail(chosen, why);
-    figures_make(figures, &chosen->trial, chosen->sample);
+    sample_figures(figures, &chosen->trial, chosen->sample);
     for (size_t i = 0; i < syscalls->count; i++)
         figures_add(figures, syscalls->items[i].name, syscalls->items[i].value);
     return 0;

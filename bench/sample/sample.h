@@ -7,7 +7,9 @@
 #include "arrivals.h"
 #include "receiver.h"
 #include "sender.h"
-#include "trial.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
 
 enum { SAMPLE_WHY_SIZE = 320 };
 
@@ -29,9 +31,6 @@ struct sample {
 /* Returns NULL when out of memory. */
 struct sample *sample_open(void);
 void sample_close(struct sample *sample);
-
-/* Makes the trial and checks what arrived. Returns 0, or -1 with why. */
-int take_sample(struct sample *sample, const struct trial *trial);
 
 /* Keeps why, unless something was said before. Returns -1. */
 int sample_fail(struct sample *sample, const char *format, ...)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "lone_receiver.h"
 
+#include "contenders.h"
 #include "core.h"
 #include "files.h"
 #include "payload.h"
 #include "sample.h"
+#include "workloads.h"
 
 #include <jansson.h>
 #include <signal.h>

@@ -2,13 +2,14 @@
 #include "start.h"
 
 #include "lone_receiver.h"
+#include "suite_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char usage[] = "lastbyte-bench [options] [--benchmark_... of Google Benchmark]\n"
-                            "What each way of receiving costs: every benchmark is one sample of a "
+                            "What each way of receiving costs: every benchmark is one run of a "
                             "sender and a receiver.\n\n";
 
 static bool is_google(const char *argument)

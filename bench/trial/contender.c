@@ -3,16 +3,6 @@
 
 #include "workload.h"
 
-#include <string.h>
-
-const struct contender *contender_find(const char *name)
-{
-    for (const struct contender *contender = contenders; contender->name; contender++)
-        if (strcmp(contender->name, name) == 0)
-            return contender;
-    return NULL;
-}
-
 bool contender_serves(const struct contender *contender, const struct workload *workload)
 {
     if (contender->direct && !(workload->demands & DEMAND_FILES))

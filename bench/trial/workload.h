@@ -60,10 +60,4 @@ struct workload {
     void (*tell)(const struct trial *trial, const struct sample *sample, struct figures *figures);
 };
 
-/* Ends with a NULL name. */
-extern const struct workload workloads[];
-
-/* NULL if there is none. */
-const struct workload *workload_find(const char *name);
-
 #endif

@@ -11,9 +11,9 @@
 struct suite;
 struct suite_case;
 
-/* Selects. *suite_out is the caller's (suite_close). Returns 0, or -1 after a line on standard error
- * that names what is unknown and what there is. Contenders that can't run here are left out and
- * named on standard error. options is borrowed until the close. */
+/* Selects. *suite_out is the caller's (suite_close). Returns 0, or -1 after a line on standard
+ * error that names what is unknown and what there is. Contenders that can't run here are left out
+ * and named on standard error. options is borrowed until the close. */
 int suite_open(struct suite **suite_out, const struct options *options);
 void suite_close(struct suite *suite);
 
@@ -41,8 +41,5 @@ int suite_case_run(struct suite_case *chosen, struct figures *figures, char why[
 /* Runs every one of them, comparing content; a line for each on standard output. Returns 0, or 1 if
  * something was wrong. */
 int suite_verify(struct suite *suite);
-
-/* Says on standard output what there is, as text or as JSON. Returns 0 or 1. */
-int suite_list(const struct suite *suite);
 
 #endif

@@ -31,12 +31,6 @@ struct contender {
     int (*receive)(const struct contender *contender, struct receiver *receiver);
 };
 
-/* Ends with a NULL name. */
-extern const struct contender contenders[];
-
-/* NULL if there is none. */
-const struct contender *contender_find(const char *name);
-
 /* Can it serve this workload at all? */
 bool contender_serves(const struct contender *contender, const struct workload *workload);
 

@@ -1,28 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "figures.h"
-
-#include "sample.h"
-#include "trial.h"
-
-#include <assert.h>
-#include <string.h>
+#include "sample_figures.h"
 
 static const double mib = 1 << 20, gib = 1 << 30;
-
-void figures_add(struct figures *figures, const char *name, double value)
-{
-    assert(figures->count < FIGURES_MAX);
-    figures->items[figures->count].name = name;
-    figures->items[figures->count++].value = value;
-}
-
-const double *figures_find(const struct figures *figures, const char *name)
-{
-    for (size_t i = 0; i < figures->count; i++)
-        if (strcmp(figures->items[i].name, name) == 0)
-            return &figures->items[i].value;
-    return NULL;
-}
 
 static void add_rates(struct figures *figures, const struct trial *trial,
                       const struct sample *sample)
@@ -35,7 +14,7 @@ static void add_rates(struct figures *figures, const struct trial *trial,
     figures_add(figures, "system_cpu_s_per_gib", sample_system_cpu(sample) / amount);
 }
 
-void figures_make(struct figures *figures, const struct trial *trial, const struct sample *sample)
+void sample_figures(struct figures *figures, const struct trial *trial, const struct sample *sample)
 {
     const struct meter *spent = &sample->receiver.spent;
 
@@ -59,8 +38,8 @@ void figures_make(struct figures *figures, const struct trial *trial, const stru
         trial->workload->tell(trial, sample, figures);
 }
 
-void figures_add_syscalls(struct figures *figures, const struct trial *trial,
-                          const struct sample *sample)
+void sample_syscall_figures(struct figures *figures, const struct trial *trial,
+                            const struct sample *sample)
 {
     double calls = (double)sample->receiver.syscalls;
 
