@@ -22,7 +22,7 @@ def findings(results, ours=None):
     for workload in results.workloads():
         if ours not in results.ran(workload):
             continue
-        for key in metrics.judged(workload):
+        for key in results.figures(workload).judged:
             for other in results.ran(workload):
                 if not comparable(results, other):
                     continue
@@ -48,7 +48,7 @@ def best_backends(results):
     plain = [name for name, entry in results.contenders.items()
              if entry.get("kind") == "ours" and "-" not in name and name != results.auto]
     for workload in results.workloads():
-        for key in metrics.judged(workload):
+        for key in results.figures(workload).judged:
             for other in plain:
                 ratio, verdict = results.verdict(workload, results.auto, other, key)
                 if ratio and verdict == arithmetic.WORSE:
@@ -60,10 +60,10 @@ def best_backends(results):
 
 def headings(results, workload):
     """Names and units of a table's columns; the last one compares the cost with ours."""
-    keys = [key for key in metrics.shown(workload)
+    keys = [key for key in results.figures(workload).shown
             if any(results.median(workload, contender, key) is not None
                    for contender in results.ran(workload))]
-    cost = metrics.cost(workload)
+    cost = results.figures(workload).cost
     titles = [metrics.METRICS[key].heading for key in keys]
     return keys, ["contender", *titles, f"{results.auto} ÷ it, {metrics.METRICS[cost].label}"]
 
@@ -71,7 +71,7 @@ def headings(results, workload):
 def rows(results, workload):
     """[(contender, [cells])] of a workload, the cheapest first."""
     keys, _ = headings(results, workload)
-    cost = metrics.cost(workload)
+    cost = results.figures(workload).cost
     ran = sorted(results.ran(workload),
                  key=lambda name: (results.median(workload, name, cost) is None,
                                    results.median(workload, name, cost)))
@@ -119,7 +119,7 @@ def text_tables(results):
     for workload in results.workloads():
         _, titles = headings(results, workload)
         cells = [row for _, row in rows(results, workload)]
-        pairs = max(len(results.series(workload, name, metrics.cost(workload)))
+        pairs = max(len(results.series(workload, name, results.figures(workload).cost))
                     for name in results.ran(workload))
         out.append(f"{workload}: medians of {pairs} samples")
         out += aligned([titles, *cells])

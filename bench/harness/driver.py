@@ -40,10 +40,6 @@ class Driver:
         return next((entry for entry in self.catalogue["workloads"] if entry["name"] == name),
                     None)
 
-    def benchmarks(self, workload):
-        """Names of a workload's benchmarks, WORKLOAD/CONTENDER[/PARAMETER]."""
-        return self._list(f"--workload={workload}")["benchmarks"]
-
     def _list(self, *options):
         done = self._run([*options, "--list=json"])
         try:

@@ -45,7 +45,7 @@ def compared(old, new):
             for workload in new.workloads()
             for contender in new.ran(workload)
             if new.kind(contender) == "ours" and contender in old.ran(workload)
-            for key in metrics.judged(workload)
+            for key in new.figures(workload).judged
             if old.series(workload, contender, key) and new.series(workload, contender, key)]
 
 

@@ -39,7 +39,7 @@ class Outside:
         if program.name == "iperf3":
             return self._iperf3(program, options)
         with self._directory() as directory:
-            return self._run(program, workload, directory, options)
+            return self._run(program, workload, self._job(workload, directory, options), options)
 
     def verify(self, program, workload):
         """An untimed run that looks at every byte: "" or what was wrong."""
@@ -47,24 +47,26 @@ class Outside:
             return ""
         try:
             with self._directory() as directory:
-                sample = self._run(program, workload, directory, CHECKED, checked=True)
-                if workload == "dir":
-                    return wrong_files(directory, sample["streams"], sample["bytes"])
-                return self._wrong_content(directory / "received", workload)
+                job = self._job(workload, directory, CHECKED, checked=True)
+                self._run(program, workload, job, CHECKED)
+                return workload.leaves.wrong_content(job, lambda: self._digest(workload))
         except Failed as failure:
             return str(failure)
 
     def count_syscalls(self, program, workload):
         """System calls per MiB, or None where perf may not count them. Untimed."""
-        if not shutil.which("perf") or workload == "dir" or program.name == "iperf3":
+        if (not shutil.which("perf") or not workload.leaves.countable
+                or program.name == "iperf3"):
             return None
         counts = []
         for size in COUNTED:
             with self._directory() as directory:
                 out = directory / "perf"
                 watch = ("perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o", out, "--")
+                options = (f"--bytes={size}M",)
                 try:
-                    self._run(program, workload, directory, (f"--bytes={size}M",), watch=watch)
+                    self._run(program, workload, self._job(workload, directory, options), options,
+                              watch)
                     counts.append(counted(out.read_text()))
                 except (Failed, OSError):
                     return None
@@ -77,14 +79,18 @@ class Outside:
     def _directory(self):
         return _Directory(self.scratch)
 
-    def _run(self, program, workload, directory, options, checked=False, watch=()):
-        keep = checked or workload in ("file", "dir")
-        job = Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
-                  streams_of(self.driver, workload, options), checked)
-        stdout = os.devnull if workload in program.writes else job.received
+    def _job(self, workload, directory, options, checked=False):
+        keep = checked or workload.leaves.on_disk
+        usual = self.driver.workload(workload.name)["streams"]
+        streams = workload.leaves.streams(streams_asked(options), usual)
+        return Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
+                   streams, checked)
+
+    def _run(self, program, workload, job, options, watch=()):
+        stdout = os.devnull if workload.name in program.writes else job.received
         with tempfile.TemporaryFile() as errors:
             try:
-                command = [*watch, *program.calls[workload](job)]
+                command = [*watch, *program.calls[workload.name](job)]
                 with process.Process(command, self.driver.receiver_core, stdout,
                                      errors.fileno()) as receiver:
                     return self._measure(program, workload, job, receiver, options)
@@ -96,21 +102,16 @@ class Outside:
     def _measure(self, program, workload, job, receiver, options):
         process.await_listening(receiver, job.port)
         before = receiver.cpu_so_far() or 0.0
-        sent = self._send(workload, job.port, options)
+        sent = self._send(workload.name, job.port, options)
         if program.serves:
             process.await_condition(receiver, lambda: not process.children(receiver.pid))
             receiver.kill(15)
         status = process.await_end(receiver)
         if status != 0 and not program.serves:
             raise process.Broken(f"ended with status {status}")
-        if workload == "dir" and not job.checked:
-            wrong = wrong_files(job.directory, sent["streams"], sent["bytes"])
-            if wrong:
-                raise process.Broken(wrong)
-        if workload == "file":
-            size = os.path.getsize(job.received)
-            if size != sent["bytes"]:
-                raise process.Broken(f"wrote {size} bytes where {sent['bytes']} were sent")
+        wrong = workload.leaves.wrong(job, sent)
+        if wrong:
+            raise process.Broken(wrong)
         return sample_of(sent, receiver.usage, before)
 
     def _send(self, workload, port, options):
@@ -129,11 +130,10 @@ class Outside:
 
     # ---- content
 
-    def _wrong_content(self, path, workload):
-        if workload not in self.digests:
-            self.digests[workload] = self._reference(workload)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return "" if digest == self.digests[workload] else "the content came out changed"
+    def _digest(self, workload):
+        if workload.name not in self.digests:
+            self.digests[workload.name] = self._reference(workload.name)
+        return self.digests[workload.name]
 
     def _reference(self, workload):
         """The digest of what the sender sends, taken by a receiver of our own."""
@@ -192,12 +192,12 @@ class _Directory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def streams_of(driver, workload, options):
-    """How many streams the sender makes: what the options say, or the workload's own number."""
+def streams_asked(options):
+    """How many streams an option asks for, or None."""
     for option in options:
         if option.startswith("--streams="):
-            return int(option.partition("=")[2]) if workload == "dir" else 1
-    return driver.workload(workload)["streams"]
+            return int(option.partition("=")[2])
+    return None
 
 
 def sample_of(sent, usage, before):
@@ -227,15 +227,6 @@ def sample_of(sent, usage, before):
         if source in sent:
             sample[name] = sent[source]
     return {key: rounded(value) for key, value in sample.items()}
-
-
-def wrong_files(directory, streams, size):
-    """Whether a directory holds that many files of that many bytes together: "" or what not."""
-    files = [entry for entry in pathlib.Path(directory).iterdir() if entry.is_file()]
-    total = sum(entry.stat().st_size for entry in files)
-    if (len(files), total) == (streams, size):
-        return ""
-    return f"left {len(files)} files of {total} bytes, sent were {streams} of {size}"
 
 
 def counted(text):
