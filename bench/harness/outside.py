@@ -1,31 +1,27 @@
 # SPDX-License-Identifier: MIT
 """How an outside program is measured.
 
-The sender is lastbyte-load: the code that sends to the contenders in C, with the same bytes. The
-program is pinned to the receiver's core. Its processor time is what wait4 reports, less what it had
-used when it began to listen, so that nobody pays for starting an interpreter.
+It is pinned to the receiver's core, and its sender to the other. Its processor time is what wait4
+reports, less what it had used when it began to listen, so that nobody pays for starting an
+interpreter.
 """
 
 import hashlib
-import json
 import os
 import pathlib
 import resource
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 
-from harness import process
-from harness.driver import SAMPLE_SECONDS, Failed, last_line, rounded
+from harness import process, senders
+from harness.driver import Failed, last_line, rounded
 from harness.programs import Job
 
 GIB = float(1 << 30)
-MIB = float(1 << 20)
 CHECKED = ("--bytes=64M", "--streams=64")
 COUNTED = (32, 160)  # MiB: what a program does once is in both, and cancels out
-IPERF3_BYTES = 1 << 30
 
 
 class Outside:
@@ -36,14 +32,12 @@ class Outside:
 
     def sample(self, program, workload, options=()):
         """One timed run; options give the sender's size."""
-        if program.name == "iperf3":
-            return self._iperf3(program, options)
         with self._directory() as directory:
             return self._run(program, workload, self._job(workload, directory, options), options)
 
     def verify(self, program, workload):
         """An untimed run that looks at every byte: "" or what was wrong."""
-        if program.name == "iperf3":
+        if not program.sender.known:
             return ""
         try:
             with self._directory() as directory:
@@ -55,8 +49,7 @@ class Outside:
 
     def count_syscalls(self, program, workload):
         """System calls per MiB, or None where perf may not count them. Untimed."""
-        if (not shutil.which("perf") or not workload.leaves.countable
-                or program.name == "iperf3"):
+        if not (shutil.which("perf") and workload.leaves.countable and program.sender.known):
             return None
         counts = []
         for size in COUNTED:
@@ -102,7 +95,7 @@ class Outside:
     def _measure(self, program, workload, job, receiver, options):
         process.await_listening(receiver, job.port)
         before = receiver.cpu_so_far() or 0.0
-        sent = self._send(workload.name, job.port, options)
+        sent = program.sender(self.driver).send(workload, job.port, options)
         if program.serves:
             process.await_condition(receiver, lambda: not process.children(receiver.pid))
             receiver.kill(15)
@@ -114,25 +107,11 @@ class Outside:
             raise process.Broken(wrong)
         return sample_of(sent, receiver.usage, before)
 
-    def _send(self, workload, port, options):
-        done = subprocess.run(
-            [self.driver.load, f"--workload={workload}", f"--to=127.0.0.1:{port}",
-             f"--core={self.driver.sender_core}", *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            timeout=SAMPLE_SECONDS)
-        try:
-            sent = json.loads(done.stdout)
-        except ValueError:
-            raise Failed("lastbyte-load: " + last_line(done.stderr)) from None
-        if done.returncode != 0 or not sent.get("ok"):
-            raise process.Broken(sent.get("why", "did not take the stream"))
-        return sent
-
     # ---- content
 
     def _digest(self, workload):
         if workload.name not in self.digests:
-            self.digests[workload.name] = self._reference(workload.name)
+            self.digests[workload.name] = self._reference(workload)
         return self.digests[workload.name]
 
     def _reference(self, workload):
@@ -149,34 +128,9 @@ class Outside:
             listener.settimeout(process.START_SECONDS)
             thread = threading.Thread(target=receive)
             thread.start()
-            self._send(workload, listener.getsockname()[1], CHECKED)
+            senders.Load(self.driver).send(workload, listener.getsockname()[1], CHECKED)
             thread.join()
         return digest.hexdigest()
-
-    # ---- iperf3
-
-    def _iperf3(self, program, options):
-        size = IPERF3_BYTES // (8 if "--quick" in options else 1)
-        job = Job(process.free_port(), os.devnull, self.scratch, 1, False)
-        with process.Process(program.calls["bulk"](job), self.driver.receiver_core) as receiver:
-            try:
-                process.await_listening(receiver, job.port)
-                before = receiver.cpu_so_far() or 0.0
-                done = subprocess.run(
-                    ["taskset", "--cpu-list", str(self.driver.sender_core), "iperf3", "--json",
-                     "--client=127.0.0.1", f"--port={job.port}", f"--bytes={size}",
-                     "--length=256K", f"--congestion={self.driver.catalogue['congestion']}"],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                    timeout=SAMPLE_SECONDS)
-                end = json.loads(done.stdout).get("end", {})
-                if "sum_received" not in end:
-                    raise Failed("iperf3: " + json.loads(done.stdout).get("error", "failed"))
-                process.await_end(receiver)
-            except process.Broken as broken:
-                raise Failed(f"iperf3 {broken}") from None
-        received = end["sum_received"]
-        sent = {"bytes": received["bytes"], "streams": 1, "wall_s": received["seconds"]}
-        return sample_of(sent, receiver.usage, before)
 
 
 class _Directory:

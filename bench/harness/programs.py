@@ -7,6 +7,8 @@ import pathlib
 import shutil
 import subprocess
 
+from harness import senders
+
 TEXTBOOK = pathlib.Path(__file__).resolve().parent.parent / "contenders" / "textbook.py"
 
 
@@ -24,7 +26,7 @@ class Program:
     label = ""
 
     def __init__(self, name, what, calls, needs=None, writes=(), kind="program",
-                 serves=False, refusal=lambda: ""):
+                 serves=False, refusal=lambda: "", sender=senders.Load):
         self.name = name
         self.what = what
         self.calls = calls
@@ -33,6 +35,7 @@ class Program:
         self.kind = kind
         self.serves = serves    # does not end by itself
         self.refusal = refusal  # why an installed program is of no use, or ""
+        self.sender = sender    # who sends to it
 
     def missing(self):
         """Why it can't run here, or ""."""
@@ -119,5 +122,5 @@ def programs(lastbyte):
                 needs="socat", writes=("dir",), serves=True),
         Program("mbuffer", "mbuffer -I", {"bulk": mbuffer}),
         Program("iperf3", "iperf3, which brings its own sender", {"bulk": iperf3},
-                kind="own sender"),
+                kind="own sender", sender=senders.Iperf3),
     )
