@@ -3,16 +3,9 @@
 
 import collections
 
-from harness import arithmetic, metrics
+from harness import arithmetic, kinds, metrics
 
 Finding = collections.namedtuple("Finding", "workload metric ours other ratio verdict")
-
-FLOOR = "floor"  # shows what is possible at most: neither a win nor a loss
-OWN_SENDER = "own sender"
-
-
-def comparable(results, contender):
-    return results.kind(contender) not in ("ours", FLOOR, OWN_SENDER)
 
 
 def findings(results, ours=None):
@@ -24,7 +17,7 @@ def findings(results, ours=None):
             continue
         for key in results.figures(workload).judged:
             for other in results.ran(workload):
-                if not comparable(results, other):
+                if not results.kind(other).rival:
                     continue
                 ratio, verdict = results.verdict(workload, ours, other, key)
                 if ratio:
@@ -45,8 +38,8 @@ def losses(results):
 def best_backends(results):
     """[(workload, metric, backend, ratio)]: where another one of ours beats what `auto` takes."""
     found = []
-    plain = [name for name, entry in results.contenders.items()
-             if entry.get("kind") == "ours" and "-" not in name and name != results.auto]
+    plain = [name for name in results.contenders
+             if results.kind(name) == kinds.OURS and "-" not in name and name != results.auto]
     for workload in results.workloads():
         for key in results.figures(workload).judged:
             for other in plain:

@@ -10,7 +10,7 @@ import collections
 import fnmatch
 import random
 
-from harness import workloads
+from harness import kinds, workloads
 
 SEED = 1090
 
@@ -120,4 +120,4 @@ def _add_programs(plan, programs, workload, patterns):
 def ours_in_order(driver):
     """Our backends that work here, best first: the first is what `auto` takes."""
     return [entry["name"] for entry in driver.contenders()
-            if entry["kind"] == "ours" and entry["available"] and "-" not in entry["name"]]
+            if entry["kind"] == kinds.OURS.name and entry["available"] and "-" not in entry["name"]]

@@ -10,20 +10,9 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot  # noqa: E402 (the backend has to be chosen first)
 
-from harness import arithmetic, comparison, metrics, workloads  # noqa: E402
+from harness import arithmetic, comparison, kinds, metrics, workloads  # noqa: E402
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = {
-    "ours": "#0072B2",
-    "loop": "#999999",
-    "library": "#E69F00",
-    "program": "#009E73",
-    "own sender": "#CC79A7",
-    "floor": "#DDDDDD",
-}
-KINDS = {"ours": "blue: ours", "loop": "grey: plain loops", "library": "orange: libraries",
-         "program": "green: programs", "own sender": "pink: with a sender of its own",
-         "floor": "hatched: floors"}
 LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
                ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),
@@ -74,8 +63,8 @@ def bars(results, workload):
                                    figsize=(1.6 + 2.8 * len(keys), 0.9 + 0.25 * len(names)))
     for axis, key in zip(axes[0], keys):
         _bars_of(axis, results, workload, key, names)
-    kinds = {results.kind(name) for name in names}
-    legend = ", ".join(text for kind, text in KINDS.items() if kind in kinds)
+    shown = {results.kind(name) for name in names}
+    legend = ", ".join(kind.legend for kind in kinds.ALL if kind in shown)
     figure.suptitle(f"{workload}: median, and every sample\n{legend}", fontsize=9)
     return figure
 
@@ -107,16 +96,16 @@ def _axis_end(values, metric):
 
 def _bar(axis, row, values, end, metric, kind):
     middle = arithmetic.median(values)
-    floor, cut = kind == "floor", middle > end
-    axis.barh(row, 1.2 * end if cut else middle, height=0.7, color=COLOURS.get(kind, "#555555"),
-              hatch="///" if floor else None, edgecolor="#888888" if floor else "none",
-              linewidth=0.5)
+    cut = middle > end
+    axis.barh(row, 1.2 * end if cut else middle, height=0.7, color=kind.colour,
+              hatch="///" if kind.hatched else None,
+              edgecolor="#888888" if kind.hatched else "none", linewidth=0.5)
     axis.plot(values, [row] * len(values), "|", color="#000000", alpha=0.45, markersize=5,
               markeredgewidth=0.7)
     text = f"{middle:,.{metric.digits}f}"
     if cut:
         axis.annotate(f"{text} ▸", (end * 1.17, row), va="center", ha="right", fontsize=7.5,
-                      color="#FFFFFF" if kind in ("ours", "program") else "#000000")
+                      color="#FFFFFF" if kind.dark else "#000000")
     else:
         axis.annotate(text, (min(max(values), end), row), xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=7.5)

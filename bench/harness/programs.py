@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 
-from harness import senders
+from harness import kinds, senders
 
 TEXTBOOK = pathlib.Path(__file__).resolve().parent.parent / "contenders" / "textbook.py"
 
@@ -25,7 +25,7 @@ class Program:
 
     label = ""
 
-    def __init__(self, name, what, calls, needs=None, writes=(), kind="program",
+    def __init__(self, name, what, calls, needs=None, writes=(), kind=kinds.PROGRAM,
                  serves=False, refusal=lambda: "", sender=senders.Load):
         self.name = name
         self.what = what
@@ -44,7 +44,7 @@ class Program:
         return self.refusal()
 
     def entry(self):
-        return {"name": self.name, "what": self.what, "kind": self.kind, "label": self.label,
+        return {"name": self.name, "what": self.what, "kind": self.kind.name, "label": self.label,
                 "workloads": sorted(self.calls)}
 
 
@@ -109,7 +109,7 @@ def programs(lastbyte):
     """All of them; lastbyte is our own command, of the build under test."""
     return (
         Program("lastbyte-recv", "lastbyte recv", _lastbyte(lastbyte), needs=str(lastbyte),
-                writes=("file", "dir"), kind="ours"),
+                writes=("file", "dir"), kind=kinds.OURS),
         Program("textbook", "the textbook's server in Python, recv(1024) into a list",
                 {"bulk": textbook}, needs="python3"),
         Program("nc", "nc -l", {"bulk": nc, "file": nc}, refusal=_other_nc),
@@ -122,5 +122,5 @@ def programs(lastbyte):
                 needs="socat", writes=("dir",), serves=True),
         Program("mbuffer", "mbuffer -I", {"bulk": mbuffer}),
         Program("iperf3", "iperf3, which brings its own sender", {"bulk": iperf3},
-                kind="own sender", sender=senders.Iperf3),
+                kind=kinds.OWN_SENDER, sender=senders.Iperf3),
     )

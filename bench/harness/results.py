@@ -4,7 +4,7 @@
 import json
 import pathlib
 
-from harness import arithmetic, metrics, workloads
+from harness import arithmetic, kinds, metrics, workloads
 
 FORMAT = 1
 
@@ -56,7 +56,7 @@ class Results:
                 if name == workload and not control]
 
     def kind(self, contender):
-        return self.contenders.get(contender, {}).get("kind", "program")
+        return kinds.of(self.contenders.get(contender, {}).get("kind", kinds.PROGRAM.name))
 
     def label(self, contender):
         return self.contenders.get(contender, {}).get("label", "")

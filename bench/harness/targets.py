@@ -89,24 +89,23 @@ class Growth:
 
 # ---- who is the best of many
 
-def _best(results, target, kinds, prefix=""):
-    """The contender of these kinds with the best median, to be compared in pairs."""
+def _best(results, target, wanted):
+    """The contender among those wanted with the best median, to be compared in pairs."""
     metric = metrics.METRICS[target.metric]
     medians = {name: results.median(target.workload, name, target.metric)
-               for name in results.ran(target.workload)
-               if results.kind(name) in kinds and name.startswith(prefix)}
+               for name in results.ran(target.workload) if wanted(name)}
     medians = {name: value for name, value in medians.items() if value is not None}
     pick = min if metric.lower_is_better else max
     return pick(medians, key=medians.get) if medians else None
 
 
 def best_loop(results, target):
-    return _best(results, target, ("loop",), "loop-")
+    """The same loop at the buffer size that suits it best."""
+    return _best(results, target, lambda name: name.startswith("loop-"))
 
 
 def best_other(results, target):
-    """Floors show what is possible at most, and iperf3 has a sender of its own: neither counts."""
-    return _best(results, target, ("loop", "library", "program"))
+    return _best(results, target, lambda name: results.kind(name).rival)
 
 
 GATHER = "{auto}-gather-5ms"
