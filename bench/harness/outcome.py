@@ -14,10 +14,6 @@ class Stream:
     on_disk = False
     countable = True  # a program does the same for each MiB, so its system calls say something
 
-    def streams(self, asked, usual):
-        """How many the sender makes. asked: by an option, or None."""
-        return usual
-
     def wrong(self, job, sent):
         """Whether all that was sent is there: "" or what not."""
         return ""
@@ -45,9 +41,6 @@ class ManyFiles(Stream):
 
     on_disk = True
     countable = False
-
-    def streams(self, asked, usual):
-        return asked or usual
 
     def wrong(self, job, sent):
         return wrong_files(job.directory, sent["streams"], sent["bytes"])

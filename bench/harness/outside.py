@@ -74,8 +74,7 @@ class Outside:
 
     def _job(self, workload, directory, options, checked=False):
         keep = checked or workload.leaves.on_disk
-        usual = self.driver.workload(workload.name)["streams"]
-        streams = workload.leaves.streams(streams_asked(options), usual)
+        streams = self.driver.streams(workload.name, options)
         return Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
                    streams, checked)
 
@@ -144,14 +143,6 @@ class _Directory:
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def streams_asked(options):
-    """How many streams an option asks for, or None."""
-    for option in options:
-        if option.startswith("--streams="):
-            return int(option.partition("=")[2])
-    return None
 
 
 def sample_of(sent, usage, before):
