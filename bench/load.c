@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The benchmark's sender, for receivers that are programs of their own. */
-#include "core.h"
-#include "payload.h"
-#include "run.h"
-
 #include "clock.h"
+#include "core.h"
 #include "options.h"
+#include "payload.h"
+#include "sender.h"
+#include "workloads.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static int refuse(const char *text)
     return -1;
 }
 
-static int make_plan(struct plan *plan, const struct options *options)
+static int make_plan(struct trial *trial, const struct options *options)
 {
     const struct workload *workload = options->workloads ? workload_find(options->workloads) : NULL;
 
@@ -34,32 +34,32 @@ static int make_plan(struct plan *plan, const struct options *options)
         return refuse("--to=HOST:PORT is needed");
     if (workload->demands & (DEMAND_IDLE | DEMAND_POOL))
         return refuse("--workload: idle and sweep need lastbyte-bench");
-    plan_make(plan, workload, workload->params, options);
+    trial_make(trial, workload, workload->params, options);
     return 0;
 }
 
 static json_t *describe(const struct sender *sender, uint64_t end_ns, int rc)
 {
     const struct sender_report *report = sender->report;
-    const struct plan *plan = sender->plan;
+    const struct trial *trial = sender->trial;
     struct machine_time after = report->machine;
     double wall = sender->begun ? clock_seconds(end_ns - report->begin_ns) : 0;
 
     machine_time_read(&after);
     return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:s}", "workload",
-                     plan->workload->name,                                  /* */
-                     "streams", (json_int_t)plan->streams,                  /* */
-                     "bytes", (json_int_t)plan_bytes(plan), "wall_s", wall, /* */
-                     "cpu_s", meter_cpu(&report->spent),                    /* */
-                     "user_s", report->spent.user_s,                        /* */
-                     "system_s", report->spent.system_s,                    /* */
-                     "system_cpu_s", after.busy_s - report->machine.busy_s, /* */
-                     "steal_s", after.steal_s - report->machine.steal_s,    /* */
-                     "started_s", report->started_s,                        /* */
+                     trial->workload->name,                                   /* */
+                     "streams", (json_int_t)trial->streams,                   /* */
+                     "bytes", (json_int_t)trial_bytes(trial), "wall_s", wall, /* */
+                     "cpu_s", meter_cpu(&report->spent),                      /* */
+                     "user_s", report->spent.user_s,                          /* */
+                     "system_s", report->spent.system_s,                      /* */
+                     "system_cpu_s", after.busy_s - report->machine.busy_s,   /* */
+                     "steal_s", after.steal_s - report->machine.steal_s,      /* */
+                     "started_s", report->started_s,                          /* */
                      "ok", rc == 0, "why", report->why);
 }
 
-static int load(const struct plan *plan, const struct options *options)
+static int load(const struct trial *trial, const struct options *options)
 {
     static struct sender_report report;
     struct sender sender;
@@ -67,7 +67,7 @@ static int load(const struct plan *plan, const struct options *options)
     uint64_t end;
     int rc;
 
-    if (sender_init(&sender, plan, &report, options->to) < 0) {
+    if (sender_init(&sender, trial, &report, options->to) < 0) {
         fprintf(stderr, "--to=%s: %s\n", options->to, report.why);
         return 2;
     }
@@ -85,7 +85,7 @@ static int load(const struct plan *plan, const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options;
-    struct plan plan;
+    struct trial trial;
 
     options_init(&options);
     if (options_parse(&options, OPTIONS_LOAD, argc, argv) < 0)
@@ -95,16 +95,16 @@ int main(int argc, char **argv)
         options_help(OPTIONS_LOAD);
         return 0;
     }
-    if (make_plan(&plan, &options) < 0)
+    if (make_plan(&trial, &options) < 0)
         return 2;
     if (payload_open() < 0) {
         fputs("out of memory\n", stderr);
         return 1;
     }
     signal(SIGPIPE, SIG_IGN);
-    if (core_pin(plan.sender_core) < 0) {
-        fprintf(stderr, "--core=%d: this process can't use that core\n", plan.sender_core);
+    if (core_pin(trial.sender_core) < 0) {
+        fprintf(stderr, "--core=%d: this process can't use that core\n", trial.sender_core);
         return 2;
     }
-    return load(&plan, &options);
+    return load(&trial, &options);
 }

@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What the table of contenders is made of. */
+/* Everybody who can be measured in C. */
 #ifndef CONTENDERS_H
 #define CONTENDERS_H
 
-#include "../contender.h"
+#include "contender.h"
 
-#include <stddef.h>
+/* Ends with a NULL name. */
+extern const struct contender contenders[];
 
-int ours_receive(const struct contender *contender, struct receiver *receiver);
-const char *ours_missing(const struct contender *contender, char *buffer, size_t size);
-
-/* One stream after another, by blocking receives. */
-int loop_receive(const struct contender *contender, struct receiver *receiver);
-int naive_receive(const struct contender *contender, struct receiver *receiver);
-int trunc_receive(const struct contender *contender, struct receiver *receiver);
-
-int plain_epoll_receive(const struct contender *contender, struct receiver *receiver);
-int sleep_receive(const struct contender *contender, struct receiver *receiver);
-int plain_uring_receive(const struct contender *contender, struct receiver *receiver);
-const char *plain_uring_missing(const struct contender *contender, char *buffer, size_t size);
-
-int libuv_receive(const struct contender *contender, struct receiver *receiver);
-int libevent_receive(const struct contender *contender, struct receiver *receiver);
+/* NULL if there is none. */
+const struct contender *contender_find(const char *name);
 
 #endif

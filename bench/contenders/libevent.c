@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libevent as it is used: a bufferevent for each stream, drained when it has something. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -67,7 +67,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)peer;
     (void)peer_size;
     if (!connection || !buffered) {
-        ledger_wrong(server->receiver->ledger, "libevent: out of memory");
+        arrivals_wrong(server->receiver->arrivals, "libevent: out of memory");
         free(connection);
         if (buffered)
             bufferevent_free(buffered);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* libuv as it is used: a handle for each stream, one buffer of the size it suggests (64 KiB), since
  * a read is over before the next is begun. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,8 +62,8 @@ static void on_connection(uv_stream_t *server, int status)
         rc = uv_read_start((uv_stream_t *)&connection->handle, lend_buffer, on_read);
     }
     if (!connection || rc < 0) {
-        ledger_wrong(receiver->ledger, "libuv could not accept: %s",
-                     rc < 0 ? uv_strerror(rc) : "out of memory");
+        arrivals_wrong(receiver->arrivals, "libuv could not accept: %s",
+                       rc < 0 ? uv_strerror(rc) : "out of memory");
         uv_stop(server->loop);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The textbook's server, and what becomes of it with a larger buffer. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* lastbyte, through its public library and with its default options. The built-in sinks are used
  * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
-#include "../ledger.h"
-#include "../payload.h"
-#include "../receiver.h"
-#include "contenders.h"
+#include "arrivals.h"
+#include "payload.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <lastbyte/lastbyte.h>
@@ -47,7 +47,7 @@ static int error_of(enum lb_end end, int rc)
 
 static int open_counted(struct lb_stream *stream, void *context)
 {
-    ledger_open(ours.receiver->ledger);
+    arrivals_open(ours.receiver->arrivals);
     return ours.inner->open ? ours.inner->open(stream, context) : 0;
 }
 
@@ -57,7 +57,7 @@ static int end_checked(struct lb_stream *stream, void *context, enum lb_end end)
     int rc = ours.inner->end ? ours.inner->end(stream, context, end) : 0;
 
     if (rc != -EINPROGRESS)
-        ledger_end(ours.receiver->ledger, bytes, error_of(end, rc));
+        arrivals_end(ours.receiver->arrivals, bytes, error_of(end, rc));
     return rc;
 }
 
@@ -117,8 +117,8 @@ static const struct lb_sink tally_sink = {
 
 static int choose_sink(const struct contender *contender)
 {
-    const struct plan *plan = ours.receiver->plan;
-    unsigned demands = plan->workload->demands;
+    const struct trial *trial = ours.receiver->trial;
+    unsigned demands = trial->workload->demands;
     bool hashes = strcmp(contender->sink, "discard") != 0;
     char specification[PATH_MAX];
 
@@ -129,7 +129,7 @@ static int choose_sink(const struct contender *contender)
                  ours.receiver->directory, one ? "/received" : "");
         return use_builtin(specification, contender->direct);
     }
-    if ((demands & DEMAND_CONTENT) || (plan->verify && !hashes)) {
+    if ((demands & DEMAND_CONTENT) || (trial->verify && !hashes)) {
         ours.sink = tally_sink;
         return 0;
     }
@@ -139,7 +139,7 @@ static int choose_sink(const struct contender *contender)
 static int open_engine(struct lb_engine **engine, const struct contender *contender)
 {
     static const char *const listen[] = {"127.0.0.1:0", NULL};
-    const struct plan *plan = ours.receiver->plan;
+    const struct trial *trial = ours.receiver->trial;
     struct lb_config config;
     struct lb_error error;
 
@@ -148,13 +148,13 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
     config.backend = contender->backend;
     config.sink = &ours.sink;
     config.sink_context = ours.context;
-    config.slot_size = plan->slot_size;
-    config.slots = plan->slots;
-    config.gather_max_us = plan->gather_max_us ? plan->gather_max_us : contender->gather_max_us;
-    config.rcvbuf = plan->rcvbuf;
-    config.count = plan->streams;
-    if (config.max_streams < plan->streams)
-        config.max_streams = plan->streams;
+    config.slot_size = trial->slot_size;
+    config.slots = trial->slots;
+    config.gather_max_us = trial->gather_max_us ? trial->gather_max_us : contender->gather_max_us;
+    config.rcvbuf = trial->rcvbuf;
+    config.count = trial->streams;
+    if (config.max_streams < trial->streams)
+        config.max_streams = trial->streams;
     if (lb_engine_open(engine, &config, &error) < 0)
         return receiver_fail(ours.receiver, error.text, 0);
     return 0;
@@ -175,21 +175,22 @@ static int run_engine(struct lb_engine *engine)
 /* Each line begins with the digest of a stream, and no two streams are alike. */
 static void check_digests(void)
 {
-    const struct plan *plan = ours.receiver->plan;
+    const struct trial *trial = ours.receiver->trial;
     char line[256], digest[PAYLOAD_DIGEST_SIZE];
     unsigned found = 0;
 
-    for (unsigned i = 0; i < plan->streams; i++) {
+    for (unsigned i = 0; i < trial->streams; i++) {
         bool seen = false;
 
-        payload_digest(i, plan->stream_bytes, digest);
+        payload_digest(i, trial->stream_bytes, digest);
         rewind(ours.digests);
         while (!seen && fgets(line, sizeof(line), ours.digests))
             seen = strncmp(line, digest, sizeof(digest) - 1) == 0;
         found += seen;
     }
-    if (found != plan->streams)
-        ledger_wrong(ours.receiver->ledger, "%u of %u digests are right", found, plan->streams);
+    if (found != trial->streams)
+        arrivals_wrong(ours.receiver->arrivals, "%u of %u digests are right", found,
+                       trial->streams);
 }
 
 int ours_receive(const struct contender *contender, struct receiver *receiver)
@@ -204,7 +205,7 @@ int ours_receive(const struct contender *contender, struct receiver *receiver)
     if (rc == 0)
         rc = run_engine(engine);
     lb_engine_close(engine);
-    if (rc == 0 && ours.digests && receiver->plan->verify)
+    if (rc == 0 && ours.digests && receiver->trial->verify)
         check_digests();
     lb_sink_close(ours.inner, ours.context);
     if (ours.digests)

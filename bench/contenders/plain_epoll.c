@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The epoll server that people write first: level-triggered, one receive for each readiness, one
  * buffer for all streams. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The io_uring server that people write first, after liburing's examples: multishot accept,
  * multishot receive into a ring of provided buffers, wait for at least one completion. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <liburing.h>

@@ -4,8 +4,8 @@
  * time for it at once. Readiness is asked for and never waited for; to receive from all streams
  * instead costs as much with 64, and takes several times the system calls with 1,000, which mostly
  * have nothing to say. */
-#include "../receiver.h"
-#include "contenders.h"
+#include "tally.h"
+#include "ways_to_receive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,14 +27,14 @@ struct server {
     struct receiver *receiver;
     int listener, epoll, flags;
     unsigned opened;
-    struct connection *connections; /* the plan's streams */
+    struct connection *connections; /* the trial's streams */
     struct epoll_event *events;     /* as many */
     char *buffer;
 };
 
 static int accept_all(struct server *server)
 {
-    while (server->opened < server->receiver->plan->streams) {
+    while (server->opened < server->receiver->trial->streams) {
         struct connection *connection = &server->connections[server->opened];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
 
@@ -69,7 +69,7 @@ static void receive_some(struct server *server, struct connection *connection)
 static int serve(struct server *server)
 {
     static const struct timespec pause = {.tv_nsec = SLEEP_NS};
-    int streams = (int)server->receiver->plan->streams;
+    int streams = (int)server->receiver->trial->streams;
 
     receiver_ready(server->receiver, NULL);
     while (!receiver_finished(server->receiver)) {
@@ -97,7 +97,7 @@ static bool set_up(const struct server *server)
 
 int sleep_receive(const struct contender *contender, struct receiver *receiver)
 {
-    unsigned streams = receiver->plan->streams;
+    unsigned streams = receiver->trial->streams;
     struct server server = {
         .receiver = receiver,
         .listener = receiver_listen(receiver),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "../workload.h"
 #include "contenders.h"
+
+#include "ways_to_receive.h"
+#include "workload.h"
 
 /* What a server can do that has a callback or a buffer for what arrives. */
 #define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)
-#define SERVES_ALL (TAKES | DEMAND_CROWD | DEMAND_ANY | DEMAND_IDLE)
+#define SERVES_ALL (TAKES | DEMAND_64 | DEMAND_ANY | DEMAND_IDLE)
 
 #define OURS(backend_name, offered)                                                                \
     {                                                                                              \
@@ -16,9 +18,8 @@
 #define OURS_HASH(backend_name)                                                                    \
     {                                                                                              \
         .name = #backend_name "-hash", .what = "lastbyte, " #backend_name ", sink hash:xxh3",      \
-        .kind = "ours", .label = "", .offers = DEMAND_ONE | DEMAND_CROWD,                          \
-        .backend = #backend_name, .sink = "hash:xxh3", .missing = ours_missing,                    \
-        .receive = ours_receive                                                                    \
+        .kind = "ours", .label = "", .offers = DEMAND_ONE | DEMAND_64, .backend = #backend_name,   \
+        .sink = "hash:xxh3", .missing = ours_missing, .receive = ours_receive                      \
     }
 
 /* For servers that would rather save than be quick. */
@@ -26,9 +27,9 @@
     {                                                                                              \
         .name = #backend_name "-gather-" #ms "ms",                                                 \
         .what = "lastbyte, " #backend_name ", sink discard, --gather-max=" #ms "ms",               \
-        .kind = "ours", .label = "", .offers = DEMAND_CROWD | DEMAND_ANY,                          \
-        .backend = #backend_name, .sink = "discard", .gather_max_us = (ms)*1000,                   \
-        .missing = ours_missing, .receive = ours_receive                                           \
+        .kind = "ours", .label = "", .offers = DEMAND_64 | DEMAND_ANY, .backend = #backend_name,   \
+        .sink = "discard", .gather_max_us = (ms)*1000, .missing = ours_missing,                    \
+        .receive = ours_receive                                                                    \
     }
 
 /* For backups, which leave the page cache to others. */
@@ -61,7 +62,7 @@ const struct contender contenders[] = {
     OURS(uring, SERVES_ALL),
     OURS(epoll, SERVES_ALL),
     /* 64 workers by default, a stream for each. */
-    OURS(blocking, TAKES | DEMAND_CROWD),
+    OURS(blocking, TAKES | DEMAND_64),
     OURS_HASH(uring),
     OURS_HASH(epoll),
     OURS_HASH(blocking),
@@ -138,7 +139,7 @@ const struct contender contenders[] = {
         .what = "sleeps 1 ms, then one recv of 128 KiB from each stream that has bytes",
         .kind = "floor",
         .label = "always sleeps 1 ms",
-        .offers = DEMAND_CROWD | DEMAND_ANY,
+        .offers = DEMAND_64 | DEMAND_ANY,
         .receive = sleep_receive,
     },
     {
@@ -146,7 +147,7 @@ const struct contender contenders[] = {
         .what = "the same with MSG_TRUNC: the kernel drops the bytes",
         .kind = "floor",
         .label = "no payload copy",
-        .offers = DEMAND_CROWD | DEMAND_ANY,
+        .offers = DEMAND_64 | DEMAND_ANY,
         .drops = true,
         .receive = sleep_receive,
     },

@@ -3,16 +3,9 @@
 
 import collections
 
-from harness import arithmetic, metrics
+from harness import arithmetic, kinds, metrics
 
 Finding = collections.namedtuple("Finding", "workload metric ours other ratio verdict")
-
-FLOOR = "floor"  # shows what is possible at most: neither a win nor a loss
-OWN_SENDER = "own sender"
-
-
-def comparable(results, contender):
-    return results.kind(contender) not in ("ours", FLOOR, OWN_SENDER)
 
 
 def findings(results, ours=None):
@@ -22,9 +15,9 @@ def findings(results, ours=None):
     for workload in results.workloads():
         if ours not in results.ran(workload):
             continue
-        for key in metrics.judged(workload):
+        for key in results.figures(workload).judged:
             for other in results.ran(workload):
-                if not comparable(results, other):
+                if not results.kind(other).rival:
                     continue
                 ratio, verdict = results.verdict(workload, ours, other, key)
                 if ratio:
@@ -45,10 +38,10 @@ def losses(results):
 def best_backends(results):
     """[(workload, metric, backend, ratio)]: where another one of ours beats what `auto` takes."""
     found = []
-    plain = [name for name, entry in results.contenders.items()
-             if entry.get("kind") == "ours" and "-" not in name and name != results.auto]
+    plain = [name for name in results.contenders
+             if results.kind(name) == kinds.OURS and "-" not in name and name != results.auto]
     for workload in results.workloads():
-        for key in metrics.judged(workload):
+        for key in results.figures(workload).judged:
             for other in plain:
                 ratio, verdict = results.verdict(workload, results.auto, other, key)
                 if ratio and verdict == arithmetic.WORSE:
@@ -60,10 +53,10 @@ def best_backends(results):
 
 def headings(results, workload):
     """Names and units of a table's columns; the last one compares the cost with ours."""
-    keys = [key for key in metrics.shown(workload)
+    keys = [key for key in results.figures(workload).shown
             if any(results.median(workload, contender, key) is not None
                    for contender in results.ran(workload))]
-    cost = metrics.cost(workload)
+    cost = results.figures(workload).cost
     titles = [metrics.METRICS[key].heading for key in keys]
     return keys, ["contender", *titles, f"{results.auto} ÷ it, {metrics.METRICS[cost].label}"]
 
@@ -71,7 +64,7 @@ def headings(results, workload):
 def rows(results, workload):
     """[(contender, [cells])] of a workload, the cheapest first."""
     keys, _ = headings(results, workload)
-    cost = metrics.cost(workload)
+    cost = results.figures(workload).cost
     ran = sorted(results.ran(workload),
                  key=lambda name: (results.median(workload, name, cost) is None,
                                    results.median(workload, name, cost)))
@@ -119,7 +112,7 @@ def text_tables(results):
     for workload in results.workloads():
         _, titles = headings(results, workload)
         cells = [row for _, row in rows(results, workload)]
-        pairs = max(len(results.series(workload, name, metrics.cost(workload)))
+        pairs = max(len(results.series(workload, name, results.figures(workload).cost))
                     for name in results.ran(workload))
         out.append(f"{workload}: medians of {pairs} samples")
         out += aligned([titles, *cells])

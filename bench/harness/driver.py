@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """lastbyte-bench and lastbyte-load, as this harness uses them: one call, one sample."""
 
+import functools
 import json
 import pathlib
 import re
@@ -36,13 +37,11 @@ class Driver:
         """Those of the driver: dicts with name, what, kind, label, available, why, workloads."""
         return self.catalogue["contenders"]
 
-    def workload(self, name):
-        return next((entry for entry in self.catalogue["workloads"] if entry["name"] == name),
-                    None)
-
-    def benchmarks(self, workload):
-        """Names of a workload's benchmarks, WORKLOAD/CONTENDER[/PARAMETER]."""
-        return self._list(f"--workload={workload}")["benchmarks"]
+    @functools.lru_cache(maxsize=None)
+    def streams(self, workload, options=()):
+        """How many streams the sender makes under these options; both programs read them alike."""
+        listed = self._list(f"--workload={workload}", *options)["workloads"]
+        return next(entry["streams"] for entry in listed if entry["name"] == workload)
 
     def _list(self, *options):
         done = self._run([*options, "--list=json"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures: their names, units and direction, and which of them a workload is judged by."""
+"""The figures: their names, units and direction, and which of them go together to judge by."""
 
 import collections
 
@@ -34,37 +34,28 @@ METRICS = {metric.key: metric for metric in (
     _less("receiver_rss_kib", "peak memory", "MiB", "peak MiB", 1, 1 / 1024),
 )}
 
-_BYTES = ("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib", "syscalls_per_mib",
-          "receiver_rss_kib")
-_SHORT = ("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream",
-          "syscalls_per_stream")
-_LATENCY = ("p50_us", "p99_us", "p999_us", "max_us", "receiver_cpu_fraction")
-_IDLE = ("rss_bytes_per_stream", "idle_cpu_s_per_s", "connect_cpu_s")
+# Which metrics a workload's table shows, by which wins and losses are told (how fast, and at what
+# cost), and by which its table is sorted.
+Figures = collections.namedtuple("Figures", "shown judged cost")
 
-
-def shown(workload):
-    """The metrics of a workload's table."""
-    kind = workload.split("-")[0]
-    return {"short": _SHORT, "latency": _LATENCY, "idle": _IDLE}.get(kind, _BYTES)
-
-
-def judged(workload):
-    """The metrics that wins and losses are told by: how fast, and at what cost."""
-    return {
-        "short": ("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream"),
-        "latency": ("p50_us", "p99_us", "receiver_cpu_fraction"),
-        "idle": ("rss_bytes_per_stream",),
-    }.get(workload.split("-")[0],
-          ("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib"))
-
-
-def cost(workload):
-    """The metric that a workload's table is sorted by."""
-    return {
-        "short": "receiver_cpu_us_per_stream",
-        "latency": "p99_us",
-        "idle": "rss_bytes_per_stream",
-    }.get(workload.split("-")[0], "receiver_cpu_s_per_gib")
+BYTES = Figures(
+    shown=("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib", "syscalls_per_mib",
+           "receiver_rss_kib"),
+    judged=("gib_per_s", "receiver_cpu_s_per_gib", "system_cpu_s_per_gib"),
+    cost="receiver_cpu_s_per_gib")
+STREAMS = Figures(
+    shown=("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream",
+           "syscalls_per_stream"),
+    judged=("streams_per_s", "receiver_cpu_us_per_stream", "system_cpu_us_per_stream"),
+    cost="receiver_cpu_us_per_stream")
+LATENCY = Figures(
+    shown=("p50_us", "p99_us", "p999_us", "max_us", "receiver_cpu_fraction"),
+    judged=("p50_us", "p99_us", "receiver_cpu_fraction"),
+    cost="p99_us")
+IDLE = Figures(
+    shown=("rss_bytes_per_stream", "idle_cpu_s_per_s", "connect_cpu_s"),
+    judged=("rss_bytes_per_stream",),
+    cost="rss_bytes_per_stream")
 
 
 def written(key, value):

@@ -10,7 +10,7 @@ round. Between the two sets of ratios the U test decides, all tests of a compari
 import collections
 import math
 
-from harness import arithmetic, metrics
+from harness import arithmetic, kinds, metrics
 
 LEAST_PAIRS = 5  # with fewer the U test can't call anything significant
 # The first that both results have. Plain code of ours, which nobody tunes.
@@ -44,8 +44,8 @@ def compared(old, new):
     return [(workload, contender, key)
             for workload in new.workloads()
             for contender in new.ran(workload)
-            if new.kind(contender) == "ours" and contender in old.ran(workload)
-            for key in metrics.judged(workload)
+            if new.kind(contender) == kinds.OURS and contender in old.ran(workload)
+            for key in new.figures(workload).judged
             if old.series(workload, contender, key) and new.series(workload, contender, key)]
 
 
@@ -80,4 +80,4 @@ def lost_contenders(old, new):
     return [(workload, contender)
             for workload in old.workloads() if workload in new.workloads()
             for contender in old.ran(workload)
-            if old.kind(contender) == "ours" and contender not in new.ran(workload)]
+            if old.kind(contender) == kinds.OURS and contender not in new.ran(workload)]

@@ -1,31 +1,27 @@
 # SPDX-License-Identifier: MIT
 """How an outside program is measured.
 
-The sender is lastbyte-load: the code that sends to the contenders in C, with the same bytes. The
-program is pinned to the receiver's core. Its processor time is what wait4 reports, less what it had
-used when it began to listen, so that nobody pays for starting an interpreter.
+It is pinned to the receiver's core, and its sender to the other. Its processor time is what wait4
+reports, less what it had used when it began to listen, so that nobody pays for starting an
+interpreter.
 """
 
 import hashlib
-import json
 import os
 import pathlib
 import resource
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 
-from harness import process
-from harness.driver import SAMPLE_SECONDS, Failed, last_line, rounded
+from harness import process, senders
+from harness.driver import Failed, last_line, rounded
 from harness.programs import Job
 
 GIB = float(1 << 30)
-MIB = float(1 << 20)
 CHECKED = ("--bytes=64M", "--streams=64")
 COUNTED = (32, 160)  # MiB: what a program does once is in both, and cancels out
-IPERF3_BYTES = 1 << 30
 
 
 class Outside:
@@ -36,35 +32,34 @@ class Outside:
 
     def sample(self, program, workload, options=()):
         """One timed run; options give the sender's size."""
-        if program.name == "iperf3":
-            return self._iperf3(program, options)
         with self._directory() as directory:
-            return self._run(program, workload, directory, options)
+            return self._run(program, workload, self._job(workload, directory, options), options)
 
     def verify(self, program, workload):
         """An untimed run that looks at every byte: "" or what was wrong."""
-        if program.name == "iperf3":
+        if not program.sender.known:
             return ""
         try:
             with self._directory() as directory:
-                sample = self._run(program, workload, directory, CHECKED, checked=True)
-                if workload == "dir":
-                    return wrong_files(directory, sample["streams"], sample["bytes"])
-                return self._wrong_content(directory / "received", workload)
+                job = self._job(workload, directory, CHECKED, checked=True)
+                self._run(program, workload, job, CHECKED)
+                return workload.leaves.wrong_content(job, lambda: self._digest(workload))
         except Failed as failure:
             return str(failure)
 
     def count_syscalls(self, program, workload):
         """System calls per MiB, or None where perf may not count them. Untimed."""
-        if not shutil.which("perf") or workload == "dir" or program.name == "iperf3":
+        if not (shutil.which("perf") and workload.leaves.countable and program.sender.known):
             return None
         counts = []
         for size in COUNTED:
             with self._directory() as directory:
                 out = directory / "perf"
                 watch = ("perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o", out, "--")
+                options = (f"--bytes={size}M",)
                 try:
-                    self._run(program, workload, directory, (f"--bytes={size}M",), watch=watch)
+                    self._run(program, workload, self._job(workload, directory, options), options,
+                              watch)
                     counts.append(counted(out.read_text()))
                 except (Failed, OSError):
                     return None
@@ -77,14 +72,17 @@ class Outside:
     def _directory(self):
         return _Directory(self.scratch)
 
-    def _run(self, program, workload, directory, options, checked=False, watch=()):
-        keep = checked or workload in ("file", "dir")
-        job = Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
-                  streams_of(self.driver, workload, options), checked)
-        stdout = os.devnull if workload in program.writes else job.received
+    def _job(self, workload, directory, options, checked=False):
+        keep = checked or workload.leaves.on_disk
+        streams = self.driver.streams(workload.name, options)
+        return Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
+                   streams, checked)
+
+    def _run(self, program, workload, job, options, watch=()):
+        stdout = os.devnull if workload.name in program.writes else job.received
         with tempfile.TemporaryFile() as errors:
             try:
-                command = [*watch, *program.calls[workload](job)]
+                command = [*watch, *program.calls[workload.name](job)]
                 with process.Process(command, self.driver.receiver_core, stdout,
                                      errors.fileno()) as receiver:
                     return self._measure(program, workload, job, receiver, options)
@@ -96,44 +94,24 @@ class Outside:
     def _measure(self, program, workload, job, receiver, options):
         process.await_listening(receiver, job.port)
         before = receiver.cpu_so_far() or 0.0
-        sent = self._send(workload, job.port, options)
+        sent = program.sender(self.driver).send(workload, job.port, options)
         if program.serves:
             process.await_condition(receiver, lambda: not process.children(receiver.pid))
             receiver.kill(15)
         status = process.await_end(receiver)
         if status != 0 and not program.serves:
             raise process.Broken(f"ended with status {status}")
-        if workload == "dir" and not job.checked:
-            wrong = wrong_files(job.directory, sent["streams"], sent["bytes"])
-            if wrong:
-                raise process.Broken(wrong)
-        if workload == "file":
-            size = os.path.getsize(job.received)
-            if size != sent["bytes"]:
-                raise process.Broken(f"wrote {size} bytes where {sent['bytes']} were sent")
+        wrong = workload.leaves.wrong(job, sent)
+        if wrong:
+            raise process.Broken(wrong)
         return sample_of(sent, receiver.usage, before)
-
-    def _send(self, workload, port, options):
-        done = subprocess.run(
-            [self.driver.load, f"--workload={workload}", f"--to=127.0.0.1:{port}",
-             f"--core={self.driver.sender_core}", *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            timeout=SAMPLE_SECONDS)
-        try:
-            sent = json.loads(done.stdout)
-        except ValueError:
-            raise Failed("lastbyte-load: " + last_line(done.stderr)) from None
-        if done.returncode != 0 or not sent.get("ok"):
-            raise process.Broken(sent.get("why", "did not take the stream"))
-        return sent
 
     # ---- content
 
-    def _wrong_content(self, path, workload):
-        if workload not in self.digests:
-            self.digests[workload] = self._reference(workload)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return "" if digest == self.digests[workload] else "the content came out changed"
+    def _digest(self, workload):
+        if workload.name not in self.digests:
+            self.digests[workload.name] = self._reference(workload)
+        return self.digests[workload.name]
 
     def _reference(self, workload):
         """The digest of what the sender sends, taken by a receiver of our own."""
@@ -149,34 +127,9 @@ class Outside:
             listener.settimeout(process.START_SECONDS)
             thread = threading.Thread(target=receive)
             thread.start()
-            self._send(workload, listener.getsockname()[1], CHECKED)
+            senders.Load(self.driver).send(workload, listener.getsockname()[1], CHECKED)
             thread.join()
         return digest.hexdigest()
-
-    # ---- iperf3
-
-    def _iperf3(self, program, options):
-        size = IPERF3_BYTES // (8 if "--quick" in options else 1)
-        job = Job(process.free_port(), os.devnull, self.scratch, 1, False)
-        with process.Process(program.calls["bulk"](job), self.driver.receiver_core) as receiver:
-            try:
-                process.await_listening(receiver, job.port)
-                before = receiver.cpu_so_far() or 0.0
-                done = subprocess.run(
-                    ["taskset", "--cpu-list", str(self.driver.sender_core), "iperf3", "--json",
-                     "--client=127.0.0.1", f"--port={job.port}", f"--bytes={size}",
-                     "--length=256K", f"--congestion={self.driver.catalogue['congestion']}"],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                    timeout=SAMPLE_SECONDS)
-                end = json.loads(done.stdout).get("end", {})
-                if "sum_received" not in end:
-                    raise Failed("iperf3: " + json.loads(done.stdout).get("error", "failed"))
-                process.await_end(receiver)
-            except process.Broken as broken:
-                raise Failed(f"iperf3 {broken}") from None
-        received = end["sum_received"]
-        sent = {"bytes": received["bytes"], "streams": 1, "wall_s": received["seconds"]}
-        return sample_of(sent, receiver.usage, before)
 
 
 class _Directory:
@@ -190,14 +143,6 @@ class _Directory:
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def streams_of(driver, workload, options):
-    """How many streams the sender makes: what the options say, or the workload's own number."""
-    for option in options:
-        if option.startswith("--streams="):
-            return int(option.partition("=")[2]) if workload == "dir" else 1
-    return driver.workload(workload)["streams"]
 
 
 def sample_of(sent, usage, before):
@@ -227,15 +172,6 @@ def sample_of(sent, usage, before):
         if source in sent:
             sample[name] = sent[source]
     return {key: rounded(value) for key, value in sample.items()}
-
-
-def wrong_files(directory, streams, size):
-    """Whether a directory holds that many files of that many bytes together: "" or what not."""
-    files = [entry for entry in pathlib.Path(directory).iterdir() if entry.is_file()]
-    total = sum(entry.stat().st_size for entry in files)
-    if (len(files), total) == (streams, size):
-        return ""
-    return f"left {len(files)} files of {total} bytes, sent were {streams} of {size}"
 
 
 def counted(text):

@@ -3,7 +3,7 @@
 
 import pathlib
 
-from harness import arithmetic, comparison, metrics, targets
+from harness import arithmetic, comparison, metrics, targets, workloads
 
 
 def page(results, name, pictures, notes="", where="results"):
@@ -100,7 +100,7 @@ def figure(key):
 def workload_parts(results, pictures, link):
     parts = []
     for workload in results.workloads():
-        cost = metrics.METRICS[metrics.cost(workload)]
+        cost = metrics.METRICS[results.figures(workload).cost]
         _, titles = comparison.headings(results, workload)
         lines = [f"## {workload}\n", f"Medians, sorted by {cost.label} ({cost.unit}).\n",
                  "| " + " | ".join(titles) + " |",
@@ -111,8 +111,8 @@ def workload_parts(results, pictures, link):
             lines.append(f"\n![{workload}: {cost.label} of each contender]"
                          f"({link}/{pictures[workload]})")
         parts.append("\n".join(lines) + "\n")
-    for name, text in (("latency", "latency over percentiles at each rate"),
-                       ("sweep", "bulk over slot sizes and numbers of slots, per backend")):
+    for name, text in ((workload.name, workload.picture.caption)
+                       for workload in workloads.ALL if workload.picture):
         if name in pictures:
             parts.append(f"## {text.capitalize()}\n\n![{text}]({link}/{pictures[name]})\n")
     return "\n".join(parts)

@@ -10,20 +10,9 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot  # noqa: E402 (the backend has to be chosen first)
 
-from harness import arithmetic, comparison, metrics  # noqa: E402
+from harness import arithmetic, comparison, kinds, metrics, workloads  # noqa: E402
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = {
-    "ours": "#0072B2",
-    "loop": "#999999",
-    "library": "#E69F00",
-    "program": "#009E73",
-    "own sender": "#CC79A7",
-    "floor": "#DDDDDD",
-}
-KINDS = {"ours": "blue: ours", "loop": "grey: plain loops", "library": "orange: libraries",
-         "program": "green: programs", "own sender": "pink: with a sender of its own",
-         "floor": "hatched: floors"}
 LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
                ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),
@@ -45,14 +34,14 @@ def draw(results, directory):
     directory.mkdir(parents=True, exist_ok=True)
     made = {}
     with pyplot.rc_context(STYLE):
-        for workload in results.workloads():
-            if workload.startswith("latency") or len(results.ran(workload)) < 2:
+        for title in results.workloads():
+            if workloads.of(title).picture or len(results.ran(title)) < 2:
                 continue
-            made[workload] = _save(bars(results, workload), directory / f"{workload}.svg")
-        if any(workload.startswith("latency") for workload in results.workloads()):
-            made["latency"] = _save(latency(results), directory / "latency.svg")
-        if any(sample["workload"] == "sweep" for sample in results.samples):
-            made["sweep"] = _save(sweep(results), directory / "sweep.svg")
+            made[title] = _save(bars(results, title), directory / f"{title}.svg")
+        for workload in workloads.ALL:
+            if workload.picture and results.samples_of(workload):
+                picture = PICTURES[workload.picture.kind](results, workload)
+                made[workload.name] = _save(picture, directory / f"{workload.name}.svg")
     return made
 
 
@@ -65,8 +54,8 @@ def _save(figure, path):
 # ---- throughput and cost of each contender
 
 def bars(results, workload):
-    keys = metrics.judged(workload)
-    cost = metrics.cost(workload)
+    keys = results.figures(workload).judged
+    cost = results.figures(workload).cost
     names = sorted((name for name in results.ran(workload)
                     if results.median(workload, name, cost) is not None),
                    key=lambda name: -results.median(workload, name, cost))
@@ -74,8 +63,8 @@ def bars(results, workload):
                                    figsize=(1.6 + 2.8 * len(keys), 0.9 + 0.25 * len(names)))
     for axis, key in zip(axes[0], keys):
         _bars_of(axis, results, workload, key, names)
-    kinds = {results.kind(name) for name in names}
-    legend = ", ".join(text for kind, text in KINDS.items() if kind in kinds)
+    shown = {results.kind(name) for name in names}
+    legend = ", ".join(kind.legend for kind in kinds.ALL if kind in shown)
     figure.suptitle(f"{workload}: median, and every sample\n{legend}", fontsize=9)
     return figure
 
@@ -107,33 +96,33 @@ def _axis_end(values, metric):
 
 def _bar(axis, row, values, end, metric, kind):
     middle = arithmetic.median(values)
-    floor, cut = kind == "floor", middle > end
-    axis.barh(row, 1.2 * end if cut else middle, height=0.7, color=COLOURS.get(kind, "#555555"),
-              hatch="///" if floor else None, edgecolor="#888888" if floor else "none",
-              linewidth=0.5)
+    cut = middle > end
+    axis.barh(row, 1.2 * end if cut else middle, height=0.7, color=kind.colour,
+              hatch="///" if kind.hatched else None,
+              edgecolor="#888888" if kind.hatched else "none", linewidth=0.5)
     axis.plot(values, [row] * len(values), "|", color="#000000", alpha=0.45, markersize=5,
               markeredgewidth=0.7)
     text = f"{middle:,.{metric.digits}f}"
     if cut:
         axis.annotate(f"{text} ▸", (end * 1.17, row), va="center", ha="right", fontsize=7.5,
-                      color="#FFFFFF" if kind in ("ours", "program") else "#000000")
+                      color="#FFFFFF" if kind.dark else "#000000")
     else:
         axis.annotate(text, (min(max(values), end), row), xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=7.5)
 
 
-# ---- latency
+# ---- percentiles
 
-def latency(results):
-    workloads = [name for name in results.workloads() if name.startswith("latency")]
-    figure, axes = pyplot.subplots(1, len(workloads), sharey=True, squeeze=False,
-                                   figsize=(3.4 * len(workloads) + 0.6, 3.6))
-    ran = {name for workload in workloads for name in results.ran(workload)}
+def percentiles(results, workload):
+    titles = results.variants(workload)
+    figure, axes = pyplot.subplots(1, len(titles), sharey=True, squeeze=False,
+                                   figsize=(3.4 * len(titles) + 0.6, 3.6))
+    ran = {name for title in titles for name in results.ran(title)}
     names = [name for name in results.contenders if name in ran]
     colours = {name: LINES[index % len(LINES)] for index, name in enumerate(names)}
-    for axis, workload in zip(axes[0], workloads):
+    for axis, title in zip(axes[0], titles):
         for name in names:
-            points = curve(results, workload, name)
+            points = curve(results, title, name)
             if points:
                 axis.plot([_nines(percent) for percent, _ in points],
                           [value for _, value in points], marker=".", markersize=3,
@@ -141,12 +130,13 @@ def latency(results):
         ticks = (50, 90, 99, 99.9, 99.99)
         axis.set_xticks([_nines(percent) for percent in ticks], [f"{tick:g}" for tick in ticks])
         axis.set_yscale("log")
-        axis.set_title(f"{workload.removeprefix('latency-')} messages/s", fontsize=9)
+        rate = title.removeprefix(f"{workload.name}-")
+        axis.set_title(f"{rate} messages/s", fontsize=9)
         axis.set_xlabel("percentile")
         axis.grid(alpha=0.25, which="both", linewidth=0.4)
     axes[0][0].set_ylabel("from the planned send time to delivery, µs")
     axes[0][-1].legend(fontsize=7.5, frameon=False)
-    figure.suptitle("latency: median of the samples at each percentile")
+    figure.suptitle(f"{workload.name}: median of the samples at each percentile")
     return figure
 
 
@@ -165,10 +155,10 @@ def _nines(percent):
     return -float(matplotlib.numpy.log10(1 - percent / 100))
 
 
-# ---- the sweep
+# ---- the grid
 
-def sweep(results):
-    table = swept(results)
+def grid(results, workload):
+    table = swept(results, workload)
     swept_ones = {backend for backend, _, _ in table}
     backends = [name for name in results.contenders if name in swept_ones]
     keys = ("receiver_cpu_s_per_gib", "gib_per_s")
@@ -204,12 +194,10 @@ def sweep(results):
     return figure
 
 
-def swept(results):
+def swept(results, workload):
     """{(backend, slot size, slots): {metric: [values]}}."""
     table = {}
-    for sample in results.samples:
-        if sample["workload"] != "sweep":
-            continue
+    for sample in results.samples_of(workload):
         size, _, slots = sample["parameter"].partition("x")
         values = table.setdefault((sample["contender"], int(size), int(slots)),
                                   {"receiver_cpu_s_per_gib": [], "gib_per_s": []})
@@ -224,3 +212,7 @@ def size_text(size):
         if size % unit == 0:
             return f"{size // unit}{name}"
     return str(size)
+
+
+# The pictures that show all variants of a workload, as a workload names them.
+PICTURES = {"percentiles": percentiles, "grid": grid}

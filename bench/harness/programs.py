@@ -7,6 +7,8 @@ import pathlib
 import shutil
 import subprocess
 
+from harness import kinds, senders
+
 TEXTBOOK = pathlib.Path(__file__).resolve().parent.parent / "contenders" / "textbook.py"
 
 
@@ -23,8 +25,8 @@ class Program:
 
     label = ""
 
-    def __init__(self, name, what, calls, needs=None, writes=(), kind="program",
-                 serves=False, refusal=lambda: ""):
+    def __init__(self, name, what, calls, needs=None, writes=(), kind=kinds.PROGRAM,
+                 serves=False, refusal=lambda: "", sender=senders.Load):
         self.name = name
         self.what = what
         self.calls = calls
@@ -33,6 +35,7 @@ class Program:
         self.kind = kind
         self.serves = serves    # does not end by itself
         self.refusal = refusal  # why an installed program is of no use, or ""
+        self.sender = sender    # who sends to it
 
     def missing(self):
         """Why it can't run here, or ""."""
@@ -41,7 +44,7 @@ class Program:
         return self.refusal()
 
     def entry(self):
-        return {"name": self.name, "what": self.what, "kind": self.kind, "label": self.label,
+        return {"name": self.name, "what": self.what, "kind": self.kind.name, "label": self.label,
                 "workloads": sorted(self.calls)}
 
 
@@ -106,7 +109,7 @@ def programs(lastbyte):
     """All of them; lastbyte is our own command, of the build under test."""
     return (
         Program("lastbyte-recv", "lastbyte recv", _lastbyte(lastbyte), needs=str(lastbyte),
-                writes=("file", "dir"), kind="ours"),
+                writes=("file", "dir"), kind=kinds.OURS),
         Program("textbook", "the textbook's server in Python, recv(1024) into a list",
                 {"bulk": textbook}, needs="python3"),
         Program("nc", "nc -l", {"bulk": nc, "file": nc}, refusal=_other_nc),
@@ -119,5 +122,5 @@ def programs(lastbyte):
                 needs="socat", writes=("dir",), serves=True),
         Program("mbuffer", "mbuffer -I", {"bulk": mbuffer}),
         Program("iperf3", "iperf3, which brings its own sender", {"bulk": iperf3},
-                kind="own sender"),
+                kind=kinds.OWN_SENDER, sender=senders.Iperf3),
     )

@@ -4,10 +4,9 @@
 import json
 import pathlib
 
-from harness import arithmetic, metrics
+from harness import arithmetic, kinds, metrics, workloads
 
 FORMAT = 1
-APART = ("sweep", "memory")  # not compared in pairs
 
 
 class Unreadable(Exception):
@@ -24,7 +23,7 @@ class Results:
         self.contenders = {entry["name"]: entry for entry in document["contenders"]}
         self._series = {}
         for sample in self.samples:
-            if sample["workload"] in APART:
+            if not workloads.of(sample["workload"]).compared:
                 continue
             key = (sample["workload"], sample["contender"], sample["control"])
             self._series.setdefault(key, {})[sample["round"]] = sample
@@ -38,13 +37,26 @@ class Results:
         """Those that are compared, in the order in which they were first run."""
         return list(dict.fromkeys(name for name, _, _ in self._series))
 
+    def variants(self, workload):
+        """The titles of what was run of a workload and is compared."""
+        return [title for title in self.workloads() if workloads.of(title) is workload]
+
+    def samples_of(self, workload):
+        """All samples of a workload, whatever their titles."""
+        return [sample for sample in self.samples
+                if workloads.of(sample["workload"]) is workload]
+
+    def figures(self, workload):
+        """What the workload of this title is judged by."""
+        return workloads.of(workload).figures
+
     def ran(self, workload):
         """The contenders that have samples, controls aside."""
         return [contender for (name, contender, control) in self._series
                 if name == workload and not control]
 
     def kind(self, contender):
-        return self.contenders.get(contender, {}).get("kind", "program")
+        return kinds.of(self.contenders.get(contender, {}).get("kind", kinds.PROGRAM.name))
 
     def label(self, contender):
         return self.contenders.get(contender, {}).get("label", "")

@@ -7,12 +7,8 @@ import pathlib
 import sys
 import time
 
-from harness import metrics, results
+from harness import metrics, results, workloads
 from harness.driver import Failed
-
-ON_DISK = ("file", "dir")
-GROWTH = ("1G", "64G")  # the memory of a receiver must be the same after both
-GROWTH_SECONDS = 40
 
 
 class Progress:
@@ -55,17 +51,17 @@ class Session:
         """Every contender once with every byte checked; who is wrong takes no part. System calls
         of outside programs are counted here too."""
         self.progress.say("checking the content that each contender receives ...")
-        for name in dict.fromkeys(item.name for item in self.plan.items):
-            if name == "sweep":
-                continue
-            items = [item for item in self.plan.items if item.name == name]
-            wrong = self._verify_driver(name, items)
+        for workload in dict.fromkeys(item.workload for item in self.plan.items):
+            if not workload.compared:
+                continue  # its bytes are those of another one, which is checked
+            items = [item for item in self.plan.items if item.workload == workload]
+            wrong = self._verify_driver(workload.name, items)
             for program in dict.fromkeys(item.program for item in items if item.program):
-                self.progress.step(f"checking {name}: {program.name}")
-                wrong[program.name] = self.outside.verify(program, name)
+                self.progress.step(f"checking {workload.name}: {program.name}")
+                wrong[program.name] = self.outside.verify(program, workload)
             for contender, why in wrong.items():
                 if why:
-                    self._fail(name, contender, why)
+                    self._fail(workload.name, contender, why)
 
     def _verify_driver(self, name, items):
         contenders = list(dict.fromkeys(item.contender for item in items if not item.program))
@@ -86,7 +82,7 @@ class Session:
     def _fail(self, workload, contender, why):
         self.failed.append({"workload": workload, "contender": contender, "why": why})
         self.plan.items = [item for item in self.plan.items
-                           if (item.name, item.contender) != (workload, contender)]
+                           if (item.workload.name, item.contender) != (workload, contender)]
         self.progress.say(f"FAILED: {workload}: {contender}: {why}")
 
     # ---- rounds
@@ -119,52 +115,52 @@ class Session:
             if sample is None:
                 continue
             done += 1
-            entry = {"workload": item.workload, "contender": item.contender,
-                     "control": item.control, "round": number, "position": position}
-            if item.name == "sweep":
-                entry["parameter"] = item.parameter
-            self.samples.append({**entry, **sample})
+            self.samples.append({
+                "workload": item.title, "contender": item.contender, "control": item.control,
+                "round": number, "position": position, **item.workload.told(item.parameter),
+                **sample})
             self.progress.step(f"[{number + 1}/{self.plan.pairs}] {told(item, sample)}")
         return done
 
     def _sample(self, item, first):
-        if item.name in ON_DISK:
+        if item.workload.leaves.on_disk:
             os.sync()  # the last one's unwritten pages are not this one's burden
         try:
             if item.program is None:
-                return self.driver.sample(item.name, item.contender, item.parameter, item.control,
-                                          syscalls=first and not item.control,
+                return self.driver.sample(item.workload.name, item.contender, item.parameter,
+                                          item.control, syscalls=first and not item.control,
                                           options=(*self.options, *self.plan.options(item)))
-            sample = self.outside.sample(item.program, item.name, self.plan.options(item))
+            sample = self.outside.sample(item.program, item.workload, self.plan.options(item))
             if first:
-                count = self.outside.count_syscalls(item.program, item.name)
+                count = self.outside.count_syscalls(item.program, item.workload)
                 if count is not None:
                     sample["syscalls_per_mib"] = count
             return sample
         except Failed as failure:
-            self._fail(item.name, item.contender, str(failure))
+            self._fail(item.workload.name, item.contender, str(failure))
             return None
 
     def grow(self, contender):
         """One stream of 1 GiB and one of 64 GiB: does memory grow with the bytes received?"""
-        for size in GROWTH:
+        memory = workloads.MEMORY
+        for size in workloads.MEMORY_SIZES:
             self.progress.step(f"memory: {contender}, one stream of {size}iB")
             try:
                 sample = self.driver.sample("bulk", contender,
                                             options=(*self.options, f"--bytes={size}"))
             except Failed as failure:
-                self._fail("memory", contender, str(failure))
+                self._fail(memory.name, contender, str(failure))
                 return
-            self.samples.append({"workload": "memory", "contender": contender, "control": False,
-                                 "round": 0, "parameter": size, **sample})
+            self.samples.append({"workload": memory.name, "contender": contender, "control": False,
+                                 "round": 0, **memory.told(size), **sample})
 
 
 def told(item, sample):
     """One sample in a few words."""
-    key = metrics.judged(item.workload)
+    keys = item.workload.figures.judged
     figures = [f"{metrics.written(name, sample[name])} {metrics.METRICS[name].heading}"
-               for name in key if sample.get(name) is not None]
-    return f"{item.workload} {item.contender}: {', '.join(figures)}"
+               for name in keys if sample.get(name) is not None]
+    return f"{item.title} {item.contender}: {', '.join(figures)}"
 
 
 def minutes(seconds):

@@ -148,7 +148,8 @@ def built(build):
     except (OSError, ValueError):
         return found
     for unit in units:
-        if unit["file"].endswith("engine/worker.c"):
+        # All of the engine is compiled alike.
+        if "engine" in pathlib.PurePath(unit["file"]).parts:
             words = unit["command"].split()
             found["compiler"] = compiler_version(words)
             found["flags"] = " ".join(flags(words))

@@ -6,7 +6,7 @@ run, or on one of our own figures. Ours is the backend that `auto` chooses, with
 unless a target says otherwise.
 """
 
-from harness import arithmetic, metrics
+from harness import arithmetic, metrics, workloads
 
 CPU, RATE = "receiver_cpu_s_per_gib", "gib_per_s"
 STREAM_CPU, STREAM_RATE = "receiver_cpu_us_per_stream", "streams_per_s"
@@ -75,37 +75,37 @@ class Growth:
     limit_kib = 256  # a receiver's own stacks and tables settle within that
 
     def evaluate(self, results):
-        peaks = {sample["parameter"]: sample["receiver_rss_kib"] for sample in results.samples
-                 if sample["workload"] == "memory"
-                 and sample.get("receiver_rss_kib") is not None}
+        peaks = {sample["parameter"]: sample["receiver_rss_kib"]
+                 for sample in results.samples_of(workloads.MEMORY)
+                 if sample.get("receiver_rss_kib") is not None}
+        short, long = workloads.MEMORY_SIZES
         what, limit = "growth of memory over a stream of 64 GiB", "none"
-        if not {"1G", "64G"} <= set(peaks):
+        if not {short, long} <= set(peaks):
             return what, limit, "–", NO_DATA
-        grown = peaks["64G"] - peaks["1G"]
-        measured = f"peak {peaks['1G']:,.0f} KiB after 1 GiB, {peaks['64G']:,.0f} after 64"
+        grown = peaks[long] - peaks[short]
+        measured = f"peak {peaks[short]:,.0f} KiB after 1 GiB, {peaks[long]:,.0f} after 64"
         return what, limit, measured, MET if grown <= self.limit_kib else NOT_MET
 
 
 # ---- who is the best of many
 
-def _best(results, target, kinds, prefix=""):
-    """The contender of these kinds with the best median, to be compared in pairs."""
+def _best(results, target, wanted):
+    """The contender among those wanted with the best median, to be compared in pairs."""
     metric = metrics.METRICS[target.metric]
     medians = {name: results.median(target.workload, name, target.metric)
-               for name in results.ran(target.workload)
-               if results.kind(name) in kinds and name.startswith(prefix)}
+               for name in results.ran(target.workload) if wanted(name)}
     medians = {name: value for name, value in medians.items() if value is not None}
     pick = min if metric.lower_is_better else max
     return pick(medians, key=medians.get) if medians else None
 
 
 def best_loop(results, target):
-    return _best(results, target, ("loop",), "loop-")
+    """The same loop at the buffer size that suits it best."""
+    return _best(results, target, lambda name: name.startswith("loop-"))
 
 
 def best_other(results, target):
-    """Floors show what is possible at most, and iperf3 has a sender of its own: neither counts."""
-    return _best(results, target, ("loop", "library", "program"))
+    return _best(results, target, lambda name: results.kind(name).rival)
 
 
 GATHER = "{auto}-gather-5ms"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "../figures.h"
-#include "../payload.h"
-#include "../run.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "figures.h"
+#include "payload.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <errno.h>
 #include <sys/sendfile.h>
@@ -29,33 +29,33 @@ static int send_pages(struct sender *sender, int fd, uint64_t position, size_t s
     return 0;
 }
 
-static int send_stream(const struct plan *plan, struct sender *sender,
+static int send_stream(const struct trial *trial, struct sender *sender,
                        int (*part)(struct sender *, int fd, uint64_t position, size_t size))
 {
-    size_t size = plan->workload->write_size;
+    size_t size = trial->workload->write_size;
     int fd = sender_connect(sender, 0);
     int rc = fd < 0 ? -1 : 0;
 
-    for (uint64_t sent = 0; rc == 0 && sent < plan->stream_bytes; sent += size)
+    for (uint64_t sent = 0; rc == 0 && sent < trial->stream_bytes; sent += size)
         rc = part(sender, fd, payload_phase(0) + sent, size);
     if (fd < 0)
         return -1;
     return sender_finish(sender, fd) < 0 ? -1 : rc;
 }
 
-int bulk_send(const struct plan *plan, struct sender *sender)
+int bulk_send(const struct trial *trial, struct sender *sender)
 {
-    return send_stream(plan, sender, send_copy);
+    return send_stream(trial, sender, send_copy);
 }
 
-int bulk_sendfile(const struct plan *plan, struct sender *sender)
+int bulk_sendfile(const struct trial *trial, struct sender *sender)
 {
-    return send_stream(plan, sender, send_pages);
+    return send_stream(trial, sender, send_pages);
 }
 
-void sweep_tell(const struct plan *plan, const struct run *run, struct figures *figures)
+void sweep_tell(const struct trial *trial, const struct sample *sample, struct figures *figures)
 {
-    (void)run;
-    figures_add(figures, "slot_size", (double)plan->slot_size);
-    figures_add(figures, "slots", plan->slots);
+    (void)sample;
+    figures_add(figures, "slot_size", (double)trial->slot_size);
+    figures_add(figures, "slots", trial->slots);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Each stream that has ended makes place for the next. */
-#include "../figures.h"
-#include "../payload.h"
-#include "../run.h"
-#include "../sender.h"
-#include "workloads.h"
+#include "figures.h"
+#include "payload.h"
+#include "sample.h"
+#include "sender.h"
+#include "ways_to_send.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +21,11 @@ struct runner {
 };
 
 struct relay {
-    const struct plan *plan;
+    const struct trial *trial;
     struct sender *sender;
     int epoll;
     unsigned started, ended;
-    struct runner *runners; /* plan's at_once */
+    struct runner *runners; /* trial's at_once */
 };
 
 static int watch(struct relay *relay, struct runner *runner, int operation, uint32_t events)
@@ -41,7 +41,7 @@ static int watch(struct relay *relay, struct runner *runner, int operation, uint
  * the socket is full, -1 with why. */
 static int push(struct relay *relay, struct runner *runner)
 {
-    uint64_t total = relay->plan->stream_bytes;
+    uint64_t total = relay->trial->stream_bytes;
 
     while (runner->sent < total) {
         uint64_t left = total - runner->sent;
@@ -92,14 +92,14 @@ static int end(struct relay *relay, struct runner *runner)
     close(runner->fd);
     runner->fd = -1;
     relay->ended++;
-    return relay->started < relay->plan->streams ? start(relay, runner) : 0;
+    return relay->started < relay->trial->streams ? start(relay, runner) : 0;
 }
 
 static int serve(struct relay *relay, struct runner *runner)
 {
     int rc;
 
-    if (runner->sent < relay->plan->stream_bytes) {
+    if (runner->sent < relay->trial->stream_bytes) {
         rc = push(relay, runner);
         return rc == 1 ? watch(relay, runner, EPOLL_CTL_MOD, EPOLLIN) : rc;
     }
@@ -112,9 +112,9 @@ static int relay_loop(struct relay *relay)
     struct epoll_event events[EVENTS_MAX];
     int rc = 0;
 
-    for (unsigned i = 0; rc == 0 && i < relay->plan->at_once; i++)
+    for (unsigned i = 0; rc == 0 && i < relay->trial->at_once; i++)
         rc = start(relay, &relay->runners[i]);
-    while (rc == 0 && relay->ended < relay->plan->streams) {
+    while (rc == 0 && relay->ended < relay->trial->streams) {
         int count = epoll_wait(relay->epoll, events, EVENTS_MAX, -1);
 
         if (count < 0 && errno != EINTR)
@@ -125,23 +125,23 @@ static int relay_loop(struct relay *relay)
     return rc;
 }
 
-int relay_send(const struct plan *plan, struct sender *sender)
+int relay_send(const struct trial *trial, struct sender *sender)
 {
     struct relay relay = {
-        .plan = plan,
+        .trial = trial,
         .sender = sender,
         .epoll = epoll_create1(EPOLL_CLOEXEC),
-        .runners = calloc(plan->at_once, sizeof(struct runner)),
+        .runners = calloc(trial->at_once, sizeof(struct runner)),
     };
     int rc;
 
-    for (unsigned i = 0; relay.runners && i < plan->at_once; i++)
+    for (unsigned i = 0; relay.runners && i < trial->at_once; i++)
         relay.runners[i].fd = -1;
     if (relay.epoll < 0 || !relay.runners)
         rc = sender_fail(sender, "epoll_create1", errno);
     else
         rc = relay_loop(&relay);
-    for (unsigned i = 0; relay.runners && i < plan->at_once; i++)
+    for (unsigned i = 0; relay.runners && i < trial->at_once; i++)
         if (relay.runners[i].fd >= 0)
             close(relay.runners[i].fd);
     free(relay.runners);
@@ -150,11 +150,11 @@ int relay_send(const struct plan *plan, struct sender *sender)
     return rc;
 }
 
-void short_tell(const struct plan *plan, const struct run *run, struct figures *figures)
+void short_tell(const struct trial *trial, const struct sample *sample, struct figures *figures)
 {
-    double streams = plan->streams;
+    double streams = trial->streams;
 
     figures_add(figures, "receiver_cpu_us_per_stream",
-                meter_cpu(&run->receiver.spent) * 1e6 / streams);
-    figures_add(figures, "system_cpu_us_per_stream", run_system_cpu(run) * 1e6 / streams);
+                meter_cpu(&sample->receiver.spent) * 1e6 / streams);
+    figures_add(figures, "system_cpu_us_per_stream", sample_system_cpu(sample) * 1e6 / streams);
 }

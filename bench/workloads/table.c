@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads.h"
 
+#include "ways_to_send.h"
+
 #include <string.h>
 
 #define KIB ((uint64_t)1 << 10)
@@ -76,7 +78,7 @@ const struct workload workloads[] = {
         .name = "fanin-64",
         .what = "64 streams, 4 KiB writes in turn",
         .figures = byte_figures,
-        .demands = DEMAND_CROWD,
+        .demands = DEMAND_64,
         .extent = BY_BYTES,
         .bytes = 512 * MIB,
         .streams = 64,
@@ -111,7 +113,7 @@ const struct workload workloads[] = {
         .name = "latency",
         .what = "64-byte messages at a fixed rate on 64 streams, open loop",
         .figures = latency_figures,
-        .demands = DEMAND_CROWD | DEMAND_CONTENT,
+        .demands = DEMAND_64 | DEMAND_CONTENT,
         .extent = BY_SECONDS,
         .streams = 64,
         .seconds = 2,

@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What the table of workloads is made of. */
+/* Everything that can be sent. */
 #ifndef WORKLOADS_H
 #define WORKLOADS_H
 
-#include "../workload.h"
+#include "workload.h"
 
-/* One stream, in large writes. */
-int bulk_send(const struct plan *plan, struct sender *sender);
-int bulk_sendfile(const struct plan *plan, struct sender *sender);
+/* Ends with a NULL name. */
+extern const struct workload workloads[];
 
-/* All streams at once, one write to each in turn. */
-int fanin_send(const struct plan *plan, struct sender *sender);
-
-/* Stream after stream, plan's at_once of them under way. */
-int relay_send(const struct plan *plan, struct sender *sender);
-void short_tell(const struct plan *plan, const struct run *run, struct figures *figures);
-
-/* Messages at a fixed rate, whether or not the receiver keeps up. */
-int latency_send(const struct plan *plan, struct sender *sender);
-void latency_tell(const struct plan *plan, const struct run *run, struct figures *figures);
-
-/* Streams that say nothing. */
-int idle_send(const struct plan *plan, struct sender *sender);
-int idle_observe(const struct plan *plan, struct run *run);
-void idle_tell(const struct plan *plan, const struct run *run, struct figures *figures);
-
-void sweep_tell(const struct plan *plan, const struct run *run, struct figures *figures);
+/* NULL if there is none. */
+const struct workload *workload_find(const char *name);
 
 #endif

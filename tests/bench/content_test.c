@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What tells right bytes from wrong ones, and how late messages are. */
+#include "message.h"
 #include "payload.h"
-#include "stamps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,28 +103,27 @@ enum { MESSAGES = 100 };
 static struct histogram latency;
 
 /* Message i was due at 1000 * i, the first ten to warm up. */
-static void make_messages(struct stamped_message *messages)
+static void make_messages(struct message *messages)
 {
     memset(&latency, 0, sizeof(latency));
     for (uint64_t i = 0; i < MESSAGES; i++)
-        stamps_make(&messages[i], i < 10 ? 0 : i * 1000, i);
+        message_make(&messages[i], i < 10 ? 0 : i * 1000, i);
 }
 
 static bool read_messages(const void *data, size_t size, size_t piece, uint64_t now)
 {
-    struct stamps stamps = {0};
+    struct message_reader reader = {0};
 
     for (size_t i = 0; i < size; i += piece)
-        stamps_read(&stamps, (const char *)data + i, size - i < piece ? size - i : piece, now,
-                    &latency);
-    return !stamps.wrong && stamps.have == 0;
+        message_read(&reader, (const char *)data + i, size - i < piece ? size - i : piece, now,
+                     &latency);
+    return !reader.wrong && reader.have == 0;
 }
 
 static void lateness_is_from_the_plan(void **state)
 {
-    static const size_t pieces[] = {
-        1, 63, 64, 65, 100, 1000, sizeof(struct stamped_message[MESSAGES])};
-    struct stamped_message messages[MESSAGES];
+    static const size_t pieces[] = {1, 63, 64, 65, 100, 1000, sizeof(struct message[MESSAGES])};
+    struct message messages[MESSAGES];
 
     (void)state;
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
@@ -138,7 +137,7 @@ static void lateness_is_from_the_plan(void **state)
 
 static void lost_and_doubled_messages_show(void **state)
 {
-    struct stamped_message messages[MESSAGES];
+    struct message messages[MESSAGES];
 
     (void)state;
     make_messages(messages);

@@ -55,8 +55,9 @@ def main():
             "workloads": [
                 {"name": "bulk", "params": [], "bytes": 1 << 20, "streams": 1,
                  "contenders": [*CPU, "libuv"]},
-                {"name": "latency", "params": RATES, "streams": 64, "contenders": [*CPU]},
-                {"name": "sweep", "params": [], "streams": 1, "contenders": ["uring"]}],
+                {"name": "latency", "params": RATES, "contenders": [*CPU],
+                 "streams": int(chosen.get("streams", 64))},
+                {"name": "sweep", "params": ["65536x8"], "streams": 1, "contenders": ["uring"]}],
             "benchmarks": [name for _, name in selected]}))
         return 0
     if "verify" in chosen:

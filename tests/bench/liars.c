@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of contenders that these tests run with, in place of the benchmark's own: one is
  * honest, the others are wrong in one way each. */
-#include "receiver.h"
+#include "contenders.h"
+#include "tally.h"
+#include "workload.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -102,7 +104,7 @@ static int receive_deserting(const struct contender *contender, struct receiver 
 
     (void)contender;
     receiver_ready(receiver, NULL);
-    for (unsigned i = 0; i < receiver->plan->streams; i++) {
+    for (unsigned i = 0; i < receiver->trial->streams; i++) {
         int fd = accept(listener, NULL, NULL);
 
         if (recv(fd, buffer, 1, 0) < 0)

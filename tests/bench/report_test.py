@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import support
 import synthetic
-from harness import arithmetic, comparison, metrics, page, results, targets
+from harness import arithmetic, comparison, metrics, page, results, targets, workloads
 
 
 def section(text, title):
@@ -121,9 +121,10 @@ class Files(unittest.TestCase):
 
     def test_every_judged_metric_is_known_and_shown(self):
         for workload in ("bulk", "file", "short", "latency-10k", "idle", "fanin-64"):
-            for key in (*metrics.judged(workload), metrics.cost(workload)):
+            figures = workloads.of(workload).figures
+            for key in (*figures.judged, figures.cost):
                 self.assertIn(key, metrics.METRICS)
-                self.assertIn(key, metrics.shown(workload))
+                self.assertIn(key, figures.shown)
 
 
 class Command(unittest.TestCase):

@@ -13,9 +13,11 @@ import tempfile
 import unittest
 
 import support
-from harness import driver, outside, plan, process, programs, results, session
+from harness import (driver, outcome, outside, plan, process, programs, results, session,
+                     workloads)
 
 BENCH = support.BENCH
+BULK = workloads.of("bulk")
 
 
 class Temporary(unittest.TestCase):
@@ -122,7 +124,7 @@ class Plans(unittest.TestCase):
     def plan(self, names, pairs=4):
         made = plan.Plan(pairs, False)
         for name in names:
-            made.add(plan.Item("bulk", "bulk", None, name, False, None))
+            made.add(plan.Item("bulk", BULK, None, name, False, None))
         return made
 
     def test_two_rounds_are_a_b_b_a(self):
@@ -143,31 +145,36 @@ class Plans(unittest.TestCase):
     def test_floors_of_gathering_stand_beside_the_fan_ins(self):
         for workload in ("fanin-64", "fanin-1000"):
             for name in ("sleep-1ms", "sleep-1ms-trunc"):
-                self.assertTrue(plan.chosen(name, plan.FULL[workload]))
+                self.assertTrue(plan.chosen(name, workloads.of(workload).full))
 
     def test_titles(self):
-        self.assertEqual(plan.title("latency", "10000"), "latency-10k")
-        self.assertEqual(plan.title("latency", "1500"), "latency-1500")
-        self.assertEqual(plan.title("sweep", "65536x8"), "sweep")
-        self.assertEqual(plan.title("bulk", None), "bulk")
+        for name, parameter, title in (("latency", "10000", "latency-10k"),
+                                       ("latency", "1500", "latency-1500"),
+                                       ("sweep", "65536x8", "sweep"),
+                                       ("bulk-sendfile", None, "bulk-sendfile")):
+            workload = workloads.of(name)
+            self.assertEqual(workload.title(parameter), title)
+            self.assertIs(workloads.of(title), workload)
+        self.assertEqual(workloads.of("new").name, "new")
 
     def test_sizes(self):
         made = self.plan([])
-        item = plan.Item("bulk", "bulk", None, "naive", False, None)
+        item = plan.Item("bulk", BULK, None, "naive", False, None)
         self.assertEqual(made.options(item), ("--bytes=256M",))
         self.assertEqual(made.options(item._replace(contender="uring")), ("--bytes=1G",))
-        latency = item._replace(name="latency", parameter="1000")
+        latency = item._replace(workload=workloads.of("latency"), parameter="1000")
         self.assertEqual(made.options(latency), ("--seconds=1",))
         self.assertEqual(made.options(latency._replace(parameter="50000")), ("--seconds=0.5",))
-        self.assertEqual(made.options(item._replace(name="fanin-64")), ())
+        self.assertEqual(made.options(item._replace(workload=workloads.of("fanin-64"))), ())
         self.assertEqual(plan.Plan(3, True).options(latency), ("--quick",))
 
     def test_the_expected_time_is_that_of_the_rounds(self):
         made = self.plan("ab", pairs=15)
-        made.add(plan.Item("idle", "idle", None, "a", False, None))
+        idle = workloads.of("idle")
+        made.add(plan.Item("idle", idle, None, "a", False, None))
         self.assertAlmostEqual(
-            made.seconds(), 30 * (plan.SECONDS["bulk"] + plan.OVERHEAD)
-            + plan.FEWER["idle"] * (plan.SECONDS["idle"] + plan.OVERHEAD))
+            made.seconds(), 30 * (BULK.seconds + plan.OVERHEAD)
+            + idle.rounds * (idle.seconds + plan.OVERHEAD))
         self.assertAlmostEqual(made.seconds(),
                                sum(made.seconds(number, number + 1) for number in range(15)))
 
@@ -184,7 +191,7 @@ class Deadlines(Temporary):
 
         made = plan.Plan(15, False)
         for name in ("a", "b"):
-            made.add(plan.Item("bulk", "bulk", None, name, False, None))
+            made.add(plan.Item("bulk", BULK, None, name, False, None))
         document = session.empty_document({}, {}, "a", [])
         saves = []
         run = session.Session(made, Driver(), None, document, session.Progress(io.StringIO()),
@@ -209,17 +216,31 @@ class OutsidePrograms(Temporary):
 
     def test_every_program_that_is_here_receives_every_byte(self):
         for program in programs.programs("/nowhere/lastbyte"):
-            if "bulk" not in program.calls or program.name == "iperf3" or program.missing():
+            if "bulk" not in program.calls or not program.sender.known or program.missing():
                 continue
             with self.subTest(program.name):
-                self.assertEqual(self.outside.verify(program, "bulk"), "")
-                sample = self.outside.sample(program, "bulk")
+                self.assertEqual(self.outside.verify(program, BULK), "")
+                sample = self.outside.sample(program, BULK)
                 self.assertEqual(sample["bytes"], 300_001)
                 self.assertGreaterEqual(sample["receiver_cpu_s_per_gib"], 0)
 
+    def test_who_brings_a_sender_is_measured_with_that(self):
+        iperf3 = self.program("iperf3")
+        self.assertEqual(self.outside.verify(iperf3, BULK), "")
+        self.assertIsNone(self.outside.count_syscalls(iperf3, BULK))
+        sample = self.outside.sample(iperf3, BULK, ("--quick",))
+        # Its server counts what came until its client told it to stop, a bit less than was sent.
+        self.assertGreater(sample["bytes"], 1 << 26)
+        self.assertGreater(sample["receiver_cpu_s_per_gib"], 0)
+        self.assertNotIn("sender_cpu_s", sample)
+
+    def test_a_program_expects_as_many_streams_as_are_sent(self):
+        self.assertEqual(self.driver.streams("latency"), 64)
+        self.assertEqual(self.driver.streams("latency", ("--streams=8",)), 8)
+
     def test_nothing_is_left_behind(self):
         before = sorted(os.listdir(self.directory))
-        self.outside.verify(self.program("textbook"), "bulk")
+        self.outside.verify(self.program("textbook"), BULK)
         self.assertEqual(sorted(os.listdir(self.directory)), before)
 
     def test_a_program_that_drops_a_byte_is_caught(self):
@@ -232,7 +253,7 @@ class OutsidePrograms(Temporary):
             "sys.stdout.buffer.write(data[:-1])\n")
         program = programs.Program("drops", "", {"bulk": lambda job: [sys.executable, script,
                                                                      job.port]}, needs="python3")
-        self.assertEqual(self.outside.verify(program, "bulk"), "the content came out changed")
+        self.assertEqual(self.outside.verify(program, BULK), "the content came out changed")
 
     def test_what_goes_wrong_is_told(self):
         for name, command, wanted in (
@@ -241,7 +262,7 @@ class OutsidePrograms(Temporary):
                 ("absent", ["/nowhere/absent"], "absent ended before it listened")):
             program = programs.Program(name, "", {"bulk": lambda job, c=command: c})
             with self.assertRaises(driver.Failed) as caught:
-                self.outside.sample(program, "bulk")
+                self.outside.sample(program, BULK)
             self.assertIn(wanted, str(caught.exception))
 
     def test_a_program_that_ends_badly_gives_no_sample(self):
@@ -253,7 +274,7 @@ class OutsidePrograms(Temporary):
         program = programs.Program("sour", "", {"bulk": lambda job: [sys.executable, "-c", script,
                                                                     job.port]})
         with self.assertRaisesRegex(driver.Failed, "ended with status 7"):
-            self.outside.sample(program, "bulk")
+            self.outside.sample(program, BULK)
 
     def test_other_kinds_of_nc_are_refused(self):
         fake = self.directory / "bin"
@@ -307,8 +328,8 @@ class Processes(Temporary):
 
     def test_files_of_a_directory(self):
         (self.directory / "a").write_bytes(b"12345")
-        self.assertEqual(outside.wrong_files(self.directory, 1, 5), "")
-        self.assertIn("left 1 files of 5 bytes", outside.wrong_files(self.directory, 2, 10))
+        self.assertEqual(outcome.wrong_files(self.directory, 1, 5), "")
+        self.assertIn("left 1 files of 5 bytes", outcome.wrong_files(self.directory, 2, 10))
 
 
 if __name__ == "__main__":

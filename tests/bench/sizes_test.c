@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Command lines, and what they make of a run's size. */
+/* Command lines, and what they make of a trial's size. */
+#include "contenders.h"
 #include "options.h"
-#include "plan.h"
+#include "trial.h"
+#include "workloads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,14 +27,14 @@ static int parse(const char *a, const char *b, const char *c)
     return options_parse(&options, OPTIONS_BENCH, count, arguments);
 }
 
-static struct plan plan_of(const char *name)
+static struct trial trial_of(const char *name)
 {
     const struct workload *workload = workload_find(name);
-    struct plan plan;
+    struct trial trial;
 
     assert_non_null(workload);
-    plan_make(&plan, workload, workload->params, &options);
-    return plan;
+    trial_make(&trial, workload, workload->params, &options);
+    return trial;
 }
 
 static void options_are_read(void **state)
@@ -92,40 +94,40 @@ static void bytes_are_whole_writes(void **state)
 {
     (void)state;
     assert_int_equal(parse("--bytes=1000000", NULL, NULL), 0);
-    assert_int_equal(plan_of("bulk").stream_bytes, 3 * 262144);
-    assert_int_equal(plan_of("fanin-64").stream_bytes, 3 * 4096);
-    assert_int_equal(plan_of("fanin-1000").stream_bytes, 512);
-    assert_int_equal(plan_of("short").stream_bytes, 13);
+    assert_int_equal(trial_of("bulk").stream_bytes, 3 * 262144);
+    assert_int_equal(trial_of("fanin-64").stream_bytes, 3 * 4096);
+    assert_int_equal(trial_of("fanin-1000").stream_bytes, 512);
+    assert_int_equal(trial_of("short").stream_bytes, 13);
     assert_int_equal(parse("--bytes=1", NULL, NULL), 0);
-    assert_int_equal(plan_of("bulk").stream_bytes, 262144);
+    assert_int_equal(trial_of("bulk").stream_bytes, 262144);
 }
 
 static void streams_vary_where_they_may(void **state)
 {
     (void)state;
     assert_int_equal(parse("--streams=10", NULL, NULL), 0);
-    assert_int_equal(plan_of("bulk").streams, 1);
-    assert_int_equal(plan_of("fanin-64").streams, 64);
-    assert_int_equal(plan_of("short").streams, 10);
-    assert_int_equal(plan_of("short").at_once, 10);
-    assert_int_equal(plan_of("dir").streams, 10);
-    assert_int_equal(plan_of("idle").streams, 10);
-    assert_int_equal(plan_of("idle").stream_bytes, 0);
+    assert_int_equal(trial_of("bulk").streams, 1);
+    assert_int_equal(trial_of("fanin-64").streams, 64);
+    assert_int_equal(trial_of("short").streams, 10);
+    assert_int_equal(trial_of("short").at_once, 10);
+    assert_int_equal(trial_of("dir").streams, 10);
+    assert_int_equal(trial_of("idle").streams, 10);
+    assert_int_equal(trial_of("idle").stream_bytes, 0);
 }
 
 static void messages_follow_the_rate(void **state)
 {
-    struct plan plan;
+    struct trial trial;
 
     (void)state;
     assert_int_equal(parse("--seconds=2", NULL, NULL), 0);
-    plan = plan_of("latency");
-    assert_int_equal(plan.rate, 1000);
-    assert_int_equal(plan.streams, 64);
+    trial = trial_of("latency");
+    assert_int_equal(trial.rate, 1000);
+    assert_int_equal(trial.streams, 64);
     /* 2,000 messages on 64 streams: 32 on each, of 64 bytes. */
-    assert_int_equal(plan.stream_bytes, 32 * 64);
-    plan_shrink(&plan, 4);
-    assert_int_equal(plan.stream_bytes, 8 * 64);
+    assert_int_equal(trial.stream_bytes, 32 * 64);
+    trial_shrink(&trial, 4);
+    assert_int_equal(trial.stream_bytes, 8 * 64);
 }
 
 static void quick_is_less(void **state)
@@ -135,11 +137,11 @@ static void quick_is_less(void **state)
 
     (void)state;
     assert_int_equal(parse(NULL, NULL, NULL), 0);
-    bytes = plan_of("bulk").stream_bytes;
-    streams = plan_of("short").streams;
+    bytes = trial_of("bulk").stream_bytes;
+    streams = trial_of("short").streams;
     assert_int_equal(parse("--quick", NULL, NULL), 0);
-    assert_int_equal(plan_of("bulk").stream_bytes, bytes / 8);
-    assert_int_equal(plan_of("short").streams, streams / 8);
+    assert_int_equal(trial_of("bulk").stream_bytes, bytes / 8);
+    assert_int_equal(trial_of("short").streams, streams / 8);
 }
 
 static void every_workload_is_served(void **state)

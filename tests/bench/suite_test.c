@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole runs: what is wrong is caught and named, and the others go on. The contenders are those of
- * liars.c. */
+/* Whole trials: what is wrong is caught and named, and the others go on. The contenders are those
+ * of liars.c. */
 #include "clock.h"
 #include "suite_private.h"
 
@@ -38,8 +38,8 @@ static int run_only(const char *workload, const char *name, bool verify, struct 
 
     assert_non_null(chosen);
     assert_null(suite_at(suite, 1));
-    chosen->plan.verify = verify;
-    chosen->plan.limit_s = 20;
+    chosen->trial.verify = verify;
+    chosen->trial.timeout_s = 20;
     why[0] = '\0';
     rc = suite_case_run(chosen, figures, why);
     suite_close(suite);
@@ -166,7 +166,7 @@ static void failure_is_told(void **state)
     assert_wrong("bulk", "failing", false, "it has no memory of how to begin");
 }
 
-/* All of them, one after another, in one process: a run must leave nothing behind. */
+/* All of them, one after another, in one process: a trial must leave nothing behind. */
 static void others_go_on(void **state)
 {
     struct suite *suite = open_suite("bulk,short", NULL);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What a suite is made of, for the files that are the suite. */
+#ifndef SUITE_PRIVATE_H
+#define SUITE_PRIVATE_H
+
+#include "sample.h"
+#include "suite.h"
+#include "trial.h"
+
+struct suite_case {
+    char name[128];
+    struct trial trial;
+    struct sample *sample; /* the suite's: one is taken at a time */
+    bool count_syscalls;   /* not done yet */
+    struct figures syscalls;
+};
+
+struct suite {
+    const struct options *options;
+    struct sample *sample;
+    bool *available; /* for each contender of the table */
+    struct suite_case *cases;
+    size_t count;
+    char missing[2048];
+};
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "receiver.h"
+
+#include "syscalls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void receiver_init(struct receiver *receiver, const struct trial *trial, struct arrivals *arrivals,
+                   struct receiver_report *report)
+{
+    *receiver = (struct receiver){
+        .trial = trial,
+        .arrivals = arrivals,
+        .report = report,
+        .ready_fd = -1,
+        .syscalls_fd = trial->count_syscalls ? syscalls_open() : -1,
+    };
+    report->syscalls = -1;
+}
+
+int receiver_fail(struct receiver *receiver, const char *what, int error)
+{
+    snprintf(receiver->report->why, sizeof(receiver->report->why), "%s%s%s", what,
+             error ? ": " : "", error ? strerror(error) : "");
+    return -1;
+}
+
+static int set_up(int fd, const struct trial *trial)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int size = (int)trial->rcvbuf;
+
+    if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
+        return -1;
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return -1;
+    return listen(fd, RECEIVER_BACKLOG);
+}
+
+static int name(int fd, char text[RECEIVER_ADDRESS_SIZE])
+{
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        return -1;
+    snprintf(text, RECEIVER_ADDRESS_SIZE, "127.0.0.1:%u", ntohs(address.sin_port));
+    return 0;
+}
+
+int receiver_listen(struct receiver *receiver)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return receiver_fail(receiver, "socket", errno);
+    if (set_up(fd, receiver->trial) < 0 || name(fd, receiver->report->address) < 0) {
+        receiver_fail(receiver, "listening on 127.0.0.1", errno);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void receiver_ready(struct receiver *receiver, const char *address)
+{
+    if (address)
+        snprintf(receiver->report->address, sizeof(receiver->report->address), "%s", address);
+    if (receiver->syscalls_fd >= 0)
+        receiver->syscalls_before = syscalls_read(receiver->syscalls_fd);
+    meter_read(&receiver->before);
+    receiver->ready(receiver);
+}
+
+void receiver_done(struct receiver *receiver)
+{
+    struct receiver_report *report = receiver->report;
+    struct meter after;
+
+    meter_read(&after);
+    report->spent = meter_between(&receiver->before, &after);
+    if (receiver->syscalls_fd >= 0) {
+        int64_t count = syscalls_read(receiver->syscalls_fd);
+
+        report->syscalls = count < 0 ? count : count - receiver->syscalls_before;
+        close(receiver->syscalls_fd);
+    }
+    if (machine_time_read(&report->machine) < 0)
+        report->machine = (struct machine_time){0};
+}

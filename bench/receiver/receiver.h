@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The receiving side of a trial, as a contender sees it: a place to listen, and whom to tell when
+ * it is ready and when it is done. */
+#ifndef RECEIVER_H
+#define RECEIVER_H
+
+#include "arrivals.h"
+#include "meter.h"
+#include "trial.h"
+
+enum { RECEIVER_ADDRESS_SIZE = 64, RECEIVER_BACKLOG = 4096, RECEIVER_WHY_SIZE = 256 };
+
+/* What the receiver tells when it is done; in shared memory. */
+struct receiver_report {
+    char address[RECEIVER_ADDRESS_SIZE]; /* "127.0.0.1:41233" */
+    struct meter spent;
+    int64_t syscalls; /* negative: not counted */
+    struct machine_time machine;
+    char why[RECEIVER_WHY_SIZE]; /* it failed */
+};
+
+struct receiver {
+    const struct trial *trial;
+    struct arrivals *arrivals;
+    struct receiver_report *report;
+    const char *directory;                    /* of this trial, where files go */
+    void (*ready)(struct receiver *receiver); /* tells that report->address accepts */
+    int ready_fd;
+    struct meter before;
+    int syscalls_fd;
+    int64_t syscalls_before;
+    unsigned files; /* made so far */
+};
+
+/* Before any thread is made. */
+void receiver_init(struct receiver *receiver, const struct trial *trial, struct arrivals *arrivals,
+                   struct receiver_report *report);
+
+/* A listening TCP socket on a free port of 127.0.0.1, blocking, with the trial's SO_RCVBUF. Returns
+ * a descriptor that the caller owns, or -1 after receiver_fail. */
+int receiver_listen(struct receiver *receiver);
+
+/* The contender accepts from now on: on address, or where address is NULL on the socket of
+ * receiver_listen. What it spends counts from here. */
+void receiver_ready(struct receiver *receiver, const char *address);
+
+/* Every stream has ended. What it spends counts up to here. */
+void receiver_done(struct receiver *receiver);
+
+/* Keeps why, with error's text if error (an errno) is not 0. Returns -1. */
+int receiver_fail(struct receiver *receiver, const char *what, int error);
+
+static inline bool receiver_finished(const struct receiver *receiver)
+{
+    return arrivals_finished(receiver->arrivals);
+}
+
+#endif

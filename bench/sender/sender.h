@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The sending side of a trial, as a workload sees it. */
+#ifndef SENDER_H
+#define SENDER_H
+
+#include "histogram.h"
+#include "meter.h"
+#include "trial.h"
+
+#include <netinet/in.h>
+
+enum { SENDER_WHY_SIZE = 256 };
+
+/* What the sender tells; in shared memory. */
+struct sender_report {
+    uint64_t begin_ns;           /* CLOCK_MONOTONIC: just before the first connection was made */
+    double started_s;            /* the same moment, CLOCK_REALTIME */
+    struct machine_time machine; /* then */
+    _Atomic uint64_t connected;  /* streams so far */
+    struct meter spent;
+    struct histogram lag; /* latency: how late it was itself */
+    char why[SENDER_WHY_SIZE];
+};
+
+struct sender {
+    const struct trial *trial;
+    struct sender_report *report;
+    struct sockaddr_in to;
+    uint64_t retry_ns; /* the first connection may be tried for so long */
+    bool await;        /* the peer's close of each stream */
+    int release_fd;    /* idle: closed by the driver when streams shall end; -1: none */
+    bool begun;
+};
+
+/* address as receiver_report has it, or HOST:PORT. Returns 0, or -1 with why. */
+int sender_init(struct sender *sender, const struct trial *trial, struct sender_report *report,
+                const char *address);
+
+/* Runs the trial's workload, metered. Returns 0, or -1 with why. */
+int sender_run(struct sender *sender);
+
+/* Connects the stream with this number (from 0): blocking, TCP_NODELAY, the trial's congestion
+ * control. Returns a descriptor that the caller owns, or -1 with why. */
+int sender_connect(struct sender *sender, uint64_t stream);
+
+/* Connects all the streams of the trial. Returns an array of descriptors, or NULL with why. */
+int *sender_connect_all(struct sender *sender);
+
+/* Sends all of data. Returns 0, or -1 with why. */
+int sender_send(struct sender *sender, int fd, const void *data, size_t size);
+
+/* Half-closes every one of the streams, waits for the peer's close of each, and frees. */
+int sender_finish_all(struct sender *sender, int *fds);
+
+/* Half-closes, waits for the peer's close, and closes. Returns 0, or -1 with why. */
+int sender_finish(struct sender *sender, int fd);
+
+/* Keeps why, with error's text if error (an errno) is not 0. Returns -1. */
+int sender_fail(struct sender *sender, const char *what, int error);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* A way to receive. */
+#ifndef CONTENDER_H
+#define CONTENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct receiver;
+struct workload;
+
+struct contender {
+    const char *name;
+    const char *what;
+    const char *kind;       /* "ours", "loop", "library" or "floor" */
+    const char *label;      /* what a reader must not overlook, or "" */
+    unsigned offers;        /* of enum demand */
+    const char *backend;    /* ours: lastbyte's name of it */
+    const char *sink;       /* ours: the sink */
+    unsigned gather_max_us; /* ours: 0 is the default */
+    bool direct;            /* ours: past the page cache; serves only what writes files */
+    size_t buffer_size;     /* loops */
+    bool drops;             /* what it receives is counted and never seen */
+
+    /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */
+    const char *(*missing)(const struct contender *contender, char *buffer, size_t size);
+
+    /* Listens, calls receiver_ready, receives every stream of the trial to its end, telling each
+     * byte and end to a tally, calls receiver_done, and cleans up. Returns 0, or -1 after
+     * receiver_fail. */
+    int (*receive)(const struct contender *contender, struct receiver *receiver);
+};
+
+/* Can it serve this workload at all? */
+bool contender_serves(const struct contender *contender, const struct workload *workload);
+
+/* As the member of that name. */
+const char *contender_missing(const struct contender *contender, char *buffer, size_t size);
+
+#endif
