@@ -3,8 +3,8 @@
 
 #include "command.h"
 #include "console.h"
-#include "filter.h"
 #include "landlock.h"
+#include "seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,12 +84,12 @@ static const char *why_not_landlock(int error)
 
 void harden_probe(struct lb_probe *probe)
 {
-    int landlock = check_landlock(), filter = filter_check();
+    int landlock = check_landlock(), seccomp = seccomp_check();
     bool no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0;
 
     add_feature(probe, "no_new_privs", no_new_privs ? NULL : "the kernel refuses it");
     add_feature(probe, "landlock", landlock < 0 ? why_not_landlock(landlock) : NULL);
-    add_feature(probe, "seccomp", filter < 0 ? filter_why(filter) : NULL);
+    add_feature(probe, "seccomp", seccomp < 0 ? seccomp_why(seccomp) : NULL);
 }
 
 /* ---- the files ------------------------------------------------------------------------------- */
@@ -267,9 +267,9 @@ void harden_enforce(struct harden *harden)
             missing[HARDEN_LANDLOCK] = landlock_why(rc);
     }
     if (!missing[HARDEN_SECCOMP]) {
-        rc = filter_enforce();
+        rc = seccomp_enforce();
         if (rc < 0)
-            missing[HARDEN_SECCOMP] = filter_why(rc);
+            missing[HARDEN_SECCOMP] = seccomp_why(rc);
     }
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include "admission.h"
 #include "command.h"
 #include "console.h"
-#include "guests.h"
 #include "harden.h"
-#include "inherit.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "systemd_sockets.h"
 #include "user.h"
 #include "value.h"
 
@@ -222,17 +222,17 @@ static bool has_socket_file(const struct option_list *listen)
     return false;
 }
 
-static int check_guests(struct recv_settings *settings)
+static int check_admission(struct recv_settings *settings)
 {
-    if (guests_check_networks("allow", &settings->allow) ||
-        guests_check_networks("deny", &settings->deny) ||
-        guests_read_uids(&settings->allow_users, &settings->allow_uids))
+    if (admission_check_networks("allow", &settings->allow) ||
+        admission_check_networks("deny", &settings->deny) ||
+        admission_read_uids(&settings->allow_users, &settings->allow_uids))
         return STATUS_USAGE;
     if (!settings->unix_mode)
         return STATUS_OK;
     if (!has_socket_file(&settings->listen))
         return command_misused("--unix-mode: needs --listen=unix:PATH");
-    return guests_read_mode(settings->unix_mode, &settings->mode) ? STATUS_USAGE : STATUS_OK;
+    return admission_read_mode(settings->unix_mode, &settings->mode) ? STATUS_USAGE : STATUS_OK;
 }
 
 /* What the table alone can't tell. */
@@ -265,7 +265,7 @@ static int check_settings(struct recv_settings *settings)
         return command_misused("--min-rate-window: needs --min-rate");
     if (settings->rate_limit && settings->min_rate > settings->rate_limit)
         return command_misused("--min-rate: above --rate-limit; no stream could keep both");
-    if (check_guests(settings) || check_backend(settings->backend))
+    if (check_admission(settings) || check_backend(settings->backend))
         return STATUS_USAGE;
     if (harden_read(settings->harden_off, settings->no_harden))
         return STATUS_USAGE;
@@ -525,7 +525,7 @@ static int configure(struct recv_settings *settings)
 {
     char greeting[LB_GREETING_MAX];
     struct lb_config config;
-    int status = inherit_listeners(&settings->listen);
+    int status = systemd_sockets_take(&settings->listen);
 
     if (status == STATUS_OK)
         status = check_settings(settings);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef INHERIT_H
-#define INHERIT_H
+#ifndef SYSTEMD_SOCKETS_H
+#define SYSTEMD_SOCKETS_H
 
 #include "options.h"
 
@@ -13,6 +13,6 @@
 /* Replaces each address systemd[:NAME] in list by those sockets, as fd:N, and an empty list by all of
  * them. They are close-on-exec then, and the variables are gone, so that no command of exec takes
  * them for its own. Returns an exit status after telling what is wrong. */
-int inherit_listeners(struct option_list *list);
+int systemd_sockets_take(struct option_list *list);
 
 #endif

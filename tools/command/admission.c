@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guests.h"
+#include "admission.h"
 
 #include "console.h"
 #include "value.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int guests_check_networks(const char *option, const struct option_list *networks)
+int admission_check_networks(const char *option, const struct option_list *networks)
 {
     struct lb_error error;
 
@@ -43,7 +43,7 @@ static int read_uid(const char *text, uid_t *uid)
     return 0;
 }
 
-int guests_read_uids(const struct option_list *users, uid_t **uids)
+int admission_read_uids(const struct option_list *users, uid_t **uids)
 {
     *uids = calloc(users->count + 1, sizeof(**uids));
     if (!*uids) {
@@ -56,7 +56,7 @@ int guests_read_uids(const struct option_list *users, uid_t **uids)
     return 0;
 }
 
-int guests_read_mode(const char *text, unsigned *mode)
+int admission_read_mode(const char *text, unsigned *mode)
 {
     size_t digits = strspn(text, "01234567");
     unsigned long value = digits > 0 && digits <= 4 ? strtoul(text, NULL, 8) : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "filter.h"
+#include "seccomp.h"
 
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
+#include <seccomp.h> /* libseccomp's, not ours. NOLINT(readability-duplicate-include) */
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -248,7 +248,7 @@ static int load(scmp_filter_ctx filter)
     return rc == 0 ? seccomp_load(filter) : rc;
 }
 
-int filter_enforce(void)
+int seccomp_enforce(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int rc = filter ? load(filter) : -ENOMEM;
@@ -257,7 +257,7 @@ int filter_enforce(void)
     return rc;
 }
 
-int filter_check(void)
+int seccomp_check(void)
 {
     uint32_t action = SECCOMP_RET_ERRNO;
 
@@ -266,19 +266,19 @@ int filter_check(void)
 
 #else
 
-int filter_enforce(void)
+int seccomp_enforce(void)
 {
     return -ENOTSUP;
 }
 
-int filter_check(void)
+int seccomp_check(void)
 {
     return -ENOTSUP;
 }
 
 #endif
 
-const char *filter_why(int error)
+const char *seccomp_why(int error)
 {
     switch (error) {
     case -ENOTSUP:
