@@ -112,6 +112,16 @@ enum lb_sink_flags {
     LB_SINK_SLOW_END = 1 << 2,
 };
 
+/* What a sink needs besides its stream's connection, and a program that sets limits or gives up rights
+ * must leave it. */
+enum lb_needs {
+    LB_NEEDS_PROGRAMS = 1 << 0, /* starts programs, which may need anything */
+    LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
+    LB_NEEDS_OUTPUT = 1 << 2,   /* writes to the process's standard output, or what stands for it */
+    LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
+    LB_NEEDS_DIRECTORY = 1 << 4, /* makes files in the directory that lb_sink.directory tells */
+};
+
 /* What end returns besides 0 and -errno: done, but for what settle does. */
 #define LB_UNSETTLED 1
 
@@ -122,6 +132,10 @@ struct lb_sink {
     const char *name;
     size_t state_size; /* bytes of lb_stream_state for each stream */
     unsigned flags;    /* of enum lb_sink_flags */
+
+    unsigned needs;       /* of enum lb_needs */
+    unsigned descriptors; /* that one stream holds at a time, at most, beside its connection */
+    unsigned threads;     /* that the sink makes itself, at most */
 
     /* A stream begins. Must not block. Returns 0, or -errno to refuse it: the stream then ends as
      * LB_END_SINK and end is not called. May be NULL. */
@@ -170,12 +184,24 @@ struct lb_sink {
      * characters, at most 255, that is valid until the sink's next call. NULL, here or returned:
      * the engine makes one. */
     const char *(*receipt_id)(struct lb_stream *stream, void *context);
+
+    /* With LB_NEEDS_DIRECTORY: a descriptor of the directory that the sink makes files in. It stays
+     * the sink's, and valid as long as the context. From any thread. */
+    int (*directory)(void *context);
+
+    /* Would a stream that comes now find what it needs? For a program that has become another user
+     * since the sink was opened, say; before an engine starts. Returns 0, or -errno with the cause
+     * and the remedy in error. May be NULL: nothing can have changed. */
+    int (*check)(void *context, struct lb_error *error);
 };
 
-/* Options of the built-in sinks; zero is the default of each. */
+/* Options of the built-in sinks; zero is the default of each. A sink that is not named with an option
+ * refuses it. */
 struct lb_sink_options {
-    int output_fd; /* where print, stdout and hash write; borrowed; 0 means standard output (1) */
-    bool append;   /* file: add each complete stream to the end of the file */
+    /* Where sinks with LB_NEEDS_OUTPUT write, for the others nothing; borrowed; 0 means standard
+     * output (1). */
+    int output_fd;
+    bool append; /* file: add each complete stream to the end of the file */
     bool direct; /* file, dir: write past the page cache (O_DIRECT); needs a file system that can */
     bool
         no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
@@ -191,17 +217,25 @@ struct lb_sink_options {
 /* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
  * "file:PATH", "dir:PATH", "exec:COMMAND". On success *sink is a static table and *context is
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
- * Fails with -EINVAL for an unknown or malformed specification, -errno when the target can't be
- * used (no such directory, file exists, no permission). options may be NULL. */
+ * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
+ * -errno when the target can't be used (no such directory, file exists, no permission). options may
+ * be NULL. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
 /* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
 LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
 
-/* The built-in sinks, best known first: writes the name and the argument's shape (NULL if it takes
- * none) of the index-th. Returns false past the last. Static strings. */
-LB_PUBLIC bool lb_sink_describe(size_t index, const char **name, const char **argument);
+/* What a built-in sink is called, and is, for a person. Static strings. */
+struct lb_description {
+    const char *name;
+    const char *argument;   /* the shape of what follows "name:"; NULL if nothing may */
+    bool argument_optional; /* "name" alone will do */
+    const char *help;       /* part of a line: what it does */
+};
+
+/* Describes the index-th of the built-in sinks, best known first. Returns false past the last. */
+LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
 
 /* ---- backends ------------------------------------------------------------------------------- */
 
