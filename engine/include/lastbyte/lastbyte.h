@@ -226,10 +226,10 @@ LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const ch
 /* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
 LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
 
-/* What a built-in sink is called, and is, for a person. Static strings. */
+/* What a built-in sink or a backend is called, and is, for a person. Static strings. */
 struct lb_description {
     const char *name;
-    const char *argument;   /* the shape of what follows "name:"; NULL if nothing may */
+    const char *argument;   /* a sink: the shape of what follows "name:"; NULL if nothing may */
     bool argument_optional; /* "name" alone will do */
     const char *help;       /* part of a line: what it does */
 };
@@ -239,11 +239,17 @@ LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description
 
 /* ---- backends ------------------------------------------------------------------------------- */
 
+/* Describes the index-th of the backends, best first. Returns false past the last. */
+LB_PUBLIC bool lb_backend_describe(size_t index, struct lb_description *description);
+
 /* What a backend or a kernel feature may do for this process, now. */
 struct lb_feature {
     const char *name; /* static, e.g. "uring", "multishot_receive" */
     bool usable;
     char why[200]; /* when not usable: the cause and the remedy; else a detail, or empty */
+    /* A backend: it receives through a ring of io_uring, which the kernel feature "uring_restrictions"
+     * keeps from what it never uses. */
+    bool ring;
 };
 
 enum { LB_FEATURES_MAX = 32 };
@@ -265,7 +271,7 @@ struct lb_engine;
  * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */
 struct lb_config {
     const char *const *listen; /* addresses, NULL-terminated list; see lb_address_check */
-    const char *backend;       /* "auto", "uring", "epoll", "blocking" */
+    const char *backend;       /* a backend's name, or "auto": the best that works here */
     const struct lb_sink *sink;
     void *sink_context;
 
@@ -292,7 +298,7 @@ struct lb_config {
      * default 1000. */
     unsigned gather_max_us;
 
-    /* uring: don't have the kernel refuse the operations that the backend never uses. */
+    /* A backend with a ring: don't have the kernel refuse the operations that it never uses. */
     bool unrestricted;
 
     /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing of
