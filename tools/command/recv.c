@@ -56,7 +56,7 @@ struct recv_settings {
     bool harden_off[HARDEN_PARTS];
 };
 
-#define AT(member) .offset = offsetof(struct recv_settings, member)
+#define AT(member) OPTION_AT(struct recv_settings, member)
 
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "From where, and where to"},

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT(member) .offset = offsetof(struct send_settings, member)
+#define AT(member) OPTION_AT(struct send_settings, member)
 
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "What"},
