@@ -294,8 +294,7 @@ struct lb_config {
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
      * costs more than copying. A worker with time to spare never waits. Meanwhile streams of small
-     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; at most 100000;
-     * default 1000. */
+     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; default 1000. */
     unsigned gather_max_us;
 
     /* A backend with a ring: don't have the kernel refuse the operations that it never uses. */
@@ -303,7 +302,7 @@ struct lb_config {
 
     /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing of
      * what it is sent, has vanished: LB_END_TIMEOUT. In whole seconds, half of it for the first
-     * question. LB_NO_KEEPALIVE: off; at most 32767000; default 120000. */
+     * question. LB_NO_KEEPALIVE: off; default 120000. */
     unsigned keepalive_ms;
 
     /* Limits, each ending only its own stream; 0: none. Times are met late by up to a quarter, and
@@ -343,7 +342,16 @@ struct lb_config {
     void *note_context;
 };
 
-enum { LB_GREETING_MAX = 4096 };
+/* What lb_engine_open allows at most. */
+enum {
+    LB_GREETING_MAX = 4096,        /* greeting_size */
+    LB_WORKERS_MAX = 1024,         /* workers */
+    LB_STREAMS_MAX = 1 << 20,      /* max_streams */
+    LB_SLOT_SIZE_MAX = 1 << 30,    /* slot_size */
+    LB_SLOTS_MAX = 1 << 15,        /* slots */
+    LB_GATHER_US_MAX = 100000,     /* gather_max_us */
+    LB_KEEPALIVE_MS_MAX = 32767000 /* keepalive_ms; tcp(7): the kernel's own bound */
+};
 #define LB_NO_DRAIN UINT32_MAX
 #define LB_NO_GATHER UINT32_MAX
 #define LB_NO_KEEPALIVE UINT32_MAX
