@@ -55,16 +55,3 @@ int admission_read_uids(const struct option_list *users, uid_t **uids)
             return -EINVAL;
     return 0;
 }
-
-int admission_read_mode(const char *text, unsigned *mode)
-{
-    size_t digits = strspn(text, "01234567");
-    unsigned long value = digits > 0 && digits <= 4 ? strtoul(text, NULL, 8) : 0;
-
-    if (text[digits] != '\0' || value == 0 || value > 0777) {
-        console_tell("--unix-mode=%s: no mode of a socket; use octal digits, e.g. 660", text);
-        return -EINVAL;
-    }
-    *mode = (unsigned)value;
-    return 0;
-}

@@ -14,7 +14,4 @@ int admission_check_networks(const char *option, const struct option_list *netwo
 /* Users, by number or name. *uids is allocated: free() it. */
 int admission_read_uids(const struct option_list *users, uid_t **uids);
 
-/* Permissions in octal, 1 to 777. */
-int admission_read_mode(const char *text, unsigned *mode);
-
 #endif

@@ -53,7 +53,7 @@ static bool is_repeatable(const struct exchange *exchange)
     return true;
 }
 
-/* Most limits refuse again what they refused once; those that only count streams let it pass later. */
+/* Most limits refuse again what they refused once; those that only count streams may not. */
 static bool is_final(const char *reason)
 {
     static const char limit[] = "limit";

@@ -196,8 +196,8 @@ static int allow_names(scmp_filter_ctx filter)
     return rc;
 }
 
-/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter can't look: refused, the C
- * library takes clone. */
+/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter can't
+ * look: refused, the C library takes clone. */
 static int allow_threads(scmp_filter_ctx filter)
 {
 #ifdef __s390x__
@@ -236,7 +236,7 @@ static int load(scmp_filter_ctx filter)
 
     /* no-new-privs is a thing of its own here. */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
-    /* Kernels before 5.16 slow a filtered process down, as if it ran code of others, unless told. */
+    /* Kernels before 5.16 slow a filtered process as if it ran code of others, unless told. */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
