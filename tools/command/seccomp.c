@@ -196,8 +196,8 @@ static int allow_names(scmp_filter_ctx filter)
     return rc;
 }
 
-/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter can't
- * look: refused, the C library takes clone. */
+/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter
+ * can't look: refused, the C library takes clone. */
 static int allow_threads(scmp_filter_ctx filter)
 {
 #ifdef __s390x__

@@ -10,9 +10,9 @@
  * names in LISTEN_FDNAMES.
  */
 
-/* Replaces each address systemd[:NAME] in list by those sockets, as fd:N, and an empty list by all of
- * them. They are close-on-exec then, and the variables are gone, so that no command of exec takes
- * them for its own. Returns an exit status after telling what is wrong. */
+/* Replaces each address systemd[:NAME] in list by those sockets, as fd:N, and an empty list by all
+ * of them. They are close-on-exec then, and the variables are gone, so that no program that is
+ * started takes them for its own. Returns an exit status after telling what is wrong. */
 int systemd_sockets_take(struct option_list *list);
 
 #endif

@@ -112,8 +112,8 @@ enum lb_sink_flags {
     LB_SINK_SLOW_END = 1 << 2,
 };
 
-/* What a sink needs besides its stream's connection, and a program that sets limits or gives up rights
- * must leave it. */
+/* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
+ * must leave it that. */
 enum lb_needs {
     LB_NEEDS_PROGRAMS = 1 << 0, /* starts programs, which may need anything */
     LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
@@ -195,17 +195,17 @@ struct lb_sink {
     int (*check)(void *context, struct lb_error *error);
 };
 
-/* Options of the built-in sinks; zero is the default of each. A sink that is not named with an option
- * refuses it. */
+/* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is not
+ * named with. */
 struct lb_sink_options {
     /* Where sinks with LB_NEEDS_OUTPUT write, for the others nothing; borrowed; 0 means standard
      * output (1). */
     int output_fd;
     bool append; /* file: add each complete stream to the end of the file */
-    bool direct; /* file, dir: write past the page cache (O_DIRECT); needs a file system that can */
-    bool
-        no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
-                      this process, but not a crash of the machine */
+    bool direct; /* file, dir: write past the page cache; needs a file system with O_DIRECT */
+    /* file, dir: don't sync before a receipt is given. What it calls safe then outlives this process,
+     * but not a crash of the machine. */
+    bool no_fsync;
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
     uint64_t spool_max;
@@ -247,8 +247,8 @@ struct lb_feature {
     const char *name; /* static, e.g. "uring", "multishot_receive" */
     bool usable;
     char why[200]; /* when not usable: the cause and the remedy; else a detail, or empty */
-    /* A backend: it receives through a ring of io_uring, which the kernel feature "uring_restrictions"
-     * keeps from what it never uses. */
+    /* A backend: it receives through a ring of io_uring, which the kernel feature
+     * "uring_restrictions" keeps from what it never uses. */
     bool ring;
 };
 
