@@ -232,6 +232,7 @@ static struct lb_pool_shape shape(bool whole_slots)
 
 const struct lb_backend lb_backend_blocking = {
     .name = "blocking",
+    .help = "a thread for each stream; 64 workers by default",
     .one_stream_per_worker = true,
     .shared_listeners = true,
     .workers = 64,

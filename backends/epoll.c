@@ -405,6 +405,7 @@ static struct lb_pool_shape shape(bool whole_slots)
 
 const struct lb_backend lb_backend_epoll = {
     .name = "epoll",
+    .help = "epoll, on every Linux",
     .shape = shape,
     .probe = probe_epoll,
     .open = open_epoll,

@@ -533,6 +533,8 @@ static struct lb_pool_shape shape(bool whole_slots)
 
 const struct lb_backend lb_backend_uring = {
     .name = "uring",
+    .help = "io_uring, on Linux 6.1 and newer",
+    .ring = true,
     .wakes_one = true,
     .shape = shape,
     .probe = lb_uring_probe,

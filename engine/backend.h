@@ -94,6 +94,8 @@ struct lb_backend_status {
 
 struct lb_backend {
     const char *name;
+    const char *help; /* part of a line: what it is */
+    bool ring;        /* see struct lb_feature */
     bool one_stream_per_worker;
     bool shared_listeners; /* every worker waits on the same listening sockets */
     bool wakes_one;        /* of all who accept from one socket, the kernel wakes one for a peer */

@@ -15,8 +15,10 @@ int main(void)
 {
     const char *listen[] = {"127.0.0.1:0", NULL};
     char peer[LB_PEER_SIZE];
-    struct lb_sink sink = {"header", 0,    LB_SINK_SERIAL, NULL, take, NULL,
-                           NULL,     NULL, NULL,           NULL, NULL};
+    struct lb_sink sink = {"header", 0,    LB_SINK_SERIAL, LB_NEEDS_OUTPUT,
+                           0,        0,    NULL,           take,
+                           NULL,     NULL, NULL,           NULL,
+                           NULL,     NULL, NULL,           NULL};
     struct lb_engine *engine = NULL;
     struct lb_config config;
     struct lb_error error;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of tools/value.c and tools/options.c: what the command's options may be. */
-#include "../tools/options.h"
-#include "../tools/value.h"
+/* Unit tests of value.c and options.c in tools/command: what the command's options may be. */
+#include "../tools/command/options.h"
+#include "../tools/command/value.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -93,6 +93,17 @@ static void seconds(void **state)
         expect(value_seconds, *bad, -EINVAL, 0);
 }
 
+static void modes(void **state)
+{
+    (void)state;
+    expect(value_mode, "0", 0, 0);
+    expect(value_mode, "660", 0, 0660);
+    expect(value_mode, "7777", 0, 07777);
+    for (const char *const *bad = (const char *const[]){"", "8", "00000", "-1", " 1", "rw", NULL};
+         *bad; bad++)
+        expect(value_mode, *bad, -EINVAL, 0);
+}
+
 static void escapes(void **state)
 {
     char bytes[8];
@@ -113,6 +124,8 @@ static void texts(void **state)
     char text[VALUE_TEXT_SIZE];
 
     (void)state;
+    assert_string_equal(value_count_text(7, text), "7");
+    assert_string_equal(value_mode_text(0660, text), "660");
     assert_string_equal(value_size_text(0, text), "0");
     assert_string_equal(value_size_text(1023, text), "1023");
     assert_string_equal(value_size_text(262144, text), "256K");
@@ -133,23 +146,28 @@ struct settings {
     struct option_list list;
     const char *text;
     bool flag;
-    uint64_t count, size, time;
-    unsigned choice;
+    uint64_t size;
+    unsigned count, time, choice, mode;
+    uint32_t guard;
+    const char *word;
 };
+
+#define AT(member) OPTION_AT(struct settings, member)
 
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "Some"},
-    {OPTION_LIST, 'l', "list", "WORD", offsetof(struct settings, list), .help = "words"},
-    {OPTION_TEXT, 't', "text", "TEXT", offsetof(struct settings, text), .help = "a text"},
-    {OPTION_FLAG, 'f', "flag", .offset = offsetof(struct settings, flag), .help = "one\ntwo"},
-    {OPTION_COUNT, 'n', "count", "N", offsetof(struct settings, count), 1, 10, .help = "a count"},
-    {OPTION_SIZE, .name = "buffer-size", .argument = "SIZE",
-     .offset = offsetof(struct settings, size), .least = 1, .most = 1 << 20, .help = "a size"},
-    {OPTION_SECONDS, .name = "progress", .argument = "SECONDS",
-     .offset = offsetof(struct settings, time), .least = 100, .most = 9000, .implied = "1",
-     .help = "a time"},
-    {OPTION_CHOICE, .name = "choice", .argument = "json|text|none",
-     .offset = offsetof(struct settings, choice), .help = "a choice"},
+    {OPTION_LIST, 'l', "list", "WORD", AT(list), .help = "words"},
+    {OPTION_TEXT, 't', "text", "TEXT", AT(text), .help = "a text"},
+    {OPTION_FLAG, 'f', "flag", AT(flag), .help = "one\ntwo"},
+    {OPTION_COUNT, 'n', "count", "N", AT(count), .least = 1, .most = 10, .help = "a count"},
+    {OPTION_SIZE, .name = "buffer-size", .argument = "SIZE", AT(size), .least = 1, .most = 1 << 20,
+     .help = "a size"},
+    {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(time), .least = 100,
+     .most = 9000, .implied = "1", .help = "a time"},
+    {OPTION_CHOICE, .name = "choice", .argument = "json|text|none", AT(choice), .help = "a choice"},
+    {OPTION_WORD, .name = "word", .argument = "up|down", AT(word), .help = "a word"},
+    {OPTION_MODE, .name = "mode", .argument = "MODE", AT(mode), .most = 0777, .none = 01000,
+     .help = "a mode"},
     {.kind = OPTION_END},
 };
 
@@ -164,7 +182,8 @@ static int read_words(const char *const *words, char **argv, struct settings *se
     for (; *words; words++)
         argv[argc++] = (char *)*words;
     argv[argc] = NULL;
-    *settings = (struct settings){.text = "default", .count = 5, .choice = UNTOUCHED};
+    *settings =
+        (struct settings){.text = "default", .count = 5, .choice = UNTOUCHED, .guard = UNTOUCHED};
     return options_read(rows, argc, argv, settings);
 }
 
@@ -200,6 +219,8 @@ static void good_options(void **state)
     assert_int_equal(settings.size, 256 << 10);
     assert_int_equal(settings.time, 1000);
     assert_int_equal(settings.choice, 2);
+    assert_null(settings.word);
+    assert_int_equal(settings.mode, 0);
     assert_false(settings.flag);
     free(settings.list.words);
 
@@ -207,6 +228,15 @@ static void good_options(void **state)
     assert_int_equal(settings.time, 2500);
     assert_int_equal(settings.choice, 0);
     assert_string_equal(settings.text, "");
+    free(settings.list.words);
+
+    assert_int_equal(READ("--word=down", "--mode=660"), 3);
+    assert_string_equal(settings.word, "down");
+    assert_int_equal(settings.mode, 0660);
+    assert_int_equal(settings.guard, UNTOUCHED);
+    free(settings.list.words);
+    assert_int_equal(READ("--mode=0"), 2);
+    assert_int_equal(settings.mode, 01000);
     free(settings.list.words);
 }
 
@@ -226,6 +256,10 @@ static void bad_options(void **state)
         "--choice=xml",
         "--choice=jso",
         "--choice=",
+        "--word=left",
+        "--mode=888",
+        "--mode=1000",
+        "--mode=00777",
         "--chioce=json",
         "--unknown",
         "-x",
@@ -277,7 +311,9 @@ static void help(void **state)
                               "      --buffer-size=SIZE    a size\n"
                               "      --progress[=SECONDS]  a time\n"
                               "      --choice=json|text|none\n"
-                              "                            a choice\n");
+                              "                            a choice\n"
+                              "      --word=up|down        a word\n"
+                              "      --mode=MODE           a mode\n");
     free(text);
 }
 
@@ -287,7 +323,7 @@ int main(void)
         cmocka_unit_test(counts),       cmocka_unit_test(sizes),       cmocka_unit_test(seconds),
         cmocka_unit_test(times),        cmocka_unit_test(escapes),     cmocka_unit_test(texts),
         cmocka_unit_test(good_options), cmocka_unit_test(bad_options), cmocka_unit_test(guesses),
-        cmocka_unit_test(help),
+        cmocka_unit_test(help),         cmocka_unit_test(modes),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -29,11 +29,23 @@ static int choose_best(const struct lb_backend **backend,
     return lb_error_set(error, -ENOSYS, "no backend works here: %s", why.text);
 }
 
+/* "auto, uring, ... or blocking" */
+static const char *list(char *text, size_t size)
+{
+    size_t length = (size_t)snprintf(text, size, "auto");
+
+    for (size_t i = 0; lb_backends[i] && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%s",
+                                   lb_backends[i + 1] ? ", " : " or ", lb_backends[i]->name);
+    return text;
+}
+
 int lb_choice_make(const struct lb_backend **backend, const char *name,
                    void (*refused)(void *context, const char *text), void *context,
                    struct lb_error *error)
 {
     struct lb_error why = {0};
+    char names[200];
 
     if (!name || strcmp(name, "auto") == 0)
         return choose_best(backend, refused, context, error);
@@ -50,15 +62,30 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
         *backend = lb_backends[i];
         return 0;
     }
-    return lb_error_set(error, -EINVAL,
-                        "no backend called '%s'; use auto, uring, epoll or blocking", name);
+    return lb_error_set(error, -EINVAL, "there is no backend \"%s\"; use %s", name,
+                        list(names, sizeof(names)));
+}
+
+bool lb_backend_describe(size_t index, struct lb_description *description)
+{
+    for (size_t i = 0; lb_backends[i]; i++) {
+        if (i != index)
+            continue;
+        *description =
+            (struct lb_description){.name = lb_backends[i]->name, .help = lb_backends[i]->help};
+        return true;
+    }
+    return false;
 }
 
 void lb_probe(struct lb_probe *probe)
 {
     *probe = (struct lb_probe){0};
     for (size_t i = 0; lb_backends[i]; i++)
-        probe->features[probe->count++].name = lb_backends[i]->name;
+        probe->features[probe->count++] = (struct lb_feature){
+            .name = lb_backends[i]->name,
+            .ring = lb_backends[i]->ring,
+        };
     probe->backends = probe->count;
     for (size_t i = 0; lb_backends[i]; i++) {
         struct lb_error why = {0};

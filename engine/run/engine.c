@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { PEERS_MAX = 2 << 20 };
+enum { PEERS_MAX = 2 * LB_STREAMS_MAX };
 
 /* ---- open ------------------------------------------------------------------------------------ */
 

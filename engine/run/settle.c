@@ -21,16 +21,7 @@ enum {
     DEFAULT_HANDSHAKES = 256
 };
 
-enum {
-    GATHER_US_MAX = 100000,
-    KEEPALIVE_MS_MAX = 32767000, /* tcp(7): the kernel's own bound */
-    WORKERS_MAX = 1024,
-    STREAMS_MAX = 1 << 20,
-    SLOTS_MAX = 1 << 15,
-    SLOT_SIZE_THROTTLED = 4096,
-    SLOTS_THROTTLED = 64
-};
-#define SLOT_SIZE_MAX ((size_t)1 << 30)
+enum { SLOT_SIZE_THROTTLED = 4096, SLOTS_THROTTLED = 64 };
 
 static const char *const default_listen[] = {":1090", NULL};
 
@@ -55,21 +46,22 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
         return lb_error_set(error, -EINVAL, "no sink");
     if (!config->listen || !config->listen[0])
         return lb_error_set(error, -EINVAL, "no address to listen on");
-    if (config->workers > WORKERS_MAX)
-        return lb_error_set(error, -EINVAL, "%u workers: at most %d", config->workers, WORKERS_MAX);
-    if (config->max_streams > STREAMS_MAX)
+    if (config->workers > LB_WORKERS_MAX)
+        return lb_error_set(error, -EINVAL, "%u workers: at most %d", config->workers,
+                            LB_WORKERS_MAX);
+    if (config->max_streams > LB_STREAMS_MAX)
         return lb_error_set(error, -EINVAL, "%u streams at once: at most %d", config->max_streams,
-                            STREAMS_MAX);
-    if (config->slot_size > SLOT_SIZE_MAX)
+                            LB_STREAMS_MAX);
+    if (config->slot_size > LB_SLOT_SIZE_MAX)
         return lb_error_set(error, -EINVAL, "a slot of %zu bytes: at most 1G", config->slot_size);
-    if (config->slots > SLOTS_MAX)
-        return lb_error_set(error, -EINVAL, "%u slots: at most %d", config->slots, SLOTS_MAX);
-    if (config->gather_max_us > GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
+    if (config->slots > LB_SLOTS_MAX)
+        return lb_error_set(error, -EINVAL, "%u slots: at most %d", config->slots, LB_SLOTS_MAX);
+    if (config->gather_max_us > LB_GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
         return lb_error_set(error, -EINVAL, "gathering for %u us: at most %d",
-                            config->gather_max_us, GATHER_US_MAX);
-    if (config->keepalive_ms > KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
+                            config->gather_max_us, LB_GATHER_US_MAX);
+    if (config->keepalive_ms > LB_KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
         return lb_error_set(error, -EINVAL, "keepalive of %u ms: at most %d", config->keepalive_ms,
-                            KEEPALIVE_MS_MAX);
+                            LB_KEEPALIVE_MS_MAX);
     if (config->rate_limit && config->min_rate > config->rate_limit)
         return lb_error_set(error, -EINVAL,
                             "a least rate of %" PRIu64 " above the rate limit of %" PRIu64

@@ -223,12 +223,27 @@ static int dir_setup(void **context, const char *argument, const struct lb_sink_
     return 0;
 }
 
+static int dir_directory(void *context)
+{
+    const struct dir_context *sink = context;
+
+    return sink->directory_fd;
+}
+
+static int dir_check(void *context, struct lb_error *error)
+{
+    return lb_directory_check(dir_directory(context), error);
+}
+
 const struct lb_builtin lb_sink_dir = {
     .sink =
         {
             .name = "dir",
             .state_size = sizeof(struct dir_state),
             .flags = LB_SINK_SLOW_END,
+            .needs = LB_NEEDS_DIRECTORY,
+            .descriptors = 1, /* its file */
+            .threads = LB_DIRECT_THREADS,
             .open = dir_open,
             .write = dir_write,
             .target = dir_target,
@@ -236,8 +251,12 @@ const struct lb_builtin lb_sink_dir = {
             .end = dir_end,
             .settle = dir_settle,
             .receipt_id = dir_receipt_id,
+            .directory = dir_directory,
+            .check = dir_check,
         },
     .argument = "PATH",
+    .help = "a file per stream, named by time and sequence",
+    .options = LB_OPTION_DIRECT | LB_OPTION_NO_FSYNC,
     .setup = dir_setup,
     .teardown = dir_teardown,
 };

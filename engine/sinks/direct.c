@@ -20,7 +20,6 @@ enum {
     BLOCK = 4096,        /* a multiple of every common device's */
     SLOT_SIZE = 1 << 20, /* large enough to make a write's fixed costs vanish */
     SLOTS = 4,           /* of one stream: one fills, the others are on their way */
-    WRITERS = 2,
     HUGE_PAGE = 2 << 20,
 };
 
@@ -53,7 +52,7 @@ struct job {
 struct lb_direct {
     pthread_mutex_t lock;
     pthread_cond_t work;
-    pthread_t writers[WRITERS];
+    pthread_t writers[LB_DIRECT_THREADS];
     unsigned writer_count;
     bool stopping;
     struct job *jobs; /* a queue with room for every slot */
@@ -153,7 +152,7 @@ static void *run_writer(void *argument)
 /* At the first stream, whose worker's thread takes no signals. Under the lock. */
 static bool has_writers(struct lb_direct *direct)
 {
-    while (direct->writer_count < WRITERS &&
+    while (direct->writer_count < LB_DIRECT_THREADS &&
            pthread_create(&direct->writers[direct->writer_count], NULL, run_writer, direct) == 0)
         direct->writer_count++;
     return direct->writer_count > 0;

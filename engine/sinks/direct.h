@@ -18,6 +18,8 @@ struct lb_direct;
 /* One stream's slots. */
 struct lb_direct_slots;
 
+enum { LB_DIRECT_THREADS = 2 }; /* that write, for all streams */
+
 /* sets: how many streams may write so at a time. On success *result is owned by the caller
  * (lb_direct_close). Fails with -EOPNOTSUPP and error filled where the file system of the directory
  * has no O_DIRECT. */

@@ -11,4 +11,5 @@ static ssize_t discard_write(struct lb_stream *stream, void *context, const void
 
 const struct lb_builtin lb_sink_discard = {
     .sink = {.name = "discard", .write = discard_write},
+    .help = "received, then dropped",
 };

@@ -366,6 +366,8 @@ const struct lb_builtin lb_sink_exec = {
             .name = "exec",
             .state_size = sizeof(struct exec_state),
             .flags = LB_SINK_MAY_PAUSE,
+            .needs = LB_NEEDS_PROGRAMS | LB_NEEDS_TEMPORARY,
+            .descriptors = 4, /* two pipes, the process, the spool */
             .open = exec_open,
             .write = exec_write,
             .target = exec_target,
@@ -373,6 +375,8 @@ const struct lb_builtin lb_sink_exec = {
             .end = exec_end,
         },
     .argument = "COMMAND",
+    .help = "a process per stream; what it prints goes back to the peer",
+    .options = LB_OPTION_SPOOL_MAX,
     .setup = exec_setup,
     .teardown = exec_teardown,
 };

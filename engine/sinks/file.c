@@ -384,20 +384,47 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
     return 0;
 }
 
+static int file_directory(void *context)
+{
+    const struct file_context *sink = context;
+
+    return sink->directory_fd;
+}
+
+static int file_check(void *context, struct lb_error *error)
+{
+    const struct file_context *sink = context;
+    int rc = lb_directory_check(sink->directory_fd, error);
+
+    if (rc == 0 && sink->append &&
+        faccessat(sink->directory_fd, sink->name, W_OK, AT_EACCESS) < 0 && errno != ENOENT)
+        rc = lb_error_set(error, -errno,
+                          "the file can't be appended to: %m; make it writable "
+                          "(chown)");
+    return rc;
+}
+
 const struct lb_builtin lb_sink_file = {
     .sink =
         {
             .name = "file",
             .state_size = sizeof(struct file_state),
             .flags = LB_SINK_SERIAL | LB_SINK_SLOW_END,
+            .needs = LB_NEEDS_DIRECTORY,
+            .descriptors = 3, /* its file; and to append, that and a duplicate of it */
+            .threads = LB_DIRECT_THREADS,
             .open = file_open,
             .write = file_write,
             .target = file_target,
             .place = file_place,
             .end = file_end,
             .settle = file_settle,
+            .directory = file_directory,
+            .check = file_check,
         },
     .argument = "PATH",
+    .help = "one stream into one file",
+    .options = LB_OPTION_APPEND | LB_OPTION_DIRECT | LB_OPTION_NO_FSYNC,
     .setup = file_setup,
     .teardown = file_teardown,
 };

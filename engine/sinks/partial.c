@@ -29,6 +29,15 @@ int lb_directory_open(const char *path, const char *sink_name, const char *argum
     return rc;
 }
 
+int lb_directory_check(int directory_fd, struct lb_error *error)
+{
+    if (faccessat(directory_fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return lb_error_set(error, -errno,
+                        "no file can be made in its directory: %m; make that writable (chown), or "
+                        "use another");
+}
+
 int lb_directory_sync(int directory_fd)
 {
     if (fsync(directory_fd) == 0)

@@ -25,6 +25,9 @@ struct lb_partial {
 int lb_directory_open(const char *path, const char *sink_name, const char *argument,
                       struct lb_error *error);
 
+/* Can files still be made there? See struct lb_sink, check. */
+int lb_directory_check(int directory_fd, struct lb_error *error);
+
 /* Makes the names in a directory survive a crash of the machine. */
 int lb_directory_sync(int directory_fd);
 

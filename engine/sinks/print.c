@@ -134,10 +134,13 @@ const struct lb_builtin lb_sink_print = {
             .name = "print",
             .state_size = sizeof(struct print_state),
             .flags = LB_SINK_SLOW_END,
+            .needs = LB_NEEDS_OUTPUT | LB_NEEDS_TEMPORARY,
+            .descriptors = 1, /* the spool */
             .open = print_open,
             .write = print_write,
             .end = print_end,
         },
+    .help = "each stream in one piece on standard output, after its end",
     .setup = print_setup,
     .teardown = free,
 };

@@ -5,10 +5,20 @@
 
 #include <lastbyte/lastbyte.h>
 
+/* Which of struct lb_sink_options a sink knows; all that write know output_fd. */
+enum lb_builtin_option {
+    LB_OPTION_APPEND = 1 << 0,
+    LB_OPTION_DIRECT = 1 << 1,
+    LB_OPTION_NO_FSYNC = 1 << 2,
+    LB_OPTION_SPOOL_MAX = 1 << 3,
+};
+
 struct lb_builtin {
     struct lb_sink sink;  /* first: a public sink pointer is a pointer to its entry */
     const char *argument; /* the shape of what follows "name:", NULL if nothing may */
     bool argument_optional;
+    const char *help; /* part of a line: what it does */
+    unsigned options; /* of enum lb_builtin_option */
 
     /* Makes the context that every call of the sink gets; argument is NULL if none was given.
      * Returns 0, or -errno with error filled and nothing left behind. */

@@ -138,10 +138,12 @@ const struct lb_builtin lb_sink_stdout = {
             .name = "stdout",
             .state_size = sizeof(struct stdout_state),
             .flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE,
+            .needs = LB_NEEDS_OUTPUT,
             .write = stdout_write,
             .target = stdout_target,
             .end = stdout_end,
         },
+    .help = "as it comes, one stream at a time, the others wait",
     .setup = stdout_setup,
     .teardown = stdout_teardown,
 };

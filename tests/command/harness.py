@@ -23,7 +23,6 @@ import unittest
 LASTBYTE = os.environ["LASTBYTE"]
 DEADLINE = float(os.environ.get("LASTBYTE_TEST_DEADLINE", "40"))
 SMALL = os.environ.get("LASTBYTE_TEST_SCALE") == "small"
-BACKENDS = ("uring", "epoll", "blocking")
 
 
 # ---- backends
@@ -33,6 +32,9 @@ def probe():
     output = subprocess.run([LASTBYTE, "probe", "--json"], stdout=subprocess.PIPE, check=True,
                             timeout=DEADLINE).stdout
     return json.loads(output)
+
+
+BACKENDS = tuple(item["name"] for item in probe()["backends"])
 
 
 def require_backend(test, name):

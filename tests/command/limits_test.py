@@ -137,9 +137,9 @@ class Options(unittest.TestCase):
                 (("--allow-uid=-1",), "--allow-uid=-1: no such user"),
                 (("--allow-uid=4294967295",), "--allow-uid=4294967295: no such user"),
                 (("--unix-mode=660",), "--unix-mode: needs --listen=unix:PATH"),
-                ((path, "--unix-mode=0"), "--unix-mode=0: no mode"),
-                ((path, "--unix-mode=1777"), "--unix-mode=1777: no mode"),
-                ((path, "--unix-mode=rw"), "--unix-mode=rw: no mode"),
+                ((path, "--unix-mode=0"), "--unix-mode=0: out of range; use 1 to 777"),
+                ((path, "--unix-mode=1777"), "--unix-mode=1777: out of range"),
+                ((path, "--unix-mode=rw"), "--unix-mode=rw: not a mode; use octal digits"),
                 (("--max-streams-per-peer=0",), "--max-streams-per-peer=0: out of range"),
         ):
             result = run("recv", *options)

@@ -5,7 +5,7 @@ import os
 import socket
 import unittest
 
-from harness import Server, each_backend, exchange, main, reset, run, temporary_directory
+from harness import BACKENDS, Server, each_backend, exchange, main, reset, run, temporary_directory
 
 # The arguments, and what the one line on standard error must name: option, value, remedy.
 MISUSES = (
@@ -15,6 +15,10 @@ MISUSES = (
     (["recv", "--sink=file:"], ("--sink", "file:", "PATH")),
     (["recv", "--sink=dir:"], ("--sink", "dir:", "PATH")),
     (["recv", "--sink=exec:"], ("--sink", "exec:", "COMMAND")),
+    (["recv", "--append"], ("--sink", "print", "--append", "file:PATH")),
+    (["recv", "--direct", "--sink=hash"], ("--sink", "hash", "--direct", "file:PATH", "dir:PATH")),
+    (["recv", "--spool-max=1M"], ("--sink", "print", "--spool-max", "exec:COMMAND")),
+    (["recv", "--no-fsync", "--receipt"], ("--sink", "print", "--no-fsync", "dir:PATH")),
     (["recv", "--listen=nonsense"], ("--listen", "nonsense", "HOST:PORT")),
     (["recv", "--listen=127.0.0.1:65536"], ("--listen", "65536", "65535")),
     (["recv", "--listen=[::1:80"], ("--listen", "[::1:80", "]")),
@@ -77,8 +81,14 @@ class Usage(unittest.TestCase):
         text = run("recv", "--help").output.decode()
         for option in ("listen", "backend", "sink", "count", "once", "workers", "buffer-size",
                        "buffers", "max-streams", "backlog", "rcvbuf", "greeting", "stats",
-                       "progress", "drain", "append", "direct", "no-splice", "quiet", "verbose", "help", "version"):
+                       "progress", "drain", "append", "direct", "no-splice", "quiet", "verbose",
+                       "help", "version"):
             self.assertIn("--" + option, text)
+
+    def test_recv_help_lists_sinks_and_backends(self):
+        text = run("recv", "--help").output.decode()
+        for word in ("print ", "hash[:ALGO] ", "dir:PATH ", "exec:COMMAND ", *BACKENDS):
+            self.assertIn("\n  " + word, text)
 
     def test_output_that_cannot_be_written_is_a_failure(self):
         with open("/dev/full", "wb") as full:

@@ -13,7 +13,7 @@ import sys
 import unittest
 
 import tally
-from harness import (DEADLINE, LASTBYTE, Server, exchange, main, program, reset, seeded,
+from harness import (BACKENDS, DEADLINE, LASTBYTE, Server, exchange, main, program, reset, seeded,
                      temporary_directory)
 
 COMMAND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "command")
@@ -189,7 +189,7 @@ class Poor(unittest.TestCase):
         prefix = [sys.executable, os.path.join(COMMAND, "poor_user.py")]
         backends = probe(prefix)
         data = seeded(1 << 20)
-        for backend in ("auto", "uring", "epoll", "blocking"):
+        for backend in ("auto", *BACKENDS):
             if backend != "auto" and not backends[backend]["usable"]:
                 self.assertIn("ulimit -l", backends[backend]["why"])
                 continue

@@ -2,10 +2,10 @@
 /* Any command line, a word a line: read as options of every kind, and each word as every value. */
 #include "fuzz.h"
 
-#include "../../tools/options.h"
-#include "../../tools/value.h"
+#include "../../tools/command/options.h"
+#include "../../tools/command/value.h"
 
-#include "../../tools/console.h"
+#include "../../tools/command/console.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static void check_value(read_value *read, write_value *write, uint64_t most, con
         fuzz_fail("\"%s\": error %d", word, error);
     if (error && value != UNTOUCHED)
         fuzz_fail("\"%s\" was refused, but stored", word);
-    if (error || !write || value > most)
+    if (error || value > most)
         return;
     if (read(write(value, text), &again) != 0 || again != value)
         fuzz_fail("\"%s\" is %llu, written as \"%s\"", word, (unsigned long long)value, text);
@@ -74,7 +74,8 @@ static void check_word(const char *word)
     char text[VALUE_TEXT_SIZE];
     uint64_t bytes;
 
-    check_value(value_count, NULL, 0, word);
+    check_value(value_count, value_count_text, UINT64_MAX, word);
+    check_value(value_mode, value_mode_text, 07777, word);
     check_value(value_size, value_size_text, UINT64_MAX, word);
     check_value(value_time, value_time_text, UINT64_MAX, word);
     /* Written with 15 digits. */
@@ -91,11 +92,12 @@ struct settings {
     struct option_list list;
     const char *text, *optional;
     bool flag;
-    uint64_t count, size, seconds, time;
-    unsigned choice;
+    const char *word;
+    uint64_t size, time;
+    unsigned count, seconds, choice, mode;
 };
 
-#define AT(member) .offset = offsetof(struct settings, member)
+#define AT(member) OPTION_AT(struct settings, member)
 
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "Every kind"},
@@ -111,6 +113,9 @@ static const struct option_row rows[] = {
     {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(time), .most = 100000,
      .help = "a time"},
     {OPTION_CHOICE, .name = "choice", .argument = "json|text|none", AT(choice), .help = "a choice"},
+    {OPTION_WORD, .name = "word", .argument = "up|down", AT(word), .help = "a word"},
+    {OPTION_MODE, .name = "mode", .argument = "MODE", AT(mode), .least = 1, .most = 0777,
+     .help = "a mode"},
     {.kind = OPTION_END},
 };
 
@@ -142,6 +147,10 @@ static void check_settings(const struct settings *settings)
         fuzz_fail("time out of range");
     if (settings->choice > 2)
         fuzz_fail("choice out of range");
+    if (strcmp(settings->word, "up") != 0 && strcmp(settings->word, "down") != 0)
+        fuzz_fail("no such word");
+    if (settings->mode < 1 || settings->mode > 0777)
+        fuzz_fail("mode out of range");
     if (!settings->text || !settings->optional)
         fuzz_fail("no text");
     for (size_t i = 0; i <= settings->list.count; i++)
@@ -152,7 +161,7 @@ static void check_settings(const struct settings *settings)
 static void check_line(int argc, char **argv)
 {
     struct settings settings = {
-        .text = "", .optional = "", .count = 1, .size = 1, .seconds = 100, .choice = 0};
+        .text = "", .optional = "", .word = "up", .count = 1, .size = 1, .seconds = 100, .mode = 1};
     char *before[WORDS_MAX + 2];
     int operand;
 

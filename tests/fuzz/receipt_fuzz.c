@@ -3,7 +3,7 @@
  * receipt is found, as if it had come in one piece. */
 #include "fuzz.h"
 
-#include "../../tools/receipt.h"
+#include "../../tools/command/receipt.h"
 #include "dice.h"
 
 #include <inttypes.h>

@@ -305,6 +305,14 @@ static void dir_must_be_a_directory(void **state)
                    (const char *[]){specification, "directory", NULL});
 }
 
+static bool is_same_file(int fd, const char *path)
+{
+    struct stat one, other;
+
+    return fstat(fd, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 static void permission_is_checked(void **state)
 {
     const struct fixture *fixture = *state;
@@ -323,6 +331,41 @@ static void permission_is_checked(void **state)
     powers_drop();
     expect_file_refused(&append, -EACCES, path, "Permission denied");
     powers_regain();
+}
+
+/* As by a program that opens its sink as root, and then becomes somebody else. */
+static void permission_can_be_checked_again(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened sinks[] = {
+        sink_open(NULL, "dir:%s", fixture->directory),
+        sink_open(NULL, "file:%s", path_in(fixture, "new")),
+        sink_open(&append, "file:%s", path_in(fixture, "received")),
+    };
+    struct lb_error error;
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(LB_NEEDS_DIRECTORY, sinks[i].sink->needs);
+        assert_true(is_same_file(sinks[i].sink->directory(sinks[i].context), fixture->directory));
+        assert_int_equal(0, sinks[i].sink->check(sinks[i].context, &error));
+    }
+    file_write(path_in(fixture, "received"), "precious", 8);
+    assert_return_code(chmod(path_in(fixture, "received"), 0444), errno);
+    assert_return_code(chmod(fixture->directory, 0777), errno);
+    powers_drop();
+    assert_int_equal(-EACCES, sinks[2].sink->check(sinks[2].context, &error));
+    assert_non_null(strstr(error.text, "appended"));
+    assert_int_equal(0, sinks[0].sink->check(sinks[0].context, &error));
+    powers_regain();
+    assert_return_code(chmod(fixture->directory, 0555), errno);
+    powers_drop();
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(-EACCES, sinks[i].sink->check(sinks[i].context, &error));
+        assert_non_null(strstr(error.text, "Permission denied"));
+    }
+    powers_regain();
+    for (size_t i = 0; i < 3; i++)
+        sink_close(&sinks[i]);
 }
 
 /* ---- what a run that died has left ------------------------------------------------------------ */
@@ -449,6 +492,7 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(dir_must_be_a_directory),
     FIXTURE_TEST(permission_is_checked),
+    FIXTURE_TEST(permission_can_be_checked_again),
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
     FIXTURE_TEST(dir_leaves_the_living_alone),
     FIXTURE_TEST(file_moves_what_was_left_unfinished),

@@ -34,19 +34,40 @@ static void every_sink_is_described(void **state)
 {
     const char *const names[] = {"print", "stdout", "discard", "hash", "file", "dir", "exec"};
     const char *const arguments[] = {NULL, NULL, NULL, "ALGO", "PATH", "PATH", "COMMAND"};
-    const char *name, *argument;
+    struct lb_description description;
 
     (void)state;
     for (size_t i = 0; i < 7; i++) {
-        assert_true(lb_sink_describe(i, &name, &argument));
-        assert_string_equal(names[i], name);
+        assert_true(lb_sink_describe(i, &description));
+        assert_string_equal(names[i], description.name);
         if (arguments[i])
-            assert_string_equal(arguments[i], argument);
+            assert_string_equal(arguments[i], description.argument);
         else
-            assert_null(argument);
+            assert_null(description.argument);
+        assert_int_equal(i == 3, description.argument_optional);
+        assert_non_null(description.help);
     }
-    assert_false(lb_sink_describe(7, &name, &argument));
+    assert_false(lb_sink_describe(7, &description));
     lb_sink_close(NULL, NULL);
+}
+
+static void options_of_other_sinks_are_refused(void **state)
+{
+    const struct {
+        const char *sink;
+        struct lb_sink_options options;
+        const char *words[4];
+    } cases[] = {
+        {"print", {.append = true}, {"print", "--append", "use file:PATH", NULL}},
+        {"dir:/tmp", {.append = true}, {"dir:/tmp", "--append", "use file:PATH", NULL}},
+        {"hash", {.direct = true}, {"hash", "--direct", "use file:PATH or dir:PATH", NULL}},
+        {"exec:cat", {.no_fsync = true}, {"exec", "--no-fsync", "use file:PATH or dir:PATH", NULL}},
+        {"discard", {.spool_max = 1}, {"discard", "--spool-max", "use exec:COMMAND", NULL}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_refused(&cases[i].options, -EINVAL, cases[i].sink, cases[i].words);
 }
 
 static void the_output_must_be_writable(void **state)
@@ -389,6 +410,7 @@ static void discard_takes_everything(void **state)
 const struct CMUnitTest output_tests[] = {
     cmocka_unit_test(specifications_are_checked),
     cmocka_unit_test(every_sink_is_described),
+    cmocka_unit_test(options_of_other_sinks_are_refused),
     FIXTURE_TEST(the_output_must_be_writable),
     FIXTURE_TEST(print_writes_every_byte),
     FIXTURE_TEST(print_keeps_streams_apart),

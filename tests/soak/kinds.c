@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
-#include "../../tools/receipt.h"
+#include "../../tools/command/receipt.h"
 #include "payload.h"
 
 #include <errno.h>

@@ -129,6 +129,16 @@ enum lb_sink_flags {
     LB_SINK_SLOW_END = 1 << 2,
 };
 
+/* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
+ * must leave it that. */
+enum lb_needs {
+    LB_NEEDS_PROGRAMS = 1 << 0, /* starts programs, which may need anything */
+    LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
+    LB_NEEDS_OUTPUT = 1 << 2,   /* writes to the process's standard output, or what stands for it */
+    LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
+    LB_NEEDS_DIRECTORY = 1 << 4, /* makes files in the directory that lb_sink.directory tells */
+};
+
 /* What end returns besides 0 and -errno: done, but for what settle does. */
 #define LB_UNSETTLED 1
 
@@ -139,6 +149,10 @@ struct lb_sink {
     const char *name;
     size_t state_size; /* bytes of lb_stream_state for each stream */
     unsigned flags;    /* of enum lb_sink_flags */
+
+    unsigned needs;       /* of enum lb_needs */
+    unsigned descriptors; /* that one stream holds at a time, at most, beside its connection */
+    unsigned threads;     /* that the sink makes itself, at most */
 
     /* A stream begins. Must not block. Returns 0, or -errno to refuse it: the stream then ends as
      * LB_END_SINK and end is not called. May be NULL. */
@@ -187,16 +201,28 @@ struct lb_sink {
      * characters, at most 255, that is valid until the sink's next call. NULL, here or returned:
      * the engine makes one. */
     const char *(*receipt_id)(struct lb_stream *stream, void *context);
+
+    /* With LB_NEEDS_DIRECTORY: a descriptor of the directory that the sink makes files in. It stays
+     * the sink's, and valid as long as the context. From any thread. */
+    int (*directory)(void *context);
+
+    /* Would a stream that comes now find what it needs? For a program that has become another user
+     * since the sink was opened, say; before an engine starts. Returns 0, or -errno with the cause
+     * and the remedy in error. May be NULL: nothing can have changed. */
+    int (*check)(void *context, struct lb_error *error);
 };
 
-/* Options of the built-in sinks; zero is the default of each. */
+/* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is not
+ * named with. */
 struct lb_sink_options {
-    int output_fd; /* where print, stdout and hash write; borrowed; 0 means standard output (1) */
-    bool append;   /* file: add each complete stream to the end of the file */
-    bool direct; /* file, dir: write past the page cache (O_DIRECT); needs a file system that can */
-    bool
-        no_fsync; /* file, dir: don't sync before a receipt is given. What it calls safe then outlives
-                      this process, but not a crash of the machine */
+    /* Where sinks with LB_NEEDS_OUTPUT write, for the others nothing; borrowed; 0 means standard
+     * output (1). */
+    int output_fd;
+    bool append; /* file: add each complete stream to the end of the file */
+    bool direct; /* file, dir: write past the page cache; needs a file system with O_DIRECT */
+    /* file, dir: don't sync before a receipt is given. What it calls safe then outlives this process,
+     * but not a crash of the machine. */
+    bool no_fsync;
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
     uint64_t spool_max;
@@ -208,25 +234,39 @@ struct lb_sink_options {
 /* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
  * "file:PATH", "dir:PATH", "exec:COMMAND". On success *sink is a static table and *context is
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
- * Fails with -EINVAL for an unknown or malformed specification, -errno when the target can't be
- * used (no such directory, file exists, no permission). options may be NULL. */
+ * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
+ * -errno when the target can't be used (no such directory, file exists, no permission). options may
+ * be NULL. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
 /* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
 LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
 
-/* The built-in sinks, best known first: writes the name and the argument's shape (NULL if it takes
- * none) of the index-th. Returns false past the last. Static strings. */
-LB_PUBLIC bool lb_sink_describe(size_t index, const char **name, const char **argument);
+/* What a built-in sink or a backend is called, and is, for a person. Static strings. */
+struct lb_description {
+    const char *name;
+    const char *argument;   /* a sink: the shape of what follows "name:"; NULL if nothing may */
+    bool argument_optional; /* "name" alone will do */
+    const char *help;       /* part of a line: what it does */
+};
+
+/* Describes the index-th of the built-in sinks, best known first. Returns false past the last. */
+LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
 
 /* ---- backends ------------------------------------------------------------------------------- */
+
+/* Describes the index-th of the backends, best first. Returns false past the last. */
+LB_PUBLIC bool lb_backend_describe(size_t index, struct lb_description *description);
 
 /* What a backend or a kernel feature may do for this process, now. */
 struct lb_feature {
     const char *name; /* static, e.g. "uring", "multishot_receive" */
     bool usable;
     char why[200]; /* when not usable: the cause and the remedy; else a detail, or empty */
+    /* A backend: it receives through a ring of io_uring, which the kernel feature
+     * "uring_restrictions" keeps from what it never uses. */
+    bool ring;
 };
 
 enum { LB_FEATURES_MAX = 32 };
@@ -248,7 +288,7 @@ struct lb_engine;
  * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */
 struct lb_config {
     const char *const *listen; /* addresses, NULL-terminated list; see lb_address_check */
-    const char *backend;       /* "auto", "uring", "epoll", "blocking" */
+    const char *backend;       /* a backend's name, or "auto": the best that works here */
     const struct lb_sink *sink;
     void *sink_context;
 
@@ -271,16 +311,15 @@ struct lb_config {
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
      * costs more than copying. A worker with time to spare never waits. Meanwhile streams of small
-     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; at most 100000;
-     * default 1000. */
+     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; default 1000. */
     unsigned gather_max_us;
 
-    /* uring: don't have the kernel refuse the operations that the backend never uses. */
+    /* A backend with a ring: don't have the kernel refuse the operations that it never uses. */
     bool unrestricted;
 
     /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing of
      * what it is sent, has vanished: LB_END_TIMEOUT. In whole seconds, half of it for the first
-     * question. LB_NO_KEEPALIVE: off; at most 32767000; default 120000. */
+     * question. LB_NO_KEEPALIVE: off; default 120000. */
     unsigned keepalive_ms;
 
     /* Limits, each ending only its own stream; 0: none. Times are met late by up to a quarter, and
@@ -325,7 +364,16 @@ struct lb_config {
     void *note_context;
 };
 
-enum { LB_GREETING_MAX = 4096 };
+/* What lb_engine_open allows at most. */
+enum {
+    LB_GREETING_MAX = 4096,        /* greeting_size */
+    LB_WORKERS_MAX = 1024,         /* workers */
+    LB_STREAMS_MAX = 1 << 20,      /* max_streams */
+    LB_SLOT_SIZE_MAX = 1 << 30,    /* slot_size */
+    LB_SLOTS_MAX = 1 << 15,        /* slots */
+    LB_GATHER_US_MAX = 100000,     /* gather_max_us */
+    LB_KEEPALIVE_MS_MAX = 32767000 /* keepalive_ms; tcp(7): the kernel's own bound */
+};
 #define LB_NO_DRAIN UINT32_MAX
 #define LB_NO_GATHER UINT32_MAX
 #define LB_NO_KEEPALIVE UINT32_MAX

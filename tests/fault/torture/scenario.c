@@ -281,8 +281,11 @@ static void run_engine(struct run *run, const struct lb_sink *sink, void *sink_c
 
 static void run_sink(struct run *run, int output_fd)
 {
-    const struct lb_sink_options options = {.output_fd = output_fd, .append = true};
     const struct scenario *scenario = run->scenario;
+    const struct lb_sink_options options = {
+        .output_fd = output_fd,
+        .append = strcmp(scenario->sink, "file") == 0,
+    };
     char specification[600];
     const struct lb_sink *sink;
     struct lb_error error = {0};

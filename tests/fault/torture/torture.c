@@ -290,7 +290,7 @@ int main(int argc, char **argv)
     int status;
 
     if (argc < 3 || (strcmp(argv[2], "tcp") != 0 && strcmp(argv[2], "unix") != 0)) {
-        fprintf(stderr, "usage: %s uring|epoll|blocking tcp|unix [SINK [CALL]]\n", argv[0]);
+        fprintf(stderr, "usage: %s BACKEND tcp|unix [SINK [CALL]]\n", argv[0]);
         return EXIT_USAGE;
     }
     scenario.backend = argv[1];

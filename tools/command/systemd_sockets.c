@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "inherit.h"
+#include "systemd_sockets.h"
 
 #include "command.h"
 #include "console.h"
@@ -17,7 +17,7 @@ enum { FIRST_FD = 3, SOCKETS_MAX = 1024, ADDRESS_SIZE = sizeof("fd:") + 11 };
 
 static const char keyword[] = "systemd";
 
-struct inherited {
+struct sockets {
     size_t count;
     const char *names;  /* with colons between, or NULL */
     const char **words; /* the new list */
@@ -49,9 +49,9 @@ static int close_on_exec(size_t count)
 }
 
 /* The index-th of names; one that is missing is "unknown" (sd_listen_fds_with_names(3)). */
-static bool is_called(const struct inherited *inherited, size_t index, const char *name)
+static bool is_called(const struct sockets *sockets, size_t index, const char *name)
 {
-    const char *next = inherited->names;
+    const char *next = sockets->names;
 
     for (; next && index > 0; index--) {
         next = strchr(next, ':');
@@ -63,14 +63,13 @@ static bool is_called(const struct inherited *inherited, size_t index, const cha
 }
 
 /* Adds those called name to the words, or all if it is NULL. Returns how many. */
-static size_t add_sockets(const struct inherited *inherited, struct option_list *list,
-                          const char *name)
+static size_t add_sockets(const struct sockets *sockets, struct option_list *list, const char *name)
 {
     size_t before = list->count;
 
-    for (size_t i = 0; i < inherited->count; i++)
-        if (!name || is_called(inherited, i, name))
-            list->words[list->count++] = inherited->addresses[i];
+    for (size_t i = 0; i < sockets->count; i++)
+        if (!name || is_called(sockets, i, name))
+            list->words[list->count++] = sockets->addresses[i];
     return list->count - before;
 }
 
@@ -80,21 +79,21 @@ static bool is_keyword(const char *word)
            (word[strlen(keyword)] == ':' || word[strlen(keyword)] == '\0');
 }
 
-static int tell_none(const struct inherited *inherited, const char *word)
+static int tell_none(const struct sockets *sockets, const char *word)
 {
-    if (inherited->count == 0)
+    if (sockets->count == 0)
         console_tell("--listen=%s: no socket was handed down to this process (LISTEN_PID, "
                      "LISTEN_FDS); start it from a systemd socket unit",
                      word);
     else
         console_tell("--listen=%s: no socket of that name was handed down; LISTEN_FDNAMES=%s", word,
-                     inherited->names ? inherited->names : "");
+                     sockets->names ? sockets->names : "");
     return STATUS_NO_START;
 }
 
-static int replace(const struct inherited *inherited, struct option_list *list)
+static int replace(const struct sockets *sockets, struct option_list *list)
 {
-    struct option_list result = {.words = inherited->words};
+    struct option_list result = {.words = sockets->words};
 
     for (size_t i = 0; i < list->count; i++) {
         const char *word = list->words[i];
@@ -102,11 +101,11 @@ static int replace(const struct inherited *inherited, struct option_list *list)
 
         if (!is_keyword(word))
             result.words[result.count++] = word;
-        else if (add_sockets(inherited, &result, *name ? name + 1 : NULL) == 0)
-            return tell_none(inherited, word);
+        else if (add_sockets(sockets, &result, *name ? name + 1 : NULL) == 0)
+            return tell_none(sockets, word);
     }
     if (list->count == 0)
-        add_sockets(inherited, &result, NULL);
+        add_sockets(sockets, &result, NULL);
     /* The longer list takes the place of the one that options_read has made. */
     free(list->words);
     *list = result;
@@ -114,31 +113,30 @@ static int replace(const struct inherited *inherited, struct option_list *list)
 }
 
 /* One block, so that whoever frees the words frees the addresses. */
-static int make_words(struct inherited *inherited, const struct option_list *list)
+static int make_words(struct sockets *sockets, const struct option_list *list)
 {
-    size_t words = (list->count + 1) * (inherited->count + 1);
+    size_t words = (list->count + 1) * (sockets->count + 1);
 
-    inherited->words =
-        calloc(1, words * sizeof(*inherited->words) + inherited->count * ADDRESS_SIZE);
-    if (!inherited->words) {
+    sockets->words = calloc(1, words * sizeof(*sockets->words) + sockets->count * ADDRESS_SIZE);
+    if (!sockets->words) {
         console_tell("out of memory");
         return STATUS_NO_START;
     }
-    inherited->addresses = (char(*)[ADDRESS_SIZE])(void *)(inherited->words + words);
-    for (size_t i = 0; i < inherited->count; i++)
-        snprintf(inherited->addresses[i], ADDRESS_SIZE, "fd:%d", FIRST_FD + (int)i);
+    sockets->addresses = (char(*)[ADDRESS_SIZE])(void *)(sockets->words + words);
+    for (size_t i = 0; i < sockets->count; i++)
+        snprintf(sockets->addresses[i], ADDRESS_SIZE, "fd:%d", FIRST_FD + (int)i);
     return STATUS_OK;
 }
 
-int inherit_listeners(struct option_list *list)
+int systemd_sockets_take(struct option_list *list)
 {
-    struct inherited inherited = {.count = count_sockets(), .names = getenv("LISTEN_FDNAMES")};
-    int status = close_on_exec(inherited.count);
+    struct sockets sockets = {.count = count_sockets(), .names = getenv("LISTEN_FDNAMES")};
+    int status = close_on_exec(sockets.count);
 
     if (status == STATUS_OK)
-        status = make_words(&inherited, list);
-    if (status == STATUS_OK && replace(&inherited, list)) {
-        free(inherited.words);
+        status = make_words(&sockets, list);
+    if (status == STATUS_OK && replace(&sockets, list)) {
+        free(sockets.words);
         status = STATUS_NO_START;
     }
     unsetenv("LISTEN_PID");

@@ -53,7 +53,7 @@ static bool is_repeatable(const struct exchange *exchange)
     return true;
 }
 
-/* Most limits refuse again what they refused once; those that only count streams let it pass later. */
+/* Most limits refuse again what they refused once; those that only count streams may not. */
 static bool is_final(const char *reason)
 {
     static const char limit[] = "limit";
@@ -185,7 +185,6 @@ static int trust(struct attempt *attempt, int error)
 static int try_once(struct attempt *attempt)
 {
     const struct send_settings *settings = attempt->sending->settings;
-    uint64_t timeout_ms = settings->connect_timeout_ms;
     struct lb_error why;
     int error = 0;
 
@@ -194,7 +193,7 @@ static int try_once(struct attempt *attempt)
         error = proof_open(&attempt->proof, settings->receipt == SEND_RECEIPT_SHA256);
     if (error)
         return fail(attempt, STATUS_FAILED, "digest: %s", strerror(-error));
-    int socket = lb_connect(attempt->sending->address, timeout_ms ? (int)timeout_ms : -1, &why);
+    int socket = lb_connect(attempt->sending->address, settings->connect_timeout_ms, &why);
     if (socket < 0) {
         attempt->again = socket != -EINVAL;
         proof_close(&attempt->proof);
@@ -209,17 +208,17 @@ static int try_once(struct attempt *attempt)
 }
 
 /* Waits before the repetition, longer each time. */
-static void pause_before(const struct attempt *attempt, uint64_t repetition)
+static void pause_before(const struct attempt *attempt, unsigned repetition)
 {
     const struct send_settings *settings = attempt->sending->settings;
     char seconds[VALUE_TEXT_SIZE];
-    unsigned shift = repetition < 10 ? (unsigned)repetition - 1 : 9;
+    unsigned shift = repetition < 10 ? repetition - 1 : 9;
     long pause_ms = PAUSE_FIRST_MS << shift;
 
     if (pause_ms > PAUSE_MAX_MS)
         pause_ms = PAUSE_MAX_MS;
     if (!settings->quiet)
-        console_tell("%s; trying again in %s s (%" PRIu64 " of %" PRIu64 ")", attempt->why,
+        console_tell("%s; trying again in %s s (%u of %u)", attempt->why,
                      value_seconds_text((uint64_t)pause_ms, seconds), repetition,
                      settings->retries);
     struct timespec left = {pause_ms / 1000, pause_ms % 1000 * 1000000};
@@ -241,7 +240,7 @@ int attempt_stream(struct sending *sending, size_t index)
                                          .answer = &attempt.answer,
                                          .proof = receipt ? &attempt.proof : NULL,
                                          .progress = &sending->bytes};
-    for (uint64_t repetition = 1;; repetition++) {
+    for (unsigned repetition = 1;; repetition++) {
         int status = try_once(&attempt);
 
         if (status == STATUS_OK || !attempt.again || repetition > sending->settings->retries) {

@@ -3,16 +3,16 @@
 
 #include "command.h"
 #include "console.h"
-#include "filter.h"
 #include "landlock.h"
+#include "seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const names[HARDEN_PARTS] = {
@@ -84,59 +84,19 @@ static const char *why_not_landlock(int error)
 
 void harden_probe(struct lb_probe *probe)
 {
-    int landlock = check_landlock(), filter = filter_check();
+    int landlock = check_landlock(), seccomp = seccomp_check();
     bool no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0;
 
     add_feature(probe, "no_new_privs", no_new_privs ? NULL : "the kernel refuses it");
     add_feature(probe, "landlock", landlock < 0 ? why_not_landlock(landlock) : NULL);
-    add_feature(probe, "seccomp", filter < 0 ? filter_why(filter) : NULL);
+    add_feature(probe, "seccomp", seccomp < 0 ? seccomp_why(seccomp) : NULL);
 }
 
 /* ---- the files ------------------------------------------------------------------------------- */
 
-static const char *argument_of(const char *specification, const char *sink)
-{
-    size_t size = strlen(sink);
-
-    return strncmp(specification, sink, size) == 0 && specification[size] == ':'
-               ? specification + size + 1
-               : NULL;
-}
-
-static bool is_exec(const struct harden *harden)
-{
-    return argument_of(harden->sink, "exec") != NULL;
-}
-
-/* The directory of a file, for a path that has been opened already and so is not too long. */
-static void directory_of(char directory[PATH_MAX], const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash)
-        snprintf(directory, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    else
-        snprintf(directory, PATH_MAX, ".");
-}
-
 static int open_directory(const char *path)
 {
     return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void find_directory(struct harden *harden)
-{
-    const char *dir = argument_of(harden->sink, "dir");
-    const char *file = argument_of(harden->sink, "file");
-
-    if (dir) {
-        snprintf(harden->directory, sizeof(harden->directory), "%s", dir);
-    } else if (file) {
-        directory_of(harden->directory, file);
-        harden->file = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-    }
-    if (harden->directory[0])
-        harden->directory_fd = open_directory(harden->directory);
 }
 
 static int allow_path(const struct harden *harden, const char *path, enum landlock_use use)
@@ -152,8 +112,18 @@ static int allow_path(const struct harden *harden, const char *path, enum landlo
     return rc;
 }
 
-/* Where the sink print holds what is too much for memory. */
-static int allow_spool(const struct harden *harden)
+/* The directory of a file, for a path that has been opened already and so is not too long. */
+static void directory_of(char directory[PATH_MAX], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash)
+        snprintf(directory, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        snprintf(directory, PATH_MAX, ".");
+}
+
+static int allow_temporary(const struct harden *harden)
 {
     const char *directory = secure_getenv("TMPDIR");
 
@@ -166,10 +136,10 @@ static int allow_socket_files(const struct harden *harden)
     int rc = 0;
 
     for (const char *const *address = harden->listen; rc == 0 && *address; address++) {
-        const char *path = argument_of(*address, "unix");
+        const char *path = *address + strlen("unix:");
         char directory[PATH_MAX];
 
-        if (!path || path[0] == '@')
+        if (strncmp(*address, "unix:", strlen("unix:")) != 0 || *path == '@')
             continue;
         directory_of(directory, path);
         rc = allow_path(harden, directory, LANDLOCK_USE_REMOVE);
@@ -184,10 +154,11 @@ static int open_rules(struct harden *harden)
     harden->rules_fd = landlock_open();
     if (harden->rules_fd < 0)
         return harden->rules_fd;
-    if (harden->directory_fd >= 0)
-        rc = landlock_allow(harden->rules_fd, harden->directory_fd, LANDLOCK_USE_FILES);
-    if (rc == 0 && strcmp(harden->sink, "print") == 0)
-        rc = allow_spool(harden);
+    if (harden->sink->needs & LB_NEEDS_DIRECTORY)
+        rc = landlock_allow(harden->rules_fd, harden->sink->directory(harden->sink_context),
+                            LANDLOCK_USE_FILES);
+    if (rc == 0 && harden->sink->needs & LB_NEEDS_TEMPORARY)
+        rc = allow_temporary(harden);
     if (rc == 0)
         rc = allow_socket_files(harden);
     return rc;
@@ -197,30 +168,43 @@ static int open_rules(struct harden *harden)
 static const char *why_not_uring(const char *backend)
 {
     struct lb_probe probe;
+    bool ring = false, usable = false;
 
-    if (strcmp(backend, "uring") != 0)
-        return "no ring is used";
     lb_probe(&probe);
-    for (size_t i = probe.backends; i < probe.count; i++)
-        if (strcmp(probe.features[i].name, "uring_restrictions") == 0 && probe.features[i].usable)
-            return NULL;
-    return "the kernel refuses it";
+    for (size_t i = 0; i < probe.count; i++) {
+        const struct lb_feature *feature = &probe.features[i];
+
+        ring = ring || (feature->ring && strcmp(feature->name, backend) == 0);
+        usable = usable || (feature->usable && strcmp(feature->name, "uring_restrictions") == 0);
+    }
+    if (!ring)
+        return "no ring is used";
+    return usable ? NULL : "the kernel refuses it";
+}
+
+/* What a sink may need that nobody can list. */
+static const char *why_not_for(const struct lb_sink *sink)
+{
+    if (sink->needs & LB_NEEDS_PROGRAMS)
+        return "not for the programs that the sink starts, which may need anything";
+    if (sink->needs & LB_NEEDS_NETWORK)
+        return "not for the connections that the sink makes, whose libraries may need anything";
+    return NULL;
 }
 
 void harden_prepare(struct harden *harden)
 {
-    static const char for_commands[] = "not for the commands of exec, which may need anything";
+    const char *why_not = why_not_for(harden->sink);
     int rc;
 
-    harden->directory_fd = harden->rules_fd = -1;
-    find_directory(harden);
+    harden->rules_fd = -1;
     for (int part = 0; part < HARDEN_PARTS; part++)
         harden->missing[part] = harden->off[part] ? by_option : NULL;
     if (!harden->missing[HARDEN_URING])
         harden->missing[HARDEN_URING] = why_not_uring(harden->backend);
-    if (is_exec(harden)) {
-        harden->missing[HARDEN_LANDLOCK] = for_commands;
-        harden->missing[HARDEN_SECCOMP] = for_commands;
+    if (why_not) {
+        harden->missing[HARDEN_LANDLOCK] = why_not;
+        harden->missing[HARDEN_SECCOMP] = why_not;
     }
     if (harden->missing[HARDEN_LANDLOCK])
         return;
@@ -229,27 +213,6 @@ void harden_prepare(struct harden *harden)
         rc = open_rules(harden);
     if (rc < 0)
         harden->missing[HARDEN_LANDLOCK] = why_not_landlock(rc);
-}
-
-int harden_check_sink(const struct harden *harden, const char *user)
-{
-    struct stat status;
-
-    if (harden->directory_fd < 0)
-        return STATUS_OK;
-    if (faccessat(harden->directory_fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
-        console_tell("--user=%s: no file can be made in \"%s\": %s; make it that user's (chown), "
-                     "or use another",
-                     user, harden->directory, strerror(errno));
-        return STATUS_NO_START;
-    }
-    if (harden->file && fstatat(harden->directory_fd, harden->file, &status, 0) == 0 &&
-        faccessat(harden->directory_fd, harden->file, W_OK, AT_EACCESS) < 0) {
-        console_tell("--user=%s: \"%s\" can't be appended to: %s; make it that user's (chown)",
-                     user, harden->file, strerror(errno));
-        return STATUS_NO_START;
-    }
-    return STATUS_OK;
 }
 
 /* ---- the process ----------------------------------------------------------------------------- */
@@ -267,9 +230,9 @@ void harden_enforce(struct harden *harden)
             missing[HARDEN_LANDLOCK] = landlock_why(rc);
     }
     if (!missing[HARDEN_SECCOMP]) {
-        rc = filter_enforce();
+        rc = seccomp_enforce();
         if (rc < 0)
-            missing[HARDEN_SECCOMP] = filter_why(rc);
+            missing[HARDEN_SECCOMP] = seccomp_why(rc);
     }
 }
 
@@ -292,9 +255,7 @@ void harden_tell(const struct harden *harden)
 
 void harden_done(struct harden *harden)
 {
-    if (harden->directory_fd >= 0)
-        close(harden->directory_fd);
     if (harden->rules_fd >= 0)
         close(harden->rules_fd);
-    harden->directory_fd = harden->rules_fd = -1;
+    harden->rules_fd = -1;
 }

@@ -14,14 +14,13 @@ struct probe_settings {
     bool help, version;
 };
 
+#define AT(member) OPTION_AT(struct probe_settings, member)
+
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "Options"},
-    {OPTION_FLAG, .name = "json", .offset = offsetof(struct probe_settings, json),
-     .help = "print one JSON object instead of the table"},
-    {OPTION_FLAG, 'h', "help", .offset = offsetof(struct probe_settings, help),
-     .help = "print this and exit"},
-    {OPTION_FLAG, .name = "version", .offset = offsetof(struct probe_settings, version),
-     .help = "print the version and exit"},
+    {OPTION_FLAG, .name = "json", AT(json), .help = "print one JSON object instead of the table"},
+    {OPTION_FLAG, 'h', "help", AT(help), .help = "print this and exit"},
+    {OPTION_FLAG, .name = "version", AT(version), .help = "print the version and exit"},
     {.kind = OPTION_END},
 };
 

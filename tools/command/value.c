@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_digit(char c)
@@ -113,6 +114,16 @@ int value_time(const char *text, uint64_t *microseconds)
     return -EINVAL;
 }
 
+int value_mode(const char *text, uint64_t *mode)
+{
+    size_t digits = strspn(text, "01234567");
+
+    if (digits < 1 || digits > 4 || text[digits])
+        return -EINVAL;
+    *mode = strtoul(text, NULL, 8);
+    return 0;
+}
+
 long value_unescape(const char *text, char *bytes, size_t room)
 {
     size_t used = 0;
@@ -141,6 +152,12 @@ long value_unescape(const char *text, char *bytes, size_t room)
     return (long)used;
 }
 
+const char *value_count_text(uint64_t count, char text[VALUE_TEXT_SIZE])
+{
+    snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64, count);
+    return text;
+}
+
 const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
 {
     static const char *const suffixes[] = {"", "K", "M", "G"};
@@ -166,6 +183,12 @@ const char *value_time_text(uint64_t microseconds, char text[VALUE_TEXT_SIZE])
         unit++;
     snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", microseconds / time_units[unit].microseconds,
              time_units[unit].name);
+    return text;
+}
+
+const char *value_mode_text(uint64_t mode, char text[VALUE_TEXT_SIZE])
+{
+    snprintf(text, VALUE_TEXT_SIZE, "%" PRIo64, mode);
     return text;
 }
 

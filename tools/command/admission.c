@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guests.h"
+#include "admission.h"
 
 #include "console.h"
 #include "value.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int guests_check_networks(const char *option, const struct option_list *networks)
+int admission_check_networks(const char *option, const struct option_list *networks)
 {
     struct lb_error error;
 
@@ -43,7 +43,7 @@ static int read_uid(const char *text, uid_t *uid)
     return 0;
 }
 
-int guests_read_uids(const struct option_list *users, uid_t **uids)
+int admission_read_uids(const struct option_list *users, uid_t **uids)
 {
     *uids = calloc(users->count + 1, sizeof(**uids));
     if (!*uids) {
@@ -53,18 +53,5 @@ int guests_read_uids(const struct option_list *users, uid_t **uids)
     for (size_t i = 0; i < users->count; i++)
         if (read_uid(users->words[i], &(*uids)[i]))
             return -EINVAL;
-    return 0;
-}
-
-int guests_read_mode(const char *text, unsigned *mode)
-{
-    size_t digits = strspn(text, "01234567");
-    unsigned long value = digits > 0 && digits <= 4 ? strtoul(text, NULL, 8) : 0;
-
-    if (text[digits] != '\0' || value == 0 || value > 0777) {
-        console_tell("--unix-mode=%s: no mode of a socket; use octal digits, e.g. 660", text);
-        return -EINVAL;
-    }
-    *mode = (unsigned)value;
     return 0;
 }

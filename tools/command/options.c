@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,11 @@ static bool is_option(const struct option_row *row)
     return row->kind != OPTION_HEADING;
 }
 
+static bool is_number(const struct option_row *row)
+{
+    return row->kind >= OPTION_CHOICE;
+}
+
 static void parser_init(struct parser *parser)
 {
     struct option *next = parser->longs;
@@ -41,6 +45,9 @@ static void parser_init(struct parser *parser)
                                    : required_argument;
 
         assert(parser->count + 1 < ROWS_MAX);
+        assert(
+            !is_number(row) || row->width == sizeof(uint64_t) ||
+            (row->width == sizeof(uint32_t) && row->most <= UINT32_MAX && row->none <= UINT32_MAX));
         if (!is_option(row))
             continue;
         *next++ = (struct option){row->name, takes, NULL, LONG_BASE + (int)parser->count};
@@ -142,7 +149,7 @@ static int tell_misuse(const struct parser *parser, int answer, char **argv)
     return -EINVAL;
 }
 
-static void read_word(const struct option_row *row, const char *value, void *target)
+static void store_word(const struct option_row *row, const char *value, void *target)
 {
     switch (row->kind) {
     case OPTION_FLAG:
@@ -160,17 +167,16 @@ static void read_word(const struct option_row *row, const char *value, void *tar
     }
 }
 
-static int read_choice(const struct option_row *row, const char *value, unsigned *target)
+/* Which of the words that the row's argument lists value is. */
+static int find_word(const struct option_row *row, const char *value, uint64_t *index)
 {
     const char *word = row->argument;
 
-    for (unsigned index = 0;; index++) {
+    for (*index = 0;; ++*index) {
         size_t size = strcspn(word, "|");
 
-        if (strlen(value) == size && memcmp(value, word, size) == 0) {
-            *target = index;
+        if (strlen(value) == size && memcmp(value, word, size) == 0)
             return 0;
-        }
         if (!word[size])
             break;
         word += size + 1;
@@ -179,49 +185,49 @@ static int read_choice(const struct option_row *row, const char *value, unsigned
     return -EINVAL;
 }
 
-static int tell_bad_number(const struct option_row *row, const char *value, int error)
+/* How each kind of number is read, and written. */
+static const struct {
+    int (*read)(const char *text, uint64_t *value);
+    const char *(*write)(uint64_t value, char text[VALUE_TEXT_SIZE]);
+    const char *form; /* and an example */
+    const char *unit; /* of what is written */
+} numbers[] = {
+    [OPTION_COUNT] = {value_count, value_count_text, "a count; use a whole number", ""},
+    [OPTION_SIZE] = {value_size, value_size_text, "a size; use a number with K, M or G, e.g. 256K",
+                     ""},
+    [OPTION_SECONDS] = {value_seconds, value_seconds_text, "a time; use seconds, e.g. 2 or 0.5",
+                        " seconds"},
+    [OPTION_TIME] = {value_time, value_time_text,
+                     "a time; use a number with us, ms or s, e.g. 500us", ""},
+    [OPTION_MODE] = {value_mode, value_mode_text, "a mode; use octal digits, e.g. 660", ""},
+};
+
+static int read_number(const struct option_row *row, const char *value, uint64_t *number)
 {
     char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
-    const char *form = "a count; use a whole number";
-    const char *unit = "";
+    int error = numbers[row->kind].read(value, number);
 
-    snprintf(least, sizeof(least), "%" PRIu64, row->least);
-    snprintf(most, sizeof(most), "%" PRIu64, row->most);
-    if (row->kind == OPTION_SIZE) {
-        form = "a size; use a number with K, M or G, e.g. 256K";
-        value_size_text(row->least, least);
-        value_size_text(row->most, most);
-    } else if (row->kind == OPTION_TIME) {
-        form = "a time; use a number with us, ms or s, e.g. 500us";
-        value_time_text(row->least, least);
-        value_time_text(row->most, most);
-    } else if (row->kind == OPTION_SECONDS) {
-        form = "a time; use seconds, e.g. 2 or 0.5";
-        unit = " seconds";
-        value_seconds_text(row->least, least);
-        value_seconds_text(row->most, most);
+    if (error == -EINVAL) {
+        console_tell("--%s=%s: not %s", row->name, value, numbers[row->kind].form);
+    } else if (error || *number < row->least || *number > row->most) {
+        error = -EINVAL;
+        console_tell("--%s=%s: out of range; use %s to %s%s", row->name, value,
+                     numbers[row->kind].write(row->least, least),
+                     numbers[row->kind].write(row->most, most), numbers[row->kind].unit);
+    } else if (*number == 0 && row->none) {
+        *number = row->none;
     }
-    if (error == -EINVAL)
-        console_tell("--%s=%s: not %s", row->name, value, form);
-    else
-        console_tell("--%s=%s: out of range; use %s to %s%s", row->name, value, least, most, unit);
-    return -EINVAL;
+    return error;
 }
 
-static int read_number(const struct option_row *row, const char *value, uint64_t *target)
+static void store_number(const struct option_row *row, uint64_t number, void *target)
 {
-    uint64_t number = 0;
-    int error = row->kind == OPTION_SIZE      ? value_size(value, &number)
-                : row->kind == OPTION_SECONDS ? value_seconds(value, &number)
-                : row->kind == OPTION_TIME    ? value_time(value, &number)
-                                              : value_count(value, &number);
+    uint32_t narrow = (uint32_t)number;
 
-    if (!error && (number < row->least || number > row->most))
-        error = -ERANGE;
-    if (error)
-        return tell_bad_number(row, value, error);
-    *target = number;
-    return 0;
+    if (row->width == sizeof(narrow))
+        memcpy(target, &narrow, sizeof(narrow));
+    else
+        memcpy(target, &number, sizeof(number));
 }
 
 static int read_value(struct parser *parser, const struct option_row *row, void *settings)
@@ -229,24 +235,23 @@ static int read_value(struct parser *parser, const struct option_row *row, void 
     const char *value = optarg ? optarg : row->implied;
     void *target = (char *)settings + row->offset;
     bool *given = &parser->given[row - parser->rows];
+    uint64_t number = 0;
+    int error = 0;
 
     if (*given && row->kind != OPTION_FLAG && row->kind != OPTION_LIST) {
         console_tell("--%s=%s: given twice; once is enough", row->name, value);
         return -EINVAL;
     }
     *given = true;
-    switch (row->kind) {
-    case OPTION_COUNT:
-    case OPTION_SIZE:
-    case OPTION_SECONDS:
-    case OPTION_TIME:
-        return read_number(row, value, target);
-    case OPTION_CHOICE:
-        return read_choice(row, value, target);
-    default:
-        read_word(row, value, target);
-        return 0;
-    }
+    if (row->kind == OPTION_CHOICE || row->kind == OPTION_WORD)
+        error = find_word(row, value, &number);
+    else if (is_number(row))
+        error = read_number(row, value, &number);
+    if (error == 0 && is_number(row))
+        store_number(row, number, target);
+    else if (error == 0)
+        store_word(row, value, target);
+    return error;
 }
 
 static const struct option_row *find_row(const struct parser *parser, int answer)

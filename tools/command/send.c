@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT(member) .offset = offsetof(struct send_settings, member)
+#define AT(member) OPTION_AT(struct send_settings, member)
 
 static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "What"},
@@ -152,7 +152,8 @@ static int send_words(const struct send_settings *settings, char **words, size_t
 
 int send_command(int argc, char **argv)
 {
-    struct send_settings settings = {.parallel = 1, .receipt = SEND_RECEIPT_NONE};
+    struct send_settings settings = {
+        .connect_timeout_ms = -1, .parallel = 1, .receipt = SEND_RECEIPT_NONE};
     int operand = options_read(rows, argc, argv, &settings);
 
     if (operand < 0)

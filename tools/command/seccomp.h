@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FILTER_H
-#define FILTER_H
+#ifndef SECCOMP_H
+#define SECCOMP_H
 
 /* The filter of system calls, seccomp(2). */
 
 /* 0 if it would be in force here, or -errno. */
-int filter_check(void);
+int seccomp_check(void);
 
-/* Why not, and what to do, from an error of filter_check. A static string. */
-const char *filter_why(int error);
+/* Why not, and what to do, from an error of seccomp_check. A static string. */
+const char *seccomp_why(int error);
 
 /* Lets this thread, and those that it makes, use the system calls of an engine that is open, and no
  * others: those fail with ENOSYS. Returns 0 or -errno. */
-int filter_enforce(void);
+int seccomp_enforce(void);
 
 #endif

@@ -21,7 +21,7 @@ struct answer {
 
 void answer_write(struct answer *answer, const void *data, size_t size);
 
-/* The server has said everything: takes the receipt off the answer. Returns whether there is one. */
+/* The server has said everything: takes the receipt off the answer. Returns whether there is. */
 bool answer_receipt(struct answer *answer, struct receipt *receipt);
 
 /* The stream has ended: writes what is held, in one piece. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "filter.h"
+#include "seccomp.h"
 
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
+#include <seccomp.h> /* libseccomp's, not ours. NOLINT(readability-duplicate-include) */
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -196,8 +196,8 @@ static int allow_names(scmp_filter_ctx filter)
     return rc;
 }
 
-/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter can't look: refused, the C
- * library takes clone. */
+/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter
+ * can't look: refused, the C library takes clone. */
 static int allow_threads(scmp_filter_ctx filter)
 {
 #ifdef __s390x__
@@ -236,7 +236,7 @@ static int load(scmp_filter_ctx filter)
 
     /* no-new-privs is a thing of its own here. */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
-    /* Kernels before 5.16 slow a filtered process down, as if it ran code of others, unless told. */
+    /* Kernels before 5.16 slow a filtered process as if it ran code of others, unless told. */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
@@ -248,7 +248,7 @@ static int load(scmp_filter_ctx filter)
     return rc == 0 ? seccomp_load(filter) : rc;
 }
 
-int filter_enforce(void)
+int seccomp_enforce(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int rc = filter ? load(filter) : -ENOMEM;
@@ -257,7 +257,7 @@ int filter_enforce(void)
     return rc;
 }
 
-int filter_check(void)
+int seccomp_check(void)
 {
     uint32_t action = SECCOMP_RET_ERRNO;
 
@@ -266,19 +266,19 @@ int filter_check(void)
 
 #else
 
-int filter_enforce(void)
+int seccomp_enforce(void)
 {
     return -ENOTSUP;
 }
 
-int filter_check(void)
+int seccomp_check(void)
 {
     return -ENOTSUP;
 }
 
 #endif
 
-const char *filter_why(int error)
+const char *seccomp_why(int error)
 {
     switch (error) {
     case -ENOTSUP:

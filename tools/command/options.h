@@ -13,12 +13,15 @@ enum option_kind {
     OPTION_HEADING, /* name is a line of the help */
     OPTION_FLAG,    /* bool */
     OPTION_TEXT,    /* const char * into argv */
+    OPTION_WORD,    /* const char *: one of the words that argument lists: "json|text|none" */
     OPTION_LIST,    /* struct option_list; may repeat */
-    OPTION_COUNT,   /* uint64_t */
-    OPTION_SIZE,    /* uint64_t, bytes */
-    OPTION_SECONDS, /* uint64_t, milliseconds */
-    OPTION_TIME,    /* uint64_t, microseconds */
-    OPTION_CHOICE,  /* unsigned: index into argument, which lists the words: "json|text|none" */
+    /* From here on numbers, in any integer of 4 or 8 bytes that holds the row's most. */
+    OPTION_CHOICE, /* which of the words that argument lists, from 0 */
+    OPTION_COUNT,
+    OPTION_SIZE,    /* bytes */
+    OPTION_SECONDS, /* milliseconds */
+    OPTION_TIME,    /* microseconds */
+    OPTION_MODE,    /* permissions, given in octal */
 };
 
 struct option_row {
@@ -26,11 +29,16 @@ struct option_row {
     char letter; /* short form, or 0 */
     const char *name;
     const char *argument; /* as the help shows it */
-    size_t offset;        /* of the kind's type in the command's settings */
+    size_t offset, width; /* where it goes in the command's settings: OPTION_AT */
     uint64_t least, most; /* limits of numbers, in the unit they are stored in */
+    uint64_t none;        /* stored for a 0 that is given, if the settings call that otherwise */
     const char *implied;  /* the value of a bare --name where a value may be left out */
     const char *help;     /* newlines begin a new line of the help */
 };
+
+/* A member of settings, of the kind's type. */
+#define OPTION_AT(settings, member)                                                                \
+    .offset = offsetof(settings, member), .width = sizeof(((settings *)NULL)->member)
 
 /* A list of values in the order given; words[count] is NULL. */
 struct option_list {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef GUESTS_H
-#define GUESTS_H
+#ifndef ADMISSION_H
+#define ADMISSION_H
 
 #include "options.h"
 
@@ -9,12 +9,9 @@
 /* Who may come in, as options say it. Each returns 0, or -EINVAL after telling what is wrong. */
 
 /* Networks: --allow and --deny; option is the option's name. */
-int guests_check_networks(const char *option, const struct option_list *networks);
+int admission_check_networks(const char *option, const struct option_list *networks);
 
 /* Users, by number or name. *uids is allocated: free() it. */
-int guests_read_uids(const struct option_list *users, uid_t **uids);
-
-/* Permissions in octal, 1 to 777. */
-int guests_read_mode(const char *text, unsigned *mode);
+int admission_read_uids(const struct option_list *users, uid_t **uids);
 
 #endif

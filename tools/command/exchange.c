@@ -107,7 +107,7 @@ static int take_answer(struct transfer *transfer)
     return 0;
 }
 
-/* The server may have told why before it closed. An EOF behind a failure is none of the server's. */
+/* The server may have told why before it closed. An EOF behind a failure is not its own. */
 static int fail_sending(struct transfer *transfer, int error)
 {
     while (receive_answer(transfer) > 0)

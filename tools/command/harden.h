@@ -4,7 +4,6 @@
 
 #include <lastbyte/lastbyte.h>
 
-#include <limits.h>
 #include <stdbool.h>
 
 /* What takes from the process of recv, once everything is open, what it no longer needs. */
@@ -19,13 +18,11 @@ enum harden_part {
 
 struct harden {
     bool off[HARDEN_PARTS]; /* by --no-harden */
-    const char *sink;       /* its specification */
+    const struct lb_sink *sink;
+    void *sink_context;
     const char *const *listen;
     const char *backend; /* the chosen one */
 
-    int directory_fd;                  /* where the sink makes files, or -1 */
-    char directory[PATH_MAX];          /* its name */
-    const char *file;                  /* the name in it of the sink file, or NULL */
     int rules_fd;                      /* of Landlock, or -errno */
     const char *missing[HARDEN_PARTS]; /* why it is not in force, or NULL */
 };
@@ -37,12 +34,9 @@ int harden_read(bool off[HARDEN_PARTS], const char *list);
 /* Appends what would be in force here to probe. */
 void harden_probe(struct lb_probe *probe);
 
-/* Opens what the rest needs, as the user that started the process. sink, listen,
- * backend and off are set. */
+/* Opens what the rest needs, as the user that started the process. The others are
+ * set: off, sink, sink_context, listen, backend. */
 void harden_prepare(struct harden *harden);
-
-/* Checks that this user can make the sink's files. Returns an exit status after telling. */
-int harden_check_sink(const struct harden *harden, const char *user);
 
 /* Puts into force what can be, and keeps why the rest can't; while there is one thread, before the
  * engine's start, and after what needs privileges. */

@@ -40,7 +40,7 @@ static void *send_streams(void *argument)
 /* Waits for the threads' end, showing progress. */
 static void wait_for_threads(struct sending *sending)
 {
-    uint64_t interval_ms = sending->settings->progress_ms;
+    unsigned interval_ms = sending->settings->progress_ms;
     struct progress progress;
     struct timespec next;
 

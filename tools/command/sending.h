@@ -19,7 +19,10 @@ struct send_settings {
     const char *text;
     bool concat;
     unsigned receipt;
-    uint64_t connect_timeout_ms, retries, parallel, progress_ms;
+    int connect_timeout_ms; /* negative: the kernel's limit */
+    unsigned retries;
+    size_t parallel;
+    unsigned progress_ms; /* 0: no live line */
     bool quiet, verbose, help, version;
 };
 

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+#include "console.h"
+#include "harden.h"
+#include "progress.h"
+#include "recv_settings.h"
+#include "report.h"
+#include "user.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct lb_engine *_Atomic running;
+static atomic_uint signals_seen;
+
+/* The first signal drains, the second stops at once; a third finds the default action, so that a
+ * disk or a pipe that hangs can't keep the process. */
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    lb_engine_stop(running);
+    if (atomic_fetch_add(&signals_seen, 1) > 0) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+    }
+    errno = saved;
+}
+
+static void catch_signals(struct lb_engine *engine)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    running = engine;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* The engine is about to go, and so are we. */
+static void drop_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+}
+
+static bool asks_for_any_port(const struct option_list *listen)
+{
+    for (size_t i = 0; i < listen->count; i++) {
+        const char *address = listen->words[i];
+        const char *colon = strrchr(address, ':');
+
+        if (colon && strcmp(colon, ":0") == 0 && strncmp(address, "unix:", strlen("unix:")) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void tell_addresses(const struct lb_engine *engine)
+{
+    const char *address;
+
+    for (size_t i = 0; (address = lb_engine_address(engine, i)); i++)
+        console_print("listening on %s", address);
+}
+
+/* A live line that nobody asked for must not tear what the sink or its programs print. */
+static int progress_interval_ms(const struct recv_settings *settings)
+{
+    unsigned needs = settings->config.sink->needs;
+    bool shared = needs & LB_NEEDS_PROGRAMS || (needs & LB_NEEDS_OUTPUT && isatty(STDOUT_FILENO));
+
+    if (settings->progress_ms)
+        return settings->progress_ms;
+    return settings->quiet || shared || !isatty(STDERR_FILENO) ? -1 : 1000;
+}
+
+/* Waits for the end of the engine, showing progress. */
+static int wait_for_end(struct lb_engine *engine, int interval_ms)
+{
+    struct progress progress;
+    struct lb_stats stats;
+    int error;
+
+    progress_init(&progress);
+    while ((error = lb_engine_wait(engine, interval_ms)) == -ETIMEDOUT) {
+        lb_engine_stats(engine, &stats);
+        progress_received(&progress, &stats);
+    }
+    console_wipe();
+    return error;
+}
+
+static int report(const struct lb_engine *engine, enum stats_form form, double wall_seconds)
+{
+    struct lb_stats stats;
+
+    lb_engine_stats(engine, &stats);
+    if (form == STATS_TEXT)
+        report_text(&stats, wall_seconds);
+    if (form == STATS_JSON && report_json(&stats, wall_seconds))
+        console_tell("--stats=json: out of memory");
+    return stats.partial > 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+/* The sink was opened by another user than the one that will use it. */
+static int check_sink(const struct recv_settings *settings)
+{
+    const struct lb_sink *sink = settings->config.sink;
+    struct lb_error error;
+
+    if (!sink->check || sink->check(settings->config.sink_context, &error) == 0)
+        return STATUS_OK;
+    console_tell("--user=%s: --sink=%s: %s", settings->user_text, settings->sink, error.text);
+    return STATUS_NO_START;
+}
+
+/* Everything is open, and there is one thread: what needs privileges is over. */
+static int give_up_rights(const struct lb_engine *engine, const struct recv_settings *settings)
+{
+    struct harden harden = {
+        .sink = settings->config.sink,
+        .sink_context = settings->config.sink_context,
+        .listen = settings->config.listen,
+        .backend = lb_engine_backend(engine),
+    };
+    int status = STATUS_OK;
+
+    memcpy(harden.off, settings->harden_off, sizeof(harden.off));
+    harden_prepare(&harden);
+    if (settings->user_text)
+        status = user_become(&settings->user);
+    if (status == STATUS_OK && settings->user_text)
+        status = check_sink(settings);
+    if (status == STATUS_OK) {
+        harden_enforce(&harden);
+        if (settings->verbose)
+            harden_tell(&harden);
+    }
+    harden_done(&harden);
+    return status;
+}
+
+static int run_engine(struct lb_engine *engine, const struct recv_settings *settings)
+{
+    double begin;
+    int error;
+
+    catch_signals(engine);
+    if (!settings->quiet || asks_for_any_port(&settings->listen))
+        tell_addresses(engine);
+    begin = progress_clock();
+    error = lb_engine_start(engine);
+    if (error) {
+        console_tell("the engine can't start: %s", strerror(-error));
+        drop_signals();
+        return STATUS_NO_START;
+    }
+    error = wait_for_end(engine, progress_interval_ms(settings));
+    drop_signals();
+    int status = report(engine, settings->stats, progress_clock() - begin);
+    if (error) {
+        console_tell("the engine failed: %s", strerror(-error));
+        return STATUS_FAILED;
+    }
+    return status;
+}
+
+static int receive(struct recv_settings *settings)
+{
+    struct lb_config *config = &settings->config;
+    struct lb_engine *engine;
+    struct lb_error error;
+    int status;
+
+    /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    command_raise_limits();
+    status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
+                          &settings->sink_options, &error);
+    if (status) {
+        console_tell("--sink: %s", error.text);
+        return status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
+    }
+    status = lb_engine_open(&engine, config, &error);
+    if (status) {
+        console_tell("%s", error.text);
+        status = status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
+    } else {
+        status = give_up_rights(engine, settings);
+        if (status == STATUS_OK)
+            status = run_engine(engine, settings);
+        lb_engine_close(engine);
+    }
+    lb_sink_close(config->sink, config->sink_context);
+    return status;
+}
+
+int recv_command(int argc, char **argv)
+{
+    struct recv_settings settings;
+    int status = recv_settings_read(&settings, argc, argv);
+
+    if (status == STATUS_OK && settings.help)
+        status = recv_settings_help();
+    else if (status == STATUS_OK && settings.version)
+        status = command_version();
+    else if (status == STATUS_OK)
+        status = receive(&settings);
+    recv_settings_done(&settings);
+    return status;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "recv_settings.h"
+
+#include "admission.h"
+#include "command.h"
+#include "console.h"
+#include "systemd_sockets.h"
+#include "value.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TIME_MS_MAX = 1000000000,
+    LIMIT_MS_MIN = 10,
+    RATE_MIN = 1024, /* bytes a second */
+};
+
+#define AT(member) OPTION_AT(struct recv_settings, member)
+
+static const struct option_row rows[] = {
+    {OPTION_HEADING, .name = "From where, and where to"},
+    {OPTION_LIST, 'l', "listen", "ADDR", AT(listen),
+     .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract),\n"
+             "fd:N or systemd[:NAME]; may repeat; port 0 is any free one\n"
+             "(default: systemd's sockets if there are any, else :1090)"},
+    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink),
+     .help = "where each stream's bytes go (default print); see below"},
+    {OPTION_FLAG, .name = "append", AT(sink_options.append),
+     .help = "file: add each complete stream to the end of the file"},
+    {OPTION_FLAG, .name = "direct", AT(sink_options.direct),
+     .help = "file, dir: write past the page cache (O_DIRECT), and leave it to\n"
+             "others; for backups"},
+    {OPTION_WORD, .name = "receipt", .argument = "xxh3|sha256", AT(config.receipt),
+     .implied = "xxh3",
+     .help = "once a stream is safe in the sink, send its sender a line:\n"
+             "ok BYTES ALGO:DIGEST ID; else error REASON BYTES"},
+    {OPTION_FLAG, .name = "no-fsync", AT(sink_options.no_fsync),
+     .help = "file, dir: don't sync before the line; faster, but what it calls\n"
+             "safe may be lost when the machine crashes"},
+    {OPTION_SIZE, .name = "spool-max", .argument = "SIZE", AT(sink_options.spool_max), .least = 1,
+     .most = INT64_MAX,
+     .help = "exec: a command may print SIZE bytes before its input ends\n"
+             "(default 1G); they wait on disk"},
+    {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting_text),
+     .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
+
+    {OPTION_HEADING, .name = "How long"},
+    {OPTION_COUNT, 'n', "count", "N", AT(config.count), .least = 1, .most = INT64_MAX,
+     .help = "stop after N streams have ended (default: never)"},
+    {OPTION_FLAG, .name = "once", AT(once), .help = "the same as --count=1"},
+    {OPTION_SECONDS, .name = "drain", .argument = "SECONDS", AT(config.drain_ms),
+     .most = TIME_MS_MAX, .none = LB_NO_DRAIN,
+     .help = "how long streams under way may go on after SIGINT or SIGTERM\n"
+             "(default 10; 0: not at all)"},
+
+    {OPTION_HEADING, .name = "How"},
+    {OPTION_TEXT, 'b', "backend", "NAME", AT(config.backend),
+     .help = "auto (default: the best that works), or one of those below"},
+    {OPTION_COUNT, 'w', "workers", "N", AT(config.workers), .least = 1, .most = LB_WORKERS_MAX,
+     .help = "threads (default: one per usable core, at most 4,\n"
+             "unless the backend says otherwise below)"},
+    {OPTION_SIZE, .name = "buffer-size", .argument = "SIZE", AT(config.slot_size), .least = 1,
+     .most = LB_SLOT_SIZE_MAX, .help = "bytes of one slot of the pool; sizes take K, M or G"},
+    {OPTION_COUNT, .name = "buffers", .argument = "N", AT(config.slots), .least = 1,
+     .most = LB_SLOTS_MAX, .help = "slots of the pool of each worker"},
+    {OPTION_COUNT, .name = "max-streams", .argument = "N", AT(config.max_streams), .least = 1,
+     .most = LB_STREAMS_MAX,
+     .help = "streams at a time; further peers wait in the backlog\n"
+             "(default 10000)"},
+    {OPTION_COUNT, .name = "backlog", .argument = "N", AT(config.backlog), .least = 1,
+     .most = INT_MAX, .help = "peers that may wait for accept (default: what the system allows)"},
+    {OPTION_SIZE, .name = "rcvbuf", .argument = "SIZE", AT(config.rcvbuf), .least = 1,
+     .most = INT_MAX, .help = "receive buffer of each socket (default: the kernel's own tuning)"},
+
+    {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(config.gather_max_us),
+     .most = LB_GATHER_US_MAX, .none = LB_NO_GATHER,
+     .help = "under load, let bytes gather for at most TIME before receiving\n"
+             "(default 1ms; 0: never)"},
+    {OPTION_FLAG, .name = "no-splice", AT(config.no_splice),
+     .help = "let every byte come through user space, also where the sink is\n"
+             "only a file or a pipe"},
+
+    {OPTION_HEADING, .name = "Limits, each ending only its own stream (default: none)"},
+    {OPTION_SIZE, .name = "max-bytes", .argument = "SIZE", AT(config.max_bytes), .least = 1,
+     .most = INT64_MAX, .help = "a stream may have SIZE bytes; with more it ends limit"},
+    {OPTION_SECONDS, .name = "idle-timeout", .argument = "SECONDS", AT(config.idle_timeout_ms),
+     .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
+     .help = "without a byte for so long it ends timeout"},
+    {OPTION_SECONDS, .name = "max-time", .argument = "SECONDS", AT(config.max_time_ms),
+     .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
+     .help = "without its EOF after so long it ends timeout"},
+    {OPTION_SIZE, .name = "min-rate", .argument = "SIZE", AT(config.min_rate), .least = 1,
+     .most = INT64_MAX, .help = "with fewer bytes a second over a window it ends limit"},
+    {OPTION_SECONDS, .name = "min-rate-window", .argument = "SECONDS",
+     AT(config.min_rate_window_ms), .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
+     .help = "that window (default 10)"},
+    {OPTION_SIZE, .name = "rate-limit", .argument = "SIZE", AT(config.rate_limit),
+     .least = RATE_MIN, .most = INT64_MAX,
+     .help = "receive at most so many bytes a second of a stream"},
+    {OPTION_SIZE, .name = "total-rate-limit", .argument = "SIZE", AT(config.total_rate_limit),
+     .least = RATE_MIN, .most = INT64_MAX, .help = "receive at most so many bytes a second in all"},
+    {OPTION_SECONDS, .name = "keepalive", .argument = "SECONDS", AT(config.keepalive_ms),
+     .most = LB_KEEPALIVE_MS_MAX, .none = LB_NO_KEEPALIVE,
+     .help = "a TCP peer whose machine is silent for so long has vanished\n"
+             "(default 120; 0: never ask it)"},
+
+    {OPTION_HEADING, .name = "Who may come in (default: everyone)"},
+    {OPTION_LIST, .name = "allow", .argument = "CIDR", AT(allow),
+     .help = "TCP peers of this network, 192.0.2.0/24 or 2001:db8::/32, and no\n"
+             "others; may repeat"},
+    {OPTION_LIST, .name = "deny", .argument = "CIDR", AT(deny),
+     .help = "not TCP peers of this network, whatever --allow says; may repeat"},
+    {OPTION_LIST, .name = "allow-uid", .argument = "USER", AT(allow_users),
+     .help = "this user at Unix sockets, by number or name, and no others;\n"
+             "may repeat"},
+    {OPTION_MODE, .name = "unix-mode", .argument = "MODE", AT(config.unix_mode), .least = 1,
+     .most = 0777, .help = "permissions of the socket of unix:PATH, in octal (default: umask)"},
+    {OPTION_COUNT, .name = "max-streams-per-peer", .argument = "N", AT(config.max_streams_per_peer),
+     .least = 1, .most = LB_STREAMS_MAX,
+     .help = "streams at a time of one address, or one user of a Unix socket"},
+
+    {OPTION_HEADING, .name = "With which rights"},
+    {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),
+     .help = "once everything is open, become that user instead of root"},
+    {OPTION_TEXT, .name = "no-harden", .argument = "LIST", AT(no_harden), .implied = "all",
+     .help = "keep rights that are not needed: all (default) or some of\n"
+             "no-new-privs, landlock, seccomp, uring-restrictions"},
+
+    {OPTION_HEADING, .name = "What is told on standard error"},
+    {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
+     .help = "the sums at the end (default text)"},
+    {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(progress_ms), .least = 100,
+     .most = 3600000, .implied = "1",
+     .help = "a live line: streams, bytes, rate, CPU (default: each second on\n"
+             "a terminal that nothing else is printed on)"},
+    {OPTION_FLAG, 'q', "quiet", AT(quiet), .help = "errors only"},
+    {OPTION_FLAG, 'v', "verbose", AT(verbose),
+     .help = "also what was chosen and why, and each stream's end"},
+    {OPTION_FLAG, 'h', "help", AT(help), .help = "print this and exit"},
+    {OPTION_FLAG, .name = "version", AT(version), .help = "print the version and exit"},
+    {.kind = OPTION_END},
+};
+
+static void list(const char *title, bool (*describe)(size_t, struct lb_description *))
+{
+    struct lb_description entry;
+
+    printf("\n%s:\n", title);
+    for (size_t i = 0; describe(i, &entry); i++) {
+        char form[64];
+
+        snprintf(form, sizeof(form), "%s%s%s%s%s", entry.name, entry.argument_optional ? "[" : "",
+                 entry.argument ? ":" : "", entry.argument ? entry.argument : "",
+                 entry.argument_optional ? "]" : "");
+        printf("  %-13s %s\n", form, entry.help);
+    }
+}
+
+int recv_settings_help(void)
+{
+    puts("Usage: lastbyte recv [options]\n\n"
+         "Receives each stream until its end and hands every byte to a sink.");
+    options_help(rows, stdout);
+    list("Sinks", lb_sink_describe);
+    list("Backends, best first", lb_backend_describe);
+    puts("\nExamples:\n"
+         "  lastbyte recv                                 print streams on port 1090\n"
+         "  lastbyte recv --once --sink=stdout | tar x    unpack what one peer sends\n"
+         "  lastbyte recv -l unix:/run/drop -s dir:drop   keep each stream in a file\n"
+         "\nExit status: 0 every stream ended eof, 1 some did not, 2 usage, 3 could not start.");
+    return command_printed();
+}
+
+static void on_note(void *context, enum lb_note_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    console_tell("%s", text);
+}
+
+/* Is there such a backend, usable here or not? */
+static int check_backend(const char *name)
+{
+    struct lb_description backend;
+    char names[200] = "auto";
+
+    if (strcmp(name, "auto") == 0)
+        return STATUS_OK;
+    for (size_t i = 0; lb_backend_describe(i, &backend); i++) {
+        size_t used = strlen(names);
+
+        if (strcmp(name, backend.name) == 0)
+            return STATUS_OK;
+        snprintf(names + used, sizeof(names) - used, ", %s", backend.name);
+    }
+    console_tell("--backend=%s: no such backend; use one of %s", name, names);
+    return STATUS_USAGE;
+}
+
+static bool has_socket_file(const struct option_list *listen)
+{
+    for (size_t i = 0; i < listen->count; i++)
+        if (strncmp(listen->words[i], "unix:", strlen("unix:")) == 0 && listen->words[i][5] != '@')
+            return true;
+    return false;
+}
+
+static int check_addresses(const struct recv_settings *settings)
+{
+    struct lb_error error;
+
+    for (size_t i = 0; i < settings->listen.count; i++) {
+        if (lb_address_check(settings->listen.words[i], &error)) {
+            console_tell("--listen=%s", error.text); /* it begins with the address */
+            return STATUS_USAGE;
+        }
+    }
+    if (settings->config.unix_mode && !has_socket_file(&settings->listen))
+        return command_misused("--unix-mode: needs --listen=unix:PATH");
+    return STATUS_OK;
+}
+
+/* What no option can tell alone. */
+static int check_together(const struct recv_settings *settings)
+{
+    const struct lb_config *config = &settings->config;
+
+    if (settings->once && config->count)
+        return command_misused("--once: means --count=1; leave out one of the two");
+    if (settings->quiet && settings->verbose)
+        return command_misused("--quiet: contradicts --verbose; leave out one of the two");
+    if (settings->quiet && settings->progress_ms)
+        return command_misused("--quiet: contradicts --progress; leave out one of the two");
+    if (settings->sink_options.no_fsync && !config->receipt)
+        return command_misused("--no-fsync: without --receipt nothing is synced; leave it out");
+    if (config->min_rate_window_ms && !config->min_rate)
+        return command_misused("--min-rate-window: needs --min-rate");
+    if (config->rate_limit && config->min_rate > config->rate_limit)
+        return command_misused("--min-rate: above --rate-limit; no stream could keep both");
+    return STATUS_OK;
+}
+
+static int read_greeting(struct recv_settings *settings)
+{
+    const char *text = settings->greeting_text;
+    long used = value_unescape(text, settings->greeting, sizeof(settings->greeting));
+
+    if (used == -E2BIG)
+        console_tell("--greeting: more than %d bytes; make it shorter", LB_GREETING_MAX);
+    else if (used < 0)
+        console_tell("--greeting=%s: unknown escape; use \\n, \\t or \\\\", text);
+    if (used < 0)
+        return STATUS_USAGE;
+    settings->config.greeting = used ? settings->greeting : NULL;
+    settings->config.greeting_size = (size_t)used;
+    return STATUS_OK;
+}
+
+static int read_admission(struct recv_settings *settings)
+{
+    if (admission_check_networks("allow", &settings->allow) ||
+        admission_check_networks("deny", &settings->deny) ||
+        admission_read_uids(&settings->allow_users, &settings->allow_uids))
+        return STATUS_USAGE;
+    settings->config.allow = settings->allow.words;
+    settings->config.deny = settings->deny.words;
+    settings->config.allow_uids = settings->allow_uids;
+    settings->config.allow_uid_count = settings->allow_users.count;
+    return STATUS_OK;
+}
+
+static int check(struct recv_settings *settings)
+{
+    int status = systemd_sockets_take(&settings->listen);
+
+    if (status == STATUS_OK)
+        status = check_together(settings);
+    if (status == STATUS_OK)
+        status = check_addresses(settings);
+    if (status == STATUS_OK)
+        status = check_backend(settings->config.backend);
+    if (status == STATUS_OK)
+        status = read_admission(settings);
+    if (status == STATUS_OK)
+        status = harden_read(settings->harden_off, settings->no_harden);
+    if (status == STATUS_OK)
+        status = read_greeting(settings);
+    if (status == STATUS_OK && settings->user_text)
+        status = user_find(&settings->user, settings->user_text);
+    return status;
+}
+
+/* The rest of the configuration. */
+static void finish(struct recv_settings *settings)
+{
+    struct lb_config *config = &settings->config;
+
+    if (settings->listen.count)
+        config->listen = settings->listen.words;
+    if (settings->once)
+        config->count = 1;
+    if (settings->stats == STATS_UNSET)
+        settings->stats = settings->quiet ? STATS_NONE : STATS_TEXT;
+    config->unrestricted = settings->harden_off[HARDEN_URING];
+    config->note = settings->quiet ? NULL : on_note;
+    config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
+    settings->sink_options.note = config->note;
+}
+
+int recv_settings_read(struct recv_settings *settings, int argc, char **argv)
+{
+    int operand, status;
+
+    *settings = (struct recv_settings){.sink = "print", .greeting_text = "", .stats = STATS_UNSET};
+    lb_config_init(&settings->config);
+    operand = options_read(rows, argc, argv, settings);
+    if (operand < 0)
+        return STATUS_USAGE;
+    if (settings->help || settings->version)
+        return STATUS_OK;
+    if (operand < argc) {
+        console_tell("%s: recv takes only options; to listen there: --listen=%s", argv[operand],
+                     argv[operand]);
+        return STATUS_USAGE;
+    }
+    status = check(settings);
+    if (status == STATUS_OK)
+        finish(settings);
+    return status;
+}
+
+void recv_settings_done(struct recv_settings *settings)
+{
+    user_done(&settings->user);
+    free(settings->listen.words);
+    free(settings->allow.words);
+    free(settings->deny.words);
+    free(settings->allow_users.words);
+    free(settings->allow_uids);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RECV_SETTINGS_H
+#define RECV_SETTINGS_H
+
+#include "harden.h"
+#include "options.h"
+#include "user.h"
+
+#include <lastbyte/lastbyte.h>
+
+#include <stdbool.h>
+
+/* What the command line of recv says. */
+
+/* As the option's words are listed; unset is what it is without the option. */
+enum stats_form { STATS_JSON, STATS_TEXT, STATS_NONE, STATS_UNSET };
+
+struct recv_settings {
+    /* Most options write right into these two. */
+    struct lb_config config; /* ready for an engine, but for the sink */
+    struct lb_sink_options sink_options;
+    const char *sink; /* its specification */
+
+    enum stats_form stats;
+    int progress_ms; /* 0: not asked for */
+    bool quiet, verbose, help, version;
+    const char *user_text; /* NULL: stay who we are */
+    struct user user;
+    bool harden_off[HARDEN_PARTS];
+
+    /* What the configuration is made from, and points to. */
+    struct option_list listen, allow, deny, allow_users;
+    uid_t *allow_uids;
+    const char *greeting_text;
+    char greeting[LB_GREETING_MAX];
+    bool once;
+    const char *no_harden;
+};
+
+/* Reads argv; settings needs recv_settings_done afterwards, whatever is returned. Returns an exit
+ * status after telling what is wrong. With help or version nothing else is asked for. */
+int recv_settings_read(struct recv_settings *settings, int argc, char **argv);
+
+void recv_settings_done(struct recv_settings *settings);
+
+/* Prints the help. Returns an exit status. */
+int recv_settings_help(void);
+
+#endif
