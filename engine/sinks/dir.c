@@ -2,9 +2,7 @@
 /* dir: a file for each stream, under a name that the server makes. */
 #include "../error.h"
 #include "../stamp.h"
-#include "direct.h"
-#include "output.h"
-#include "partial.h"
+#include "landing.h"
 #include "sinks.h"
 
 #include <dirent.h>
@@ -19,19 +17,17 @@
 
 enum { LOCK_TRIES = 40, LOCK_PAUSE_NS = 50000000 };
 
-struct dir_context {
-    int directory_fd;         /* with a shared lock for as long as somebody may write here */
-    struct lb_direct *direct; /* NULL: through the page cache */
-    bool fsync;
-};
-
 /* So many at a time are written past the page cache, each with 4 MiB of slots; what comes in such a
  * crowd beside them is written the ordinary way. */
 enum { DIRECT_STREAMS = 16 };
 
+/* With a shared lock of the directory for as long as somebody may write there. */
+struct dir_context {
+    struct lb_directory directory; /* first */
+};
+
 struct dir_state {
-    struct lb_partial partial;
-    struct lb_direct_slots *slots; /* NULL: written the ordinary way */
+    struct lb_landing landing; /* first */
     char name[LB_STAMP_SIZE];
 };
 
@@ -44,70 +40,8 @@ static int dir_open(struct lb_stream *stream, void *context)
     /* Another process may have taken the name; each try makes a new one. */
     do {
         lb_stamp_make(state->name);
-        rc = lb_partial_open(&state->partial, sink->directory_fd, state->name);
-    } while (rc == -EEXIST);
-    if (rc == 0 && sink->direct)
-        state->slots = lb_direct_claim(sink->direct, state->partial.fd);
-    return rc;
-}
-
-static ssize_t dir_write(struct lb_stream *stream, void *context, const void *data, size_t size)
-{
-    const struct dir_state *state = lb_stream_state(stream);
-    int rc = 0;
-
-    (void)context;
-    if (state->slots)
-        lb_direct_put(state->slots, size);
-    else
-        rc = lb_file_write(state->partial.fd, data, size);
-    return rc < 0 ? rc : (ssize_t)size;
-}
-
-static ssize_t dir_place(struct lb_stream *stream, void *context, void **data)
-{
-    const struct dir_state *state = lb_stream_state(stream);
-
-    (void)context;
-    return state->slots ? lb_direct_place(state->slots, stream, data) : -EOPNOTSUPP;
-}
-
-static int dir_target(struct lb_stream *stream, void *context)
-{
-    const struct dir_state *state = lb_stream_state(stream);
-
-    (void)context;
-    return state->partial.fd;
-}
-
-static int dir_end(struct lb_stream *stream, void *context, enum lb_end end)
-{
-    const struct dir_context *sink = context;
-    struct dir_state *state = lb_stream_state(stream);
-    bool sync = sink->fsync && lb_stream_receipt(stream);
-    int flushed = state->slots ? lb_direct_flush(state->slots) : 0;
-    int rc;
-
-    if (end != LB_END_EOF || flushed < 0) {
-        rc = lb_partial_keep(&state->partial);
-        return flushed < 0 ? flushed : rc;
-    }
-    rc = lb_partial_publish(&state->partial, sync);
-    if (rc < 0)
-        lb_partial_set_apart(&state->partial);
-    return rc == 0 && sync ? LB_UNSETTLED : rc;
-}
-
-static int dir_settle(struct lb_stream *const *streams, size_t count, void *context)
-{
-    const struct dir_context *sink = context;
-    int rc = lb_directory_sync(sink->directory_fd);
-
-    for (size_t i = 0; rc < 0 && i < count; i++) {
-        const struct dir_state *state = lb_stream_state(streams[i]);
-
-        lb_partial_withdraw(&state->partial);
-    }
+        rc = lb_landing_open(&state->landing, &sink->directory, state->name);
+    } while (rc == -EEXIST || rc == -EAGAIN);
     return rc;
 }
 
@@ -123,9 +57,7 @@ static void dir_teardown(void *context)
 {
     struct dir_context *sink = context;
 
-    if (sink->directory_fd >= 0)
-        close(sink->directory_fd);
-    lb_direct_close(sink->direct);
+    lb_directory_close(&sink->directory);
     free(sink);
 }
 
@@ -134,7 +66,7 @@ static void dir_teardown(void *context)
 static int tidy(const struct dir_context *sink)
 {
     const size_t suffix = strlen(LB_RECEIVING_SUFFIX);
-    int fd = openat(sink->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(sink->directory.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
     int count = 0;
@@ -155,7 +87,7 @@ static int tidy(const struct dir_context *sink)
             continue;
         snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix),
                  entry->d_name);
-        count += lb_rename_new(sink->directory_fd, entry->d_name, name) == 0;
+        count += lb_directory_rename(&sink->directory, entry->d_name, name) == 0;
     }
     closedir(directory);
     return count;
@@ -186,9 +118,9 @@ static int lock(const struct dir_context *sink, const char *path,
 {
     const struct timespec moment = {.tv_nsec = LOCK_PAUSE_NS};
 
-    if (flock(sink->directory_fd, LOCK_EX | LOCK_NB) == 0)
+    if (flock(sink->directory.fd, LOCK_EX | LOCK_NB) == 0)
         tell_tidied(path, tidy(sink), options);
-    for (int i = 0; flock(sink->directory_fd, LOCK_SH | LOCK_NB) < 0; i++) {
+    for (int i = 0; flock(sink->directory.fd, LOCK_SH | LOCK_NB) < 0; i++) {
         if (errno != EWOULDBLOCK)
             return 0;
         /* Another one tidies, which takes a moment. */
@@ -209,12 +141,13 @@ static int dir_setup(void **context, const char *argument, const struct lb_sink_
 
     if (!sink)
         return lb_error_set(error, -ENOMEM, "dir: out of memory");
-    sink->fsync = !options || !options->no_fsync;
-    sink->directory_fd = lb_directory_open(argument, "dir", argument, error);
-    rc = sink->directory_fd < 0 ? sink->directory_fd : lock(sink, argument, options, error);
-    if (rc == 0 && options && options->direct)
-        rc = lb_direct_open(&sink->direct, sink->directory_fd, DIRECT_STREAMS, "dir", argument,
-                            error);
+    rc = lb_directory_open(&sink->directory, argument, "dir", argument, options, DIRECT_STREAMS,
+                           error);
+    if (rc < 0) {
+        free(sink);
+        return rc;
+    }
+    rc = lock(sink, argument, options, error);
     if (rc < 0) {
         dir_teardown(sink);
         return rc;
@@ -230,11 +163,11 @@ const struct lb_builtin lb_sink_dir = {
             .state_size = sizeof(struct dir_state),
             .flags = LB_SINK_SLOW_END,
             .open = dir_open,
-            .write = dir_write,
-            .target = dir_target,
-            .place = dir_place,
-            .end = dir_end,
-            .settle = dir_settle,
+            .write = lb_landing_write,
+            .target = lb_landing_target,
+            .place = lb_landing_place,
+            .end = lb_landing_end,
+            .settle = lb_landing_settle,
             .receipt_id = dir_receipt_id,
         },
     .argument = "PATH",

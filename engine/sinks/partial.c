@@ -1,41 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "partial.h"
-#include "../error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-int lb_directory_open(const char *path, const char *sink_name, const char *argument,
-                      struct lb_error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc;
-
-    if (fd < 0 && errno == ENOENT)
-        return lb_error_set(error, -ENOENT,
-                            "%s:%s: there is no directory \"%s\"; make it with mkdir -p", sink_name,
-                            argument, path);
-    if (fd < 0)
-        return lb_error_set(error, -errno, "%s:%s: \"%s\" can't be used as a directory: %m",
-                            sink_name, argument, path);
-    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
-        return fd;
-    rc = lb_error_set(error, -errno,
-                      "%s:%s: no file can be made in \"%s\": %m; make it writable or use another",
-                      sink_name, argument, path);
-    close(fd);
-    return rc;
-}
-
-int lb_directory_sync(int directory_fd)
-{
-    if (fsync(directory_fd) == 0)
-        return 0;
-    /* A file system that has no such thing (some network ones) says so. */
-    return errno == EINVAL ? 0 : -errno;
-}
 
 int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix)
 {
@@ -44,7 +15,22 @@ int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suf
     return length > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *name)
+/* Only a process that begins just now may hold the lock, and it does not for long. Where there are
+ * no such locks (some network file systems) nothing is ever taken for left. */
+static int claim(const struct lb_partial *partial, const char *temporary)
+{
+    struct stat made, named;
+
+    flock(partial->fd, LOCK_EX);
+    if (fstat(partial->fd, &made) < 0)
+        return -errno;
+    if (fstatat(partial->directory->fd, temporary, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? -EAGAIN : -errno;
+    return made.st_dev == named.st_dev && made.st_ino == named.st_ino ? 0 : -EAGAIN;
+}
+
+int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
+                    const char *name)
 {
     char temporary[NAME_MAX + 1];
     int rc = lb_partial_name(temporary, name, LB_RECEIVING_SUFFIX);
@@ -52,11 +38,16 @@ int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *na
 
     if (rc < 0)
         return rc;
-    fd = openat(directory_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(directory->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    *partial = (struct lb_partial){.directory_fd = directory_fd, .fd = fd, .name = name};
-    return 0;
+    *partial = (struct lb_partial){.directory = directory, .name = name, .fd = fd};
+    rc = claim(partial, temporary);
+    if (rc < 0 && rc != -EAGAIN)
+        unlinkat(directory->fd, temporary, 0);
+    if (rc < 0)
+        lb_partial_close(partial);
+    return rc;
 }
 
 int lb_partial_close(struct lb_partial *partial)
@@ -76,7 +67,7 @@ static int change_suffix(const struct lb_partial *partial, const char *from, con
 
     if (rc == 0)
         rc = lb_partial_name(new, partial->name, to);
-    return rc < 0 ? rc : lb_rename_new(partial->directory_fd, old, new);
+    return rc < 0 ? rc : lb_directory_rename(partial->directory, old, new);
 }
 
 int lb_partial_set_apart(const struct lb_partial *partial)
@@ -105,16 +96,4 @@ int lb_partial_publish(struct lb_partial *partial, bool sync)
 void lb_partial_withdraw(const struct lb_partial *partial)
 {
     change_suffix(partial, "", LB_PARTIAL_SUFFIX);
-}
-
-int lb_rename_new(int directory_fd, const char *from, const char *to)
-{
-    if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    /* Not every file system knows the flag (NFS, old FUSE); a link refuses an existing name too. */
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
-    if (linkat(directory_fd, from, directory_fd, to, 0) < 0)
-        return -errno;
-    return unlinkat(directory_fd, from, 0) < 0 ? -errno : 0;
 }

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "directory.h"
+#include "../error.h"
+#include "direct.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Returns a descriptor, or -errno with error filled. */
+static int open_writable(const char *path, const char *sink_name, const char *argument,
+                         struct lb_error *error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0 && errno == ENOENT)
+        return lb_error_set(error, -ENOENT,
+                            "%s:%s: there is no directory \"%s\"; make it with mkdir -p", sink_name,
+                            argument, path);
+    if (fd < 0)
+        return lb_error_set(error, -errno, "%s:%s: \"%s\" can't be used as a directory: %m",
+                            sink_name, argument, path);
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return fd;
+    rc = lb_error_set(error, -errno,
+                      "%s:%s: no file can be made in \"%s\": %m; make it writable or use another",
+                      sink_name, argument, path);
+    close(fd);
+    return rc;
+}
+
+int lb_directory_open(struct lb_directory *directory, const char *path, const char *sink_name,
+                      const char *argument, const struct lb_sink_options *options,
+                      unsigned direct_streams, struct lb_error *error)
+{
+    int fd = open_writable(path, sink_name, argument, error);
+    int rc = 0;
+
+    if (fd < 0)
+        return fd;
+    *directory = (struct lb_directory){.fd = fd, .sync = !options || !options->no_fsync};
+    if (options && options->direct)
+        rc = lb_direct_open(&directory->direct, fd, direct_streams, sink_name, argument, error);
+    if (rc < 0)
+        lb_directory_close(directory);
+    return rc;
+}
+
+void lb_directory_close(struct lb_directory *directory)
+{
+    close(directory->fd);
+    lb_direct_close(directory->direct);
+}
+
+int lb_directory_sync(const struct lb_directory *directory)
+{
+    if (fsync(directory->fd) == 0)
+        return 0;
+    /* A file system that has no such thing (some network ones) says so. */
+    return errno == EINVAL ? 0 : -errno;
+}
+
+int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to)
+{
+    int fd = directory->fd;
+
+    if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    /* Not every file system knows the flag (NFS, old FUSE); a link refuses an existing name too. */
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    if (linkat(fd, from, fd, to, 0) < 0)
+        return -errno;
+    return unlinkat(fd, from, 0) < 0 ? -errno : 0;
+}

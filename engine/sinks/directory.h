@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* The directory that the streams of one sink land in, and what they share there. */
+#ifndef LB_DIRECTORY_H
+#define LB_DIRECTORY_H
+
+#include <lastbyte/lastbyte.h>
+
+#include <stdbool.h>
+
+struct lb_direct;
+
+struct lb_directory {
+    int fd;
+    struct lb_direct *direct; /* NULL: through the page cache */
+    bool sync;                /* before a receipt is given */
+};
+
+/* path: the directory; sink_name and argument are for messages. direct_streams may write past the
+ * page cache at a time, if options ask for that. Returns 0, or -errno with error filled and nothing
+ * left behind. */
+int lb_directory_open(struct lb_directory *directory, const char *path, const char *sink_name,
+                      const char *argument, const struct lb_sink_options *options,
+                      unsigned direct_streams, struct lb_error *error);
+
+void lb_directory_close(struct lb_directory *directory);
+
+/* Makes the names in it survive a crash of the machine. */
+int lb_directory_sync(const struct lb_directory *directory);
+
+/* Renames within it, and never over something else (-EEXIST). */
+int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a stream's bytes land in a directory: a partial, written the ordinary way or past the page
+ * cache, that is published or kept at the end.
+ *
+ * A sink whose streams land somewhere begins its context with a struct lb_directory and its streams'
+ * state with a struct lb_landing; then the functions that take a stream are its own, as struct lb_sink
+ * describes them.
+ */
+#ifndef LB_LANDING_H
+#define LB_LANDING_H
+
+#include "partial.h"
+
+struct lb_landing {
+    struct lb_partial partial;
+    struct lb_direct_slots *slots; /* NULL: written the ordinary way */
+};
+
+/* As lb_partial_open. */
+int lb_landing_open(struct lb_landing *landing, const struct lb_directory *directory,
+                    const char *name);
+
+ssize_t lb_landing_write(struct lb_stream *stream, void *context, const void *data, size_t size);
+ssize_t lb_landing_place(struct lb_stream *stream, void *context, void **data);
+int lb_landing_target(struct lb_stream *stream, void *context);
+
+/* No more will be written: waits until all is in the file. Returns 0, or -errno for what is not. */
+int lb_landing_flush(struct lb_landing *landing);
+
+/* Flushed: gives the file its name. Returns 0, LB_UNSETTLED, or -errno with it closed, and still
+ * called NAME.receiving. */
+int lb_landing_publish(struct lb_landing *landing, const struct lb_stream *stream);
+
+/* Publishes what is complete, and keeps the rest as NAME.partial. */
+int lb_landing_end(struct lb_stream *stream, void *context, enum lb_end end);
+
+int lb_landing_settle(struct lb_stream *const *streams, size_t count, void *context);
+
+#endif
