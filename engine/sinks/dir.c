@@ -11,17 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { LOCK_TRIES = 40, LOCK_PAUSE_NS = 50000000 };
 
 /* So many at a time are written past the page cache, each with 4 MiB of slots; what comes in such a
  * crowd beside them is written the ordinary way. */
 enum { DIRECT_STREAMS = 16 };
 
-/* With a shared lock of the directory for as long as somebody may write there. */
 struct dir_context {
     struct lb_directory directory; /* first */
 };
@@ -61,35 +56,44 @@ static void dir_teardown(void *context)
     free(sink);
 }
 
-/* Streams that a process which died did not end: their files become NAME.partial. Returns how many,
- * or -errno. Nobody writes here meanwhile. */
-static int tidy(const struct dir_context *sink)
+/* NAME.receiving becomes NAME.partial if nobody writes to it. */
+static bool keep_left(const struct lb_directory *directory, const char *temporary)
 {
-    const size_t suffix = strlen(LB_RECEIVING_SUFFIX);
-    int fd = openat(sink->directory.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const size_t length = strlen(temporary), suffix = strlen(LB_RECEIVING_SUFFIX);
+    char name[NAME_MAX + 1];
+    bool kept;
+    int fd;
+
+    if (length <= suffix || !lb_stamp_matches(temporary, length - suffix) ||
+        strcmp(temporary + length - suffix, LB_RECEIVING_SUFFIX) != 0)
+        return false;
+    fd = lb_partial_open_left(directory, temporary);
+    if (fd < 0)
+        return false;
+    snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix), temporary);
+    kept = lb_directory_rename(directory, temporary, name) == 0;
+    close(fd);
+    return kept;
+}
+
+/* Keeps the streams that a process which died did not end. Returns how many, or -errno. */
+static int tidy(const struct lb_directory *directory)
+{
+    int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *names = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
     int count = 0;
 
-    if (!directory) {
+    if (!names) {
         int rc = -errno;
 
         if (fd >= 0)
             close(fd);
         return rc;
     }
-    while ((entry = readdir(directory))) {
-        size_t length = strlen(entry->d_name);
-        char name[NAME_MAX + 1];
-
-        if (length <= suffix || !lb_stamp_matches(entry->d_name, length - suffix) ||
-            strcmp(entry->d_name + length - suffix, LB_RECEIVING_SUFFIX) != 0)
-            continue;
-        snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix),
-                 entry->d_name);
-        count += lb_directory_rename(&sink->directory, entry->d_name, name) == 0;
-    }
-    closedir(directory);
+    while ((entry = readdir(names)))
+        count += keep_left(directory, entry->d_name);
+    closedir(names);
     return count;
 }
 
@@ -111,28 +115,6 @@ static void tell_tidied(const char *path, int count, const struct lb_sink_option
     options->note(options->note_context, LB_NOTE_WARNING, text);
 }
 
-/* Everyone who may write here holds the directory's lock as shared. So who gets it as exclusive is
- * alone, and may tidy. Where there are no such locks (some network file systems) nobody ever is. */
-static int lock(const struct dir_context *sink, const char *path,
-                const struct lb_sink_options *options, struct lb_error *error)
-{
-    const struct timespec moment = {.tv_nsec = LOCK_PAUSE_NS};
-
-    if (flock(sink->directory.fd, LOCK_EX | LOCK_NB) == 0)
-        tell_tidied(path, tidy(sink), options);
-    for (int i = 0; flock(sink->directory.fd, LOCK_SH | LOCK_NB) < 0; i++) {
-        if (errno != EWOULDBLOCK)
-            return 0;
-        /* Another one tidies, which takes a moment. */
-        if (i == LOCK_TRIES)
-            return lb_error_set(error, -EBUSY,
-                                "dir:%s: another program has locked it; use another directory",
-                                path);
-        nanosleep(&moment, NULL);
-    }
-    return 0;
-}
-
 static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
                      struct lb_error *error)
 {
@@ -147,11 +129,7 @@ static int dir_setup(void **context, const char *argument, const struct lb_sink_
         free(sink);
         return rc;
     }
-    rc = lock(sink, argument, options, error);
-    if (rc < 0) {
-        dir_teardown(sink);
-        return rc;
-    }
+    tell_tidied(argument, tidy(&sink->directory), options);
     *context = sink;
     return 0;
 }

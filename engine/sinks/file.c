@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,19 +57,17 @@ static int tidy(const struct file_context *sink, const char *path,
 {
     char temporary[NAME_MAX + 1], text[PATH_MAX + 100];
     int rc = lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX);
-    int fd = openat(sink->directory.fd, temporary, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = lb_partial_open_left(&sink->directory, temporary);
 
-    if (fd < 0 && errno == ENOENT)
+    if (fd == -ENOENT)
         return 0;
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        rc = lb_error_set(error, -EBUSY,
-                          "file:%s: another process receives into it; use another name", path);
-    else if (rc == 0)
+    if (fd == -EBUSY)
+        return lb_error_set(error, -EBUSY,
+                            "file:%s: another process receives into it; use another name", path);
+    if (rc == 0)
         rc = lb_append_set_aside(&sink->directory, sink->name);
     if (fd >= 0)
         close(fd);
-    if (rc == -EBUSY)
-        return rc;
     if (rc < 0)
         return lb_error_set(error, rc,
                             "file:%s: \"%s%s\" is left of an earlier run and can't be moved away: "

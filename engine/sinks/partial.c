@@ -15,18 +15,50 @@ int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suf
     return length > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Only a process that begins just now may hold the lock, and it does not for long. Where there are
- * no such locks (some network file systems) nothing is ever taken for left. */
-static int claim(const struct lb_partial *partial, const char *temporary)
+/* Is the file called so? Returns 0, -ENOENT or -errno. */
+static int find(const struct lb_partial *partial, const char *name)
 {
-    struct stat made, named;
+    struct stat named;
+
+    if (fstatat(partial->directory->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return named.st_dev == partial->device && named.st_ino == partial->inode ? 0 : -ENOENT;
+}
+
+/* Only a process that begins just now may hold the lock, and it does not for long. */
+static int claim(struct lb_partial *partial, const char *temporary)
+{
+    struct stat made;
+    int rc;
 
     flock(partial->fd, LOCK_EX);
     if (fstat(partial->fd, &made) < 0)
         return -errno;
-    if (fstatat(partial->directory->fd, temporary, &named, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? -EAGAIN : -errno;
-    return made.st_dev == named.st_dev && made.st_ino == named.st_ino ? 0 : -EAGAIN;
+    partial->device = made.st_dev;
+    partial->inode = made.st_ino;
+    rc = find(partial, temporary);
+    return rc == -ENOENT ? -EAGAIN : rc;
+}
+
+int lb_partial_open_left(const struct lb_directory *directory, const char *temporary)
+{
+    /* For writing too: NFS wants that for an exclusive lock. */
+    int fd = openat(directory->fd, temporary, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    int rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) < 0)
+        rc = -errno;
+    else if (!S_ISREG(status.st_mode))
+        rc = -EINVAL;
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
 }
 
 int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
@@ -87,10 +119,17 @@ int lb_partial_publish(struct lb_partial *partial, bool sync)
 {
     int rc = sync && fsync(partial->fd) < 0 ? -errno : 0;
     int closed = lb_partial_close(partial);
+    char apart[NAME_MAX + 1];
 
     if (rc == 0)
         rc = closed;
-    return rc < 0 ? rc : change_suffix(partial, LB_RECEIVING_SUFFIX, "");
+    if (rc == 0)
+        rc = change_suffix(partial, LB_RECEIVING_SUFFIX, "");
+    /* The lock went with the descriptor: a process that began just now may have set it apart. */
+    if (rc == -ENOENT && lb_partial_name(apart, partial->name, LB_PARTIAL_SUFFIX) == 0 &&
+        find(partial, apart) == 0)
+        rc = change_suffix(partial, LB_PARTIAL_SUFFIX, "");
+    return rc;
 }
 
 void lb_partial_withdraw(const struct lb_partial *partial)

@@ -11,6 +11,7 @@
 #include "directory.h"
 
 #include <limits.h>
+#include <sys/types.h>
 
 #define LB_RECEIVING_SUFFIX ".receiving"
 #define LB_PARTIAL_SUFFIX ".partial"
@@ -19,6 +20,8 @@ struct lb_partial {
     const struct lb_directory *directory; /* borrowed */
     const char *name;                     /* NAME; borrowed */
     int fd;                               /* readable and writable */
+    dev_t device;                         /* which file it is */
+    ino_t inode;
 };
 
 /* Fills result with NAME and a suffix. Returns 0 or -ENAMETOOLONG. */
@@ -28,6 +31,10 @@ int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suf
  * process that began just now has taken it for one that was left, and has renamed it. */
 int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
                     const char *name);
+
+/* A file NAME.receiving that a process which died has left: returns a descriptor of it, which keeps
+ * other processes from tidying too. -EBUSY if somebody writes to it. */
+int lb_partial_open_left(const struct lb_directory *directory, const char *temporary);
 
 /* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late. */
 int lb_partial_close(struct lb_partial *partial);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Preloaded into the command: a disk that fails or stalls. It sees the calls on files that are opened
- * for writing relative to a directory, and on directories; that is what the sinks file and dir do.
+ * for writing relative to a directory, and on directories; that is what the sinks file and dir do. It
+ * begins with the first listen(): what a start does on the disk is no stream's.
  *
  *   DISK_LOG=FILE     each call is noted in FILE, a line with its name, before it is made
  *   DISK_FAULT="CALL NTH WHAT"
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -33,6 +35,7 @@
 enum { FDS = 65536 };
 
 static atomic_bool tracked[FDS];
+static atomic_bool listening;
 static atomic_uint calls;
 static int log_fd = -1, stall_fd = -1;
 
@@ -90,6 +93,8 @@ static bool is_faulty(const char *call)
 {
     char line[40];
 
+    if (!listening)
+        return false;
     snprintf(line, sizeof(line), "%s\n", call);
     note(line);
     if (strcmp(fault.call, "any") != 0 && strcmp(fault.call, call) != 0)
@@ -123,6 +128,12 @@ static long after(bool faulty, long result)
         stall();
     errno = error;
     return result;
+}
+
+int listen(int fd, int backlog)
+{
+    listening = true;
+    return REAL(listen)(fd, backlog);
 }
 
 #define PASS(ours, call, failed, real)                                                             \

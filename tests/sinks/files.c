@@ -2,10 +2,12 @@
 /* file and dir: a name is given to what is complete, and never to anything else. */
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -359,27 +361,87 @@ static void dir_keeps_what_was_left_unfinished(void **state)
     assert_string_equal("", note);
 }
 
+/* Waits until a stream is under way that the sink has had a byte of. */
+static int await_receiving(const struct fixture *fixture)
+{
+    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
+    struct stat status = {0};
+    char name[300];
+
+    while (count_names(fixture, ".receiving", name, sizeof(name)) == 0 ||
+           stat(path_in(fixture, name), &status) < 0 || status.st_size == 0) {
+        if (time_now_ns() > deadline)
+            return -ETIMEDOUT;
+        time_nap();
+    }
+    return 0;
+}
+
+/* While a stream is received, another server begins: returns 0 if it takes what is left, which is
+ * one stream, and no other. */
+static int begin_another(struct exchange *exchange)
+{
+    const struct fixture *fixture = exchange->argument;
+    char note[500] = "", specification[300];
+    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    const struct lb_sink *sink;
+    void *context;
+    int rc = await_receiving(fixture);
+
+    if (rc < 0)
+        return rc;
+    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
+    snprintf(specification, sizeof(specification), "dir:%s", fixture->directory);
+    rc = lb_sink_open(&sink, &context, specification, &options, NULL);
+    if (rc == 0)
+        lb_sink_close(sink, context);
+    return rc < 0 ? rc : strstr(note, " 1 stream ") ? 0 : -EPROTO;
+}
+
 /* Another server's streams are under way there: they are not left, but being received. */
 static void dir_leaves_the_living_alone(void **state)
 {
     const struct fixture *fixture = *state;
-    char note[500] = "";
-    const struct lb_sink_options options = {.note = take_note, .note_context = note};
-    struct opened first = sink_open(&options, "dir:%s", fixture->directory), second;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    struct exchange exchange = {
+        .data = "whole", .size = 5, .before_end = begin_another, .argument = fixture};
+    char name[300];
 
-    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
-    second = sink_open(&options, "dir:%s", fixture->directory);
-    sink_close(&first);
-    assert_string_equal("", note);
-    expect_file(path_in(fixture, LEFT ".receiving"), "half", 4);
-    /* Nor is the second forgotten once the first has gone. */
-    first = sink_open(&options, "dir:%s", fixture->directory);
-    assert_string_equal("", note);
-    sink_close(&first);
-    sink_close(&second);
-    first = sink_open(&options, "dir:%s", fixture->directory);
-    assert_string_not_equal("", note);
-    sink_close(&first);
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &dir));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    sink_close(&dir);
+    expect_file(path_in(fixture, LEFT ".partial"), "half", 4);
+    assert_return_code(unlink(path_in(fixture, LEFT ".partial")), errno);
+    assert_int_equal(1, count_names(fixture, "", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "whole", 5);
+}
+
+/* A lock needs no right to write: anybody who may look into the directory can hold its own. */
+static void dir_does_not_mind_a_locked_directory(void **state)
+{
+    const struct fixture *fixture = *state;
+    int fd = open(fixture->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct opened dir;
+
+    assert_return_code(fd, errno);
+    assert_return_code(flock(fd, LOCK_EX), errno);
+    dir = sink_open(NULL, "dir:%s", fixture->directory);
+    assert_int_equal(LB_END_EOF, send_bytes(&dir, "whole", 5));
+    sink_close(&dir);
+    close(fd);
+}
+
+/* What has such a name and is no file of ours neither stops the start nor is touched. */
+static void dir_opens_no_stranger(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened dir;
+
+    assert_return_code(mkfifo(path_in(fixture, LEFT ".receiving"), 0600), errno);
+    dir = sink_open(NULL, "dir:%s", fixture->directory);
+    sink_close(&dir);
+    assert_true(file_exists(path_in(fixture, LEFT ".receiving")));
 }
 
 static void file_moves_what_was_left_unfinished(void **state)
@@ -451,6 +513,8 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(permission_is_checked),
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
     FIXTURE_TEST(dir_leaves_the_living_alone),
+    FIXTURE_TEST(dir_does_not_mind_a_locked_directory),
+    FIXTURE_TEST(dir_opens_no_stranger),
     FIXTURE_TEST(file_moves_what_was_left_unfinished),
     FIXTURE_TEST(file_that_is_received_into_is_not_left),
 };
