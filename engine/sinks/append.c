@@ -93,6 +93,48 @@ int lb_append_set_aside(const struct lb_directory *directory, const char *name)
     return rc < 0 ? rc : lb_directory_rename(directory, old, new);
 }
 
+const char *lb_append_why_not(const struct stat *status, bool final)
+{
+    uid_t user = geteuid();
+
+    if (!S_ISREG(status->st_mode))
+        return "it is not a regular file";
+    if (status->st_nlink > 1)
+        return "the file has another name too (a hard link)";
+    if (status->st_uid != user && (final || user != 0))
+        return "the file belongs to somebody else";
+    return NULL;
+}
+
+/* The file as it is now, whoever has put it there: it is opened without waiting for anything. Returns
+ * a descriptor, -ENOENT if there is none, or -errno. */
+static int open_file(const struct lb_partial *partial)
+{
+    const struct lb_directory *directory = partial->directory;
+    const char *why = "it is not a regular file";
+    struct stat status;
+    /* Not O_APPEND: copy_file_range refuses it. */
+    int fd = openat(directory->fd, partial->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    /* A link, a FIFO that nobody reads, or a directory. */
+    if (fd < 0 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
+        return -errno;
+    if (fd >= 0 && fstat(fd, &status) < 0) {
+        int rc = -errno;
+
+        close(fd);
+        return rc;
+    }
+    if (fd >= 0)
+        why = lb_append_why_not(&status, true);
+    if (!why)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    lb_directory_tell(directory, "not added to: %s; the stream is kept apart", why);
+    return -EPERM;
+}
+
 /* Returns 0, LB_UNSETTLED, or -errno with the partial closed, and still called NAME.receiving. */
 static int append(struct lb_landing *landing, const struct lb_stream *stream)
 {
@@ -100,13 +142,12 @@ static int append(struct lb_landing *landing, const struct lb_stream *stream)
     const struct lb_directory *directory = partial->directory;
     char temporary[NAME_MAX + 1];
     int rc = lb_partial_name(temporary, partial->name, LB_RECEIVING_SUFFIX);
-    /* Not O_APPEND: copy_file_range refuses it. */
-    int fd = openat(directory->fd, partial->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_file(partial);
 
-    if (fd < 0 && errno == ENOENT)
+    if (fd == -ENOENT)
         return lb_landing_publish(landing, stream);
     if (rc == 0)
-        rc = fd < 0 ? -errno
+        rc = fd < 0 ? fd
                     : append_whole(partial->fd, fd, directory->sync && lb_stream_receipt(stream));
     if (fd >= 0)
         close(fd);

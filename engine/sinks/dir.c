@@ -97,22 +97,17 @@ static int tidy(const struct lb_directory *directory)
     return count;
 }
 
-static void tell_tidied(const char *path, int count, const struct lb_sink_options *options)
+static void tidy_and_tell(const struct lb_directory *directory)
 {
-    char text[PATH_MAX + 100];
+    int count = tidy(directory);
 
-    if (count == 0 || !options || !options->note)
-        return;
     if (count < 0)
-        snprintf(text, sizeof(text),
-                 "dir:%s: can't be looked through for what is left of earlier "
-                 "runs: %s",
-                 path, strerror(-count));
-    else
-        snprintf(text, sizeof(text),
-                 "dir:%s: %d stream%s that an earlier run has left unfinished: kept as *%s", path,
-                 count, count == 1 ? "" : "s", LB_PARTIAL_SUFFIX);
-    options->note(options->note_context, LB_NOTE_WARNING, text);
+        lb_directory_tell(directory, "can't be looked through for what is left of earlier runs: %s",
+                          strerror(-count));
+    else if (count > 0)
+        lb_directory_tell(directory,
+                          "%d stream%s that an earlier run has left unfinished: kept as *%s", count,
+                          count == 1 ? "" : "s", LB_PARTIAL_SUFFIX);
 }
 
 static int dir_setup(void **context, const char *argument, const struct lb_sink_options *options,
@@ -129,7 +124,7 @@ static int dir_setup(void **context, const char *argument, const struct lb_sink_
         free(sink);
         return rc;
     }
-    tell_tidied(argument, tidy(&sink->directory), options);
+    tidy_and_tell(&sink->directory);
     *context = sink;
     return 0;
 }

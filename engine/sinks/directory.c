@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Returns a descriptor, or -errno with error filled. */
@@ -41,7 +44,15 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
     if (fd < 0)
         return fd;
     *directory = (struct lb_directory){.fd = fd, .sync = !options || !options->no_fsync};
-    if (options && options->direct)
+    if (options) {
+        directory->note = options->note;
+        directory->note_context = options->note_context;
+    }
+    if (asprintf(&directory->called, "%s:%s", sink_name, argument) < 0) {
+        directory->called = NULL;
+        rc = lb_error_set(error, -ENOMEM, "%s: out of memory", sink_name);
+    }
+    if (rc == 0 && options && options->direct)
         rc = lb_direct_open(&directory->direct, fd, direct_streams, sink_name, argument, error);
     if (rc < 0)
         lb_directory_close(directory);
@@ -52,6 +63,24 @@ void lb_directory_close(struct lb_directory *directory)
 {
     close(directory->fd);
     lb_direct_close(directory->direct);
+    free(directory->called);
+}
+
+void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)
+{
+    char text[2 * PATH_MAX];
+    va_list arguments;
+    int used;
+
+    if (!directory->note)
+        return;
+    used = snprintf(text, sizeof(text), "%s: ", directory->called);
+    if (used < 0 || used >= (int)sizeof(text))
+        return;
+    va_start(arguments, format);
+    vsnprintf(text + used, sizeof(text) - (size_t)used, format, arguments);
+    va_end(arguments);
+    directory->note(directory->note_context, LB_NOTE_WARNING, text);
 }
 
 int lb_directory_sync(const struct lb_directory *directory)

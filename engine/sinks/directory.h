@@ -13,6 +13,9 @@ struct lb_directory {
     int fd;
     struct lb_direct *direct; /* NULL: through the page cache */
     bool sync;                /* before a receipt is given */
+    char *called;             /* "SINK:ARGUMENT", for messages */
+    void (*note)(void *context, enum lb_note_level level, const char *text);
+    void *note_context;
 };
 
 /* path: the directory; sink_name and argument are for messages. direct_streams may write past the
@@ -23,6 +26,10 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
                       unsigned direct_streams, struct lb_error *error);
 
 void lb_directory_close(struct lb_directory *directory);
+
+/* Warns the sink's owner of something, from any thread; the text follows "SINK:ARGUMENT: ". */
+void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Makes the names in it survive a crash of the machine. */
 int lb_directory_sync(const struct lb_directory *directory);

@@ -52,10 +52,9 @@ static int file_end(struct lb_stream *stream, void *context, enum lb_end end)
 }
 
 /* A stream that a process which died did not end is moved out of the way. */
-static int tidy(const struct file_context *sink, const char *path,
-                const struct lb_sink_options *options, struct lb_error *error)
+static int tidy(const struct file_context *sink, const char *path, struct lb_error *error)
 {
-    char temporary[NAME_MAX + 1], text[PATH_MAX + 100];
+    char temporary[NAME_MAX + 1];
     int rc = lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX);
     int fd = lb_partial_open_left(&sink->directory, temporary);
 
@@ -73,12 +72,9 @@ static int tidy(const struct file_context *sink, const char *path,
                             "file:%s: \"%s%s\" is left of an earlier run and can't be moved away: "
                             "%s; move or remove it",
                             path, path, LB_RECEIVING_SUFFIX, strerror(-rc));
-    if (options && options->note) {
-        snprintf(text, sizeof(text),
-                 "file:%s: a stream that an earlier run has left unfinished: kept as %s.*%s", path,
-                 path, LB_PARTIAL_SUFFIX);
-        options->note(options->note_context, LB_NOTE_WARNING, text);
-    }
+    lb_directory_tell(&sink->directory,
+                      "a stream that an earlier run has left unfinished: kept as %s.*%s", path,
+                      LB_PARTIAL_SUFFIX);
     return 0;
 }
 
@@ -105,6 +101,10 @@ static int check(const struct file_context *sink, const char *path, struct lb_er
                                 path);
         if (faccessat(sink->directory.fd, sink->name, W_OK, AT_EACCESS) < 0)
             return lb_error_set(error, -errno, "file:%s: can't be appended to: %m", path);
+        if (lb_append_why_not(&status, false))
+            return lb_error_set(error, -EPERM,
+                                "file:%s: %s, so nothing is added to it; use another name", path,
+                                lb_append_why_not(&status, false));
     }
     if (fstatat(sink->directory.fd, temporary, &status, AT_SYMLINK_NOFOLLOW) == 0)
         return lb_error_set(error, -EEXIST,
@@ -165,7 +165,7 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
     }
     rc = check(sink, argument, error);
     if (rc == 0)
-        rc = tidy(sink, argument, options, error);
+        rc = tidy(sink, argument, error);
     if (rc < 0) {
         file_teardown(sink);
         return rc;

@@ -196,6 +196,79 @@ static void append_adds_complete_streams_alone(void **state)
     assert_int_equal(2, count_names(fixture, "", NULL, 0));
 }
 
+/* What stands under the name when a stream ends, made after the start. */
+static int make_fifo(const char *path)
+{
+    return mkfifo(path, 0666);
+}
+
+static int make_link(const char *path)
+{
+    char target[500];
+
+    snprintf(target, sizeof(target), "%s.target", path);
+    file_write(target, "precious", 8);
+    return symlink(target, path);
+}
+
+static int make_second_name(const char *path)
+{
+    char other[500];
+
+    snprintf(other, sizeof(other), "%s.other", path);
+    file_write(path, "precious", 8);
+    return link(path, other);
+}
+
+static int make_foreign(const char *path)
+{
+    if (geteuid() != 0)
+        return make_fifo(path);
+    file_write(path, "", 0);
+    return chown(path, 65534, 65534);
+}
+
+static void take_notes(void *context, enum lb_note_level level, const char *text)
+{
+    (void)level;
+    snprintf(context, 500, "%s", text);
+}
+
+/* Whoever may write in the directory can put something there: it must neither hold the server up nor
+ * get a byte. */
+static void append_is_for_what_is_ours(void **state)
+{
+    int (*const makers[])(const char *path) = {make_fifo, make_link, make_second_name,
+                                               make_foreign};
+    const struct fixture *fixture = *state;
+    char note[500], name[50];
+    const struct lb_sink_options options = {
+        .append = true, .note = take_notes, .note_context = note};
+
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+        struct opened file;
+        struct stat before, after;
+
+        snprintf(name, sizeof(name), "received%zu", i);
+        note[0] = '\0';
+        file = sink_open(&options, "file:%s", path_in(fixture, name));
+        assert_return_code(makers[i](path_in(fixture, name)), errno);
+        assert_return_code(stat(path_in(fixture, name), &before), errno);
+        assert_int_equal(LB_END_SINK, send_bytes(&file, "secret", 6));
+        assert_non_null(strstr(note, "not added to"));
+        assert_return_code(stat(path_in(fixture, name), &after), errno);
+        assert_int_equal(before.st_size, after.st_size);
+        assert_int_equal(i + 1, count_names(fixture, ".partial", NULL, 0));
+        /* Out of the way, it goes on. */
+        assert_return_code(unlink(path_in(fixture, name)), errno);
+        assert_int_equal(LB_END_EOF, send_bytes(&file, "secret", 6));
+        sink_close(&file);
+        expect_file(path_in(fixture, name), "secret", 6);
+    }
+    make_second_name(path_in(fixture, "linked"));
+    expect_file_refused(&append, -EPERM, path_in(fixture, "linked"), "hard link");
+}
+
 static void append_copies_every_byte(void **state)
 {
     const struct fixture *fixture = *state;
@@ -504,6 +577,7 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(file_takes_nobodys_name),
     FIXTURE_TEST(file_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(append_adds_complete_streams_alone),
+    FIXTURE_TEST(append_is_for_what_is_ours),
     FIXTURE_TEST(append_copies_every_byte),
     FIXTURE_TEST(append_is_all_or_nothing),
     FIXTURE_TEST(dir_makes_a_file_for_each_stream),
