@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,22 +63,36 @@ static int flush_errors(int fd)
     return duplicate < 0 || close(duplicate) < 0 ? -errno : 0;
 }
 
-/* All of from is at the end of to, or none of it. */
-static int append_whole(int from, int to, bool sync)
+/* Nothing is added to the file any more. */
+static void give_up(struct lb_append *file, const struct lb_directory *directory, const char *what,
+                    int error)
+{
+    file->failed = error;
+    lb_directory_tell(directory,
+                      "%s: %s; nothing is added any more: look after the disk and the file, then "
+                      "start the server again",
+                      what, strerror(-error));
+}
+
+/* All of the partial is at the end of to, or none of it. */
+static int append_whole(struct lb_append *file, const struct lb_partial *partial, int to, bool sync)
 {
     struct stat source;
     struct stat target;
     int rc;
 
-    if (fstat(from, &source) < 0 || fstat(to, &target) < 0)
+    if (fstat(partial->fd, &source) < 0 || fstat(to, &target) < 0)
         return -errno;
-    rc = copy(from, to, target.st_size, source.st_size);
+    rc = copy(partial->fd, to, target.st_size, source.st_size);
     if (rc == 0)
         rc = flush_errors(to);
-    if (rc == 0 && sync && fsync(to) < 0)
+    /* Another try would succeed without what could not be written (fsync(2)). */
+    if (rc == 0 && sync && fsync(to) < 0) {
         rc = -errno;
+        give_up(file, partial->directory, "the file could not be synced", rc);
+    }
     if (rc < 0 && ftruncate(to, target.st_size) < 0)
-        return -errno;
+        give_up(file, partial->directory, "a part of a stream is left at its end", -errno);
     return rc;
 }
 
@@ -136,7 +151,8 @@ static int open_file(const struct lb_partial *partial)
 }
 
 /* Returns 0, LB_UNSETTLED, or -errno with the partial closed, and still called NAME.receiving. */
-static int append(struct lb_landing *landing, const struct lb_stream *stream)
+static int append(struct lb_append *file, struct lb_landing *landing,
+                  const struct lb_stream *stream)
 {
     struct lb_partial *partial = &landing->partial;
     const struct lb_directory *directory = partial->directory;
@@ -147,18 +163,18 @@ static int append(struct lb_landing *landing, const struct lb_stream *stream)
     if (fd == -ENOENT)
         return lb_landing_publish(landing, stream);
     if (rc == 0)
-        rc = fd < 0 ? fd
-                    : append_whole(partial->fd, fd, directory->sync && lb_stream_receipt(stream));
+        rc = fd < 0 ? fd : append_whole(file, partial, fd, lb_landing_syncs(stream, directory));
     if (fd >= 0)
         close(fd);
     lb_partial_close(partial);
     return rc == 0 && unlinkat(directory->fd, temporary, 0) < 0 ? -errno : rc;
 }
 
-int lb_append_end(struct lb_landing *landing, const struct lb_stream *stream, bool complete)
+int lb_append_end(struct lb_append *file, struct lb_landing *landing,
+                  const struct lb_stream *stream, bool complete)
 {
     const struct lb_partial *partial = &landing->partial;
-    int rc = complete ? append(landing, stream) : lb_partial_close(&landing->partial);
+    int rc = complete ? append(file, landing, stream) : lb_partial_close(&landing->partial);
     int aside;
 
     if (complete && rc >= 0)

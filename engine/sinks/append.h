@@ -7,10 +7,17 @@
 
 #include <sys/stat.h>
 
+/* The file of a sink that appends; one stream at a time. */
+struct lb_append {
+    int failed; /* -errno after which nothing can be added any more, see lb_append_end */
+};
+
 /* The end of a stream that has landed, and is complete: adds it to the end of the file NAME that its
  * partial would become; the first stream becomes that file. What is not complete, or could not be
- * added, is kept as NAME.STAMP.partial. Returns as a sink's end does. */
-int lb_append_end(struct lb_landing *landing, const struct lb_stream *stream, bool complete);
+ * added, is kept as NAME.STAMP.partial. Returns as a sink's end does. A sync that failed is final for
+ * the file, and so is a part of a stream that can't be taken out again; both are told. */
+int lb_append_end(struct lb_append *file, struct lb_landing *landing,
+                  const struct lb_stream *stream, bool complete);
 
 /* Why nothing can be added to such a file, NULL if it can: only to what nobody else has put there, or
  * can reach under another name. Whoever is root may yet become somebody else, if that is not final. */

@@ -35,7 +35,7 @@ static int dir_open(struct lb_stream *stream, void *context)
     /* Another process may have taken the name; each try makes a new one. */
     do {
         lb_stamp_make(state->name);
-        rc = lb_landing_open(&state->landing, &sink->directory, state->name);
+        rc = lb_landing_open(stream, &sink->directory, state->name);
     } while (rc == -EEXIST || rc == -EAGAIN);
     return rc;
 }

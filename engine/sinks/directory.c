@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Returns a descriptor, or -errno with error filled. */
@@ -83,12 +84,23 @@ void lb_directory_tell(const struct lb_directory *directory, const char *format,
     directory->note(directory->note_context, LB_NOTE_WARNING, text);
 }
 
-int lb_directory_sync(const struct lb_directory *directory)
+int lb_directory_sync(struct lb_directory *directory)
 {
-    if (fsync(directory->fd) == 0)
-        return 0;
+    int rc = atomic_load(&directory->failed);
+
+    if (rc < 0 || fsync(directory->fd) == 0)
+        return rc;
+    rc = -errno;
     /* A file system that has no such thing (some network ones) says so. */
-    return errno == EINVAL ? 0 : -errno;
+    if (rc == -EINVAL)
+        return 0;
+    atomic_store(&directory->failed, rc);
+    lb_directory_tell(
+        directory,
+        "the directory could not be synced: %s; nothing that lands there is called safe "
+        "any more: look after the disk, then start the server again",
+        strerror(-rc));
+    return rc;
 }
 
 int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to)

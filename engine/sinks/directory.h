@@ -5,6 +5,7 @@
 
 #include <lastbyte/lastbyte.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct lb_direct;
@@ -16,6 +17,7 @@ struct lb_directory {
     char *called;             /* "SINK:ARGUMENT", for messages */
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
+    _Atomic int failed; /* -errno of a sync: final, see lb_directory_sync */
 };
 
 /* path: the directory; sink_name and argument are for messages. direct_streams may write past the
@@ -31,8 +33,9 @@ void lb_directory_close(struct lb_directory *directory);
 void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Makes the names in it survive a crash of the machine. */
-int lb_directory_sync(const struct lb_directory *directory);
+/* Makes the names in it survive a crash of the machine. A failure is final, and told: the kernel has
+ * dropped what it could not write, so that another try would succeed without it (fsync(2)). */
+int lb_directory_sync(struct lb_directory *directory);
 
 /* Renames within it, and never over something else (-EEXIST). */
 int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to);

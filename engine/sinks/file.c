@@ -16,7 +16,8 @@ struct file_context {
     struct lb_directory directory; /* first */
     char *name;                    /* in the directory */
     bool append;
-    bool used; /* had its one stream */
+    struct lb_append file; /* to append to */
+    bool used;             /* had its one stream */
 };
 
 struct file_state {
@@ -26,13 +27,14 @@ struct file_state {
 static int file_open(struct lb_stream *stream, void *context)
 {
     struct file_context *sink = context;
-    struct file_state *state = lb_stream_state(stream);
     int rc;
 
     if (sink->used && !sink->append)
         return -EEXIST;
+    if (sink->file.failed < 0)
+        return sink->file.failed;
     do {
-        rc = lb_landing_open(&state->landing, &sink->directory, sink->name);
+        rc = lb_landing_open(stream, &sink->directory, sink->name);
     } while (rc == -EAGAIN);
     sink->used = sink->used || rc == 0;
     return rc;
@@ -40,14 +42,14 @@ static int file_open(struct lb_stream *stream, void *context)
 
 static int file_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
-    const struct file_context *sink = context;
+    struct file_context *sink = context;
     struct file_state *state = lb_stream_state(stream);
     int flushed, rc;
 
     if (!sink->append)
         return lb_landing_end(stream, context, end);
     flushed = lb_landing_flush(&state->landing);
-    rc = lb_append_end(&state->landing, stream, end == LB_END_EOF && flushed == 0);
+    rc = lb_append_end(&sink->file, &state->landing, stream, end == LB_END_EOF && flushed == 0);
     return flushed < 0 ? flushed : rc;
 }
 

@@ -5,11 +5,19 @@
 
 #include <errno.h>
 
-int lb_landing_open(struct lb_landing *landing, const struct lb_directory *directory,
+bool lb_landing_syncs(const struct lb_stream *stream, const struct lb_directory *directory)
+{
+    return directory->sync && lb_stream_receipt(stream);
+}
+
+int lb_landing_open(struct lb_stream *stream, const struct lb_directory *directory,
                     const char *name)
 {
-    int rc = lb_partial_open(&landing->partial, directory, name);
+    struct lb_landing *landing = lb_stream_state(stream);
+    int rc = lb_landing_syncs(stream, directory) ? atomic_load(&directory->failed) : 0;
 
+    if (rc == 0)
+        rc = lb_partial_open(&landing->partial, directory, name);
     if (rc == 0 && directory->direct)
         landing->slots = lb_direct_claim(directory->direct, landing->partial.fd);
     return rc;
@@ -51,7 +59,7 @@ int lb_landing_flush(struct lb_landing *landing)
 
 int lb_landing_publish(struct lb_landing *landing, const struct lb_stream *stream)
 {
-    bool sync = landing->partial.directory->sync && lb_stream_receipt(stream);
+    bool sync = lb_landing_syncs(stream, landing->partial.directory);
     int rc = lb_partial_publish(&landing->partial, sync);
 
     return rc == 0 && sync ? LB_UNSETTLED : rc;

@@ -17,9 +17,13 @@ struct lb_landing {
     struct lb_direct_slots *slots; /* NULL: written the ordinary way */
 };
 
-/* As lb_partial_open. */
-int lb_landing_open(struct lb_landing *landing, const struct lb_directory *directory,
+/* As lb_partial_open. A stream whose sender wants a receipt is refused if none can be given here any
+ * more. */
+int lb_landing_open(struct lb_stream *stream, const struct lb_directory *directory,
                     const char *name);
+
+/* What end promises has to be on the disk by then. */
+bool lb_landing_syncs(const struct lb_stream *stream, const struct lb_directory *directory);
 
 ssize_t lb_landing_write(struct lb_stream *stream, void *context, const void *data, size_t size);
 ssize_t lb_landing_place(struct lb_stream *stream, void *context, void **data);

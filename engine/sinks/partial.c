@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -134,5 +135,10 @@ int lb_partial_publish(struct lb_partial *partial, bool sync)
 
 void lb_partial_withdraw(const struct lb_partial *partial)
 {
-    change_suffix(partial, "", LB_PARTIAL_SUFFIX);
+    int rc = change_suffix(partial, "", LB_PARTIAL_SUFFIX);
+
+    if (rc < 0)
+        lb_directory_tell(partial->directory,
+                          "\"%s\" is not safe, and could not be renamed to \"%s%s\": %s",
+                          partial->name, partial->name, LB_PARTIAL_SUFFIX, strerror(-rc));
 }

@@ -49,7 +49,7 @@ int lb_partial_keep(struct lb_partial *partial);
  * something of that name is there. On any failure it is closed, and is NAME.receiving still. */
 int lb_partial_publish(struct lb_partial *partial, bool sync);
 
-/* After publish: takes the name away again, and calls the file NAME.partial. */
+/* After publish: takes the name away again, and calls the file NAME.partial. A failure is told. */
 void lb_partial_withdraw(const struct lb_partial *partial);
 
 #endif

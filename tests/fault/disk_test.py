@@ -110,7 +110,7 @@ class Disk(unittest.TestCase):
         return server, directory
 
     def test_errors(self, backend):
-        for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
+        for call in ("openat", "write", "fsync", "close", "renameat2"):
             def check(backend, transport, call=call):
                 server, directory = self.fail_once(backend, transport, call,
                                                 lambda directory: "dir:" + directory)
@@ -120,6 +120,30 @@ class Disk(unittest.TestCase):
 
             with self.subTest(call=call):
                 self.on_each(backend, check)
+
+    def test_a_failed_sync_of_the_directory_is_final(self, backend):
+        """The next sync would succeed, and prove nothing: nobody is told "ok" any more."""
+        def check(backend, transport):
+            server, directory = self.fail_once(backend, transport, "fsync-directory",
+                                               lambda directory: "dir:" + directory)
+            self.assertEqual(b"error sink:EIO 0\n", send(server, DATA))
+            self.assertEqual([], published(directory))
+            self.assertEqual(1, server.calls().count("fsync-directory"))
+            self.assertIn("could not be synced", self.finish(server).errors)
+
+        self.on_each(backend, check)
+
+    def test_a_withdraw_that_fails_is_told(self, backend):
+        """What is not safe keeps its name: its owner has to know."""
+        def check(backend, transport):
+            directory = temporary_directory(self)
+            server = DiskServer(self, backend, transport, "--sink=dir:" + directory,
+                                fault="fsync-directory 1 5 renameat2 2 5")
+            self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
+            name, = published(directory)
+            self.assertIn(f'"{name}" is not safe', self.finish(server).errors)
+
+        self.on_each(backend, check)
 
     def test_errors_of_one_file(self, backend):
         for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
@@ -133,7 +157,7 @@ class Disk(unittest.TestCase):
 
     def test_errors_of_appending(self, backend):
         """All of it is at the end, or nothing."""
-        for call in ("copy_file_range", "fsync", "unlinkat"):
+        for call in ("copy_file_range", "unlinkat"):
             def check(backend, transport, call=call):
                 path = os.path.join(temporary_directory(self), "file")
                 with open(path, "wb") as file:
@@ -148,6 +172,20 @@ class Disk(unittest.TestCase):
 
             with self.subTest(call=call):
                 self.on_each(backend, check)
+
+    def test_a_failed_sync_of_the_file_is_final(self, backend):
+        def check(backend, transport):
+            path = os.path.join(temporary_directory(self), "file")
+            with open(path, "wb") as file:
+                file.write(b"before ")
+            server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
+                                fault="fsync 1 5")
+            self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
+            self.assertEqual(b"error sink:EIO 0\n", send(server, b"after"))
+            self.assertEqual(b"before ", read(path))
+            self.assertIn("could not be synced", self.finish(server).errors)
+
+        self.on_each(backend, check)
 
     def test_stall(self, backend):
         """One file's disk stalls: the others' senders are told meanwhile, and it last."""
