@@ -7,10 +7,23 @@
 
 #include <sys/stat.h>
 
-/* The file of a sink that appends; one stream at a time. */
+/* The file NAME of a sink that appends; one stream at a time. While a stream is added there is a mark
+ * beside it, an empty file whose name says how much is safe and how much is added:
+ * NAME.appending-SIZE+MORE. So what a process that was killed meanwhile has added can be taken out. */
 struct lb_append {
+    struct lb_directory *directory; /* borrowed */
+    const char *name;               /* borrowed */
     int failed; /* -errno after which nothing can be added any more, see lb_append_end */
+    char mark[NAME_MAX + 1]; /* its name; empty if there is none */
 };
+
+/* The longest NAME for which there is room, as a mark's SIZE and MORE have up to 19 digits. */
+enum { LB_APPEND_NAME_MAX = NAME_MAX - 50 };
+
+/* Takes out what an earlier run has not added whole, and says so. Fails, with error filled, if that
+ * is not possible; there is nothing to close. */
+int lb_append_open(struct lb_append *file, struct lb_directory *directory, const char *name,
+                   struct lb_error *error);
 
 /* The end of a stream that has landed, and is complete: adds it to the end of the file NAME that its
  * partial would become; the first stream becomes that file. What is not complete, or could not be

@@ -5,9 +5,7 @@
 #include "landing.h"
 #include "sinks.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,9 +54,10 @@ static void dir_teardown(void *context)
     free(sink);
 }
 
-/* NAME.receiving becomes NAME.partial if nobody writes to it. */
-static bool keep_left(const struct lb_directory *directory, const char *temporary)
+/* NAME.receiving becomes NAME.partial if nobody writes to it. Returns 1 if so, else 0. */
+static int keep_left(void *context, const char *temporary)
 {
+    const struct lb_directory *directory = context;
     const size_t length = strlen(temporary), suffix = strlen(LB_RECEIVING_SUFFIX);
     char name[NAME_MAX + 1];
     bool kept;
@@ -66,40 +65,20 @@ static bool keep_left(const struct lb_directory *directory, const char *temporar
 
     if (length <= suffix || !lb_stamp_matches(temporary, length - suffix) ||
         strcmp(temporary + length - suffix, LB_RECEIVING_SUFFIX) != 0)
-        return false;
+        return 0;
     fd = lb_partial_open_left(directory, temporary);
     if (fd < 0)
-        return false;
+        return 0;
     snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix), temporary);
     kept = lb_directory_rename(directory, temporary, name) == 0;
     close(fd);
     return kept;
 }
 
-/* Keeps the streams that a process which died did not end. Returns how many, or -errno. */
-static int tidy(const struct lb_directory *directory)
+/* Keeps the streams that a process which died did not end. */
+static void tidy(struct lb_directory *directory)
 {
-    int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *names = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    int count = 0;
-
-    if (!names) {
-        int rc = -errno;
-
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
-    while ((entry = readdir(names)))
-        count += keep_left(directory, entry->d_name);
-    closedir(names);
-    return count;
-}
-
-static void tidy_and_tell(const struct lb_directory *directory)
-{
-    int count = tidy(directory);
+    int count = lb_directory_each(directory, keep_left, directory);
 
     if (count < 0)
         lb_directory_tell(directory, "can't be looked through for what is left of earlier runs: %s",
@@ -124,7 +103,7 @@ static int dir_setup(void **context, const char *argument, const struct lb_sink_
         free(sink);
         return rc;
     }
-    tidy_and_tell(&sink->directory);
+    tidy(&sink->directory);
     *context = sink;
     return 0;
 }

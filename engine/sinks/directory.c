@@ -3,6 +3,7 @@
 #include "../error.h"
 #include "direct.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -101,6 +102,28 @@ int lb_directory_sync(struct lb_directory *directory)
         "any more: look after the disk, then start the server again",
         strerror(-rc));
     return rc;
+}
+
+int lb_directory_each(const struct lb_directory *directory,
+                      int (*visit)(void *context, const char *name), void *context)
+{
+    int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *names = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    int sum = 0, rc = 0;
+
+    if (!names) {
+        rc = -errno;
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    while (rc >= 0 && (entry = readdir(names))) {
+        rc = visit(context, entry->d_name);
+        sum += rc;
+    }
+    closedir(names);
+    return rc < 0 ? rc : sum;
 }
 
 int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to)

@@ -37,6 +37,11 @@ void lb_directory_tell(const struct lb_directory *directory, const char *format,
  * dropped what it could not write, so that another try would succeed without it (fsync(2)). */
 int lb_directory_sync(struct lb_directory *directory);
 
+/* Calls visit with each name in it, until that returns < 0, which is then returned. Returns the sum of
+ * what it returned, or -errno. */
+int lb_directory_each(const struct lb_directory *directory,
+                      int (*visit)(void *context, const char *name), void *context);
+
 /* Renames within it, and never over something else (-EEXIST). */
 int lb_directory_rename(const struct lb_directory *directory, const char *from, const char *to);
 

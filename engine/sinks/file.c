@@ -83,13 +83,14 @@ static int tidy(const struct file_context *sink, const char *path, struct lb_err
 /* Refuses a path that the first stream would fail on. */
 static int check(const struct file_context *sink, const char *path, struct lb_error *error)
 {
+    const size_t longest =
+        sink->append ? LB_APPEND_NAME_MAX : NAME_MAX - strlen(LB_RECEIVING_SUFFIX);
     char temporary[NAME_MAX + 1];
     struct stat status;
 
-    if (lb_partial_name(temporary, sink->name, LB_RECEIVING_SUFFIX) < 0)
+    if (strlen(sink->name) > longest)
         return lb_error_set(error, -ENAMETOOLONG,
-                            "file:%s: the name is too long; at most %zu bytes", path,
-                            NAME_MAX - strlen(LB_RECEIVING_SUFFIX));
+                            "file:%s: the name is too long; at most %zu bytes", path, longest);
     lb_partial_name(temporary, sink->name, LB_PARTIAL_SUFFIX);
     if (fstatat(sink->directory.fd, sink->name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISREG(status.st_mode))
@@ -168,6 +169,8 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
     rc = check(sink, argument, error);
     if (rc == 0)
         rc = tidy(sink, argument, error);
+    if (rc == 0 && sink->append)
+        rc = lb_append_open(&sink->file, &sink->directory, sink->name, error);
     if (rc < 0) {
         file_teardown(sink);
         return rc;

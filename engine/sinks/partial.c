@@ -91,6 +91,15 @@ int lb_partial_close(struct lb_partial *partial)
     return rc;
 }
 
+int lb_partial_remove(struct lb_partial *partial)
+{
+    char temporary[NAME_MAX + 1];
+    int rc = lb_partial_name(temporary, partial->name, LB_RECEIVING_SUFFIX);
+
+    lb_partial_close(partial);
+    return rc == 0 && unlinkat(partial->directory->fd, temporary, 0) < 0 ? -errno : rc;
+}
+
 /* From NAME with one suffix to NAME with another; the empty suffix is one. */
 static int change_suffix(const struct lb_partial *partial, const char *from, const char *to)
 {

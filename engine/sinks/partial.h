@@ -39,6 +39,9 @@ int lb_partial_open_left(const struct lb_directory *directory, const char *tempo
 /* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late. */
 int lb_partial_close(struct lb_partial *partial);
 
+/* Closes and removes it. */
+int lb_partial_remove(struct lb_partial *partial);
+
 /* Calls the file NAME.partial, once it is closed. */
 int lb_partial_set_apart(const struct lb_partial *partial);
 

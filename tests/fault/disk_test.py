@@ -157,13 +157,13 @@ class Disk(unittest.TestCase):
 
     def test_errors_of_appending(self, backend):
         """All of it is at the end, or nothing."""
-        for call in ("copy_file_range", "unlinkat"):
+        for call in ("copy_file_range 1", "unlinkat 1", "openat 2", "openat 3"):
             def check(backend, transport, call=call):
                 path = os.path.join(temporary_directory(self), "file")
                 with open(path, "wb") as file:
                     file.write(b"before ")
                 server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
-                               fault=f"{call} 1 5")
+                               fault=f"{call} 5")
                 self.assertRegex(send(server, DATA), rb"^error sink:EIO 1000\n$")
                 self.assertIn(read(path), (b"before ", b"before " + DATA))
                 self.assertTrue(OK.fullmatch(send(server, b"after")))
@@ -174,18 +174,21 @@ class Disk(unittest.TestCase):
                 self.on_each(backend, check)
 
     def test_a_failed_sync_of_the_file_is_final(self, backend):
-        def check(backend, transport):
-            path = os.path.join(temporary_directory(self), "file")
-            with open(path, "wb") as file:
-                file.write(b"before ")
-            server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
-                                fault="fsync 1 5")
-            self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
-            self.assertEqual(b"error sink:EIO 0\n", send(server, b"after"))
-            self.assertEqual(b"before ", read(path))
-            self.assertIn("could not be synced", self.finish(server).errors)
+        for call in ("fsync 1", "fsync-directory 1", "fsync-directory 2", "ftruncate 1"):
+            def check(backend, transport, call=call):
+                path = os.path.join(temporary_directory(self), "file")
+                with open(path, "wb") as file:
+                    file.write(b"before ")
+                fault = f"{call} 5" if call[:5] == "fsync" else f"copy_file_range 1 5 {call} 5"
+                server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
+                                    fault=fault)
+                self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
+                self.assertEqual(b"error sink:EIO 0\n", send(server, b"after"))
+                self.assertEqual(b"before ", read(path))
+                self.assertIn("start the server again", self.finish(server).errors)
 
-        self.on_each(backend, check)
+            with self.subTest(call=call):
+                self.on_each(backend, check)
 
     def test_stall(self, backend):
         """One file's disk stalls: the others' senders are told meanwhile, and it last."""

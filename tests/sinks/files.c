@@ -255,7 +255,7 @@ static void append_is_for_what_is_ours(void **state)
         assert_return_code(makers[i](path_in(fixture, name)), errno);
         assert_return_code(stat(path_in(fixture, name), &before), errno);
         assert_int_equal(LB_END_SINK, send_bytes(&file, "secret", 6));
-        assert_non_null(strstr(note, "not added to"));
+        assert_non_null(strstr(note, "nothing is added to it"));
         assert_return_code(stat(path_in(fixture, name), &after), errno);
         assert_int_equal(before.st_size, after.st_size);
         assert_int_equal(i + 1, count_names(fixture, ".partial", NULL, 0));
@@ -534,6 +534,66 @@ static void file_moves_what_was_left_unfinished(void **state)
     expect_file(path_in(fixture, "received"), "whole", 5);
 }
 
+/* A server that was killed while it added "half": some of that is in the file, and its mark. */
+static void check_recovery(const struct fixture *fixture, const char *before, const char *after,
+                           const char *word)
+{
+    const char *path = path_in(fixture, "received");
+    char note[500] = "";
+    const struct lb_sink_options options = {
+        .append = true, .note = take_notes, .note_context = note};
+    struct opened file;
+
+    file_write(path, before, strlen(before));
+    file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+    file = sink_open(&options, "file:%s", path);
+    if (word ? !strstr(note, word) : note[0])
+        fail_msg("\"%s\" does not say \"%s\"", note, word ? word : "");
+    assert_int_equal(1, count_names(fixture, "", NULL, 0));
+    sink_close(&file);
+    expect_file(path, after, strlen(after));
+}
+
+static void append_takes_out_what_was_not_added_whole(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened file;
+
+    check_recovery(fixture, "whole ", "whole ", NULL);
+    check_recovery(fixture, "whole ha", "whole ", "2 bytes");
+    check_recovery(fixture, "whole half", "whole ", "4 bytes");
+    /* Somebody else has gone on. */
+    check_recovery(fixture, "whole half and more", "whole half and more", "first 6 bytes");
+    /* A new file: the mark goes. */
+    assert_return_code(unlink(path_in(fixture, "received")), errno);
+    file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+    file = sink_open(&append, "file:%s", path_in(fixture, "received"));
+    sink_close(&file);
+    assert_int_equal(0, count_names(fixture, "", NULL, 0));
+}
+
+/* Of what only looks like a mark nothing follows. */
+static void append_follows_no_strangers_mark(void **state)
+{
+    const char *const names[] = {"received.appending-6", "received.appending-6+",
+                                 "received.appending-06+4", "received.appending-6+4x",
+                                 "other.appending-6+4"};
+    const struct fixture *fixture = *state;
+    struct opened file;
+
+    file_write(path_in(fixture, "received"), "whole half", 10);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        file_write(path_in(fixture, names[i]), "", 0);
+    file_write(path_in(fixture, "received.appending-5+5"), "not empty", 9);
+    if (geteuid() == 0) {
+        file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+        assert_return_code(chown(path_in(fixture, "received.appending-6+4"), 65534, 65534), errno);
+    }
+    file = sink_open(&append, "file:%s", path_in(fixture, "received"));
+    sink_close(&file);
+    expect_file(path_in(fixture, "received"), "whole half", 10);
+}
+
 /* Until it is refused: at first the stream has not begun. */
 static int open_another(struct exchange *exchange)
 {
@@ -591,5 +651,7 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(dir_opens_no_stranger),
     FIXTURE_TEST(file_moves_what_was_left_unfinished),
     FIXTURE_TEST(file_that_is_received_into_is_not_left),
+    FIXTURE_TEST(append_takes_out_what_was_not_added_whole),
+    FIXTURE_TEST(append_follows_no_strangers_mark),
 };
 const size_t file_test_count = sizeof(file_tests) / sizeof(file_tests[0]);
