@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory.h"
 #include "../error.h"
+#include "../stamp.h"
 #include "direct.h"
 
 #include <dirent.h>
@@ -36,6 +37,26 @@ static int open_writable(const char *path, const char *sink_name, const char *ar
     return rc;
 }
 
+/* Can a name be given that nobody else has? What else may go wrong is for the streams to tell. */
+static int try_rename(const struct lb_directory *directory)
+{
+    char stamp[LB_STAMP_SIZE], from[LB_STAMP_SIZE + 40], to[LB_STAMP_SIZE + 60];
+    int fd, rc;
+
+    lb_stamp_make(stamp);
+    snprintf(from, sizeof(from), ".lastbyte-%ld-%s", (long)getpid(), stamp);
+    snprintf(to, sizeof(to), "%s-renamed", from);
+    fd = openat(directory->fd, from, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return 0;
+    close(fd);
+    rc = lb_directory_rename(directory, from, to);
+    unlinkat(directory->fd, rc < 0 ? from : to, 0);
+    return rc == -EPERM || rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL || rc == -EMLINK
+               ? -EOPNOTSUPP
+               : 0;
+}
+
 int lb_directory_open(struct lb_directory *directory, const char *path, const char *sink_name,
                       const char *argument, const struct lb_sink_options *options,
                       unsigned direct_streams, struct lb_error *error)
@@ -54,6 +75,12 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
         directory->called = NULL;
         rc = lb_error_set(error, -ENOMEM, "%s: out of memory", sink_name);
     }
+    if (rc == 0 && try_rename(directory) < 0)
+        rc = lb_error_set(
+            error, -EOPNOTSUPP,
+            "%s:%s: its file system can neither rename without replacing nor make hard "
+            "links, so no file would get its name; use another file system",
+            sink_name, argument);
     if (rc == 0 && options && options->direct)
         rc = lb_direct_open(&directory->direct, fd, direct_streams, sink_name, argument, error);
     if (rc < 0)

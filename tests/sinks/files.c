@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct lb_sink_options append = {.append = true};
@@ -380,6 +381,43 @@ static void dir_must_be_a_directory(void **state)
                    (const char *[]){specification, "directory", NULL});
 }
 
+/* In a child, which can't get the names back. Returns its exit status. */
+static int open_without_names(const char *specification)
+{
+    struct lb_error error = {0};
+    const struct lb_sink *sink;
+    void *context;
+
+    if (!names_forget())
+        return 0; /* not here */
+    if (lb_sink_open(&sink, &context, specification, NULL, &error) != -EOPNOTSUPP)
+        return 1;
+    return strstr(error.text, "hard links") ? 0 : 2;
+}
+
+static void a_file_system_without_names_is_refused(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    for (int i = 0; i < 2; i++) {
+        char specification[300];
+        int status;
+        pid_t pid;
+
+        snprintf(specification, sizeof(specification), i ? "file:%s/received" : "dir:%s",
+                 fixture->directory);
+        pid = fork();
+        assert_return_code(pid, errno);
+        if (pid == 0)
+            _exit(open_without_names(specification));
+        assert_int_equal(pid, waitpid(pid, &status, 0));
+        assert_int_equal(0, status);
+        /* Not even a hidden name is left. */
+        assert_return_code(rmdir(fixture->directory), errno);
+        assert_return_code(mkdir(fixture->directory, 0700), errno);
+    }
+}
+
 static void permission_is_checked(void **state)
 {
     const struct fixture *fixture = *state;
@@ -644,6 +682,7 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(dir_keeps_what_is_not_complete_apart),
     FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(dir_must_be_a_directory),
+    FIXTURE_TEST(a_file_system_without_names_is_refused),
     FIXTURE_TEST(permission_is_checked),
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
     FIXTURE_TEST(dir_leaves_the_living_alone),
