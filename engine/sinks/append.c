@@ -212,8 +212,11 @@ static int append(struct lb_append *file, struct lb_landing *landing,
     struct lb_partial *partial = &landing->partial;
     const struct lb_directory *directory = partial->directory;
     int rc = remove_mark(file); /* of one that could not be removed yet */
-    int fd = rc < 0 ? rc : open_file(file, true);
+    int fd;
 
+    if (rc == 0)
+        rc = lb_landing_check(stream, file->directory);
+    fd = rc < 0 ? rc : open_file(file, true);
     if (fd == -ENOENT)
         return lb_landing_publish(landing, stream);
     rc = fd < 0 ? fd : append_whole(file, partial->fd, fd, lb_landing_syncs(stream, directory));

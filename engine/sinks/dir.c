@@ -26,7 +26,7 @@ struct dir_state {
 
 static int dir_open(struct lb_stream *stream, void *context)
 {
-    const struct dir_context *sink = context;
+    struct dir_context *sink = context;
     struct dir_state *state = lb_stream_state(stream);
     int rc;
 

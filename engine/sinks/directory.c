@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Returns a descriptor, or -errno with error filled. */
@@ -35,6 +36,49 @@ static int open_writable(const char *path, const char *sink_name, const char *ar
                       sink_name, argument, path);
     close(fd);
     return rc;
+}
+
+/* What lb_directory_check will need: the working directory may be another by then. */
+static int remember_place(struct lb_directory *directory, const char *path)
+{
+    struct stat status;
+    char *working;
+
+    if (fstat(directory->fd, &status) < 0)
+        return -errno;
+    directory->device = status.st_dev;
+    directory->inode = status.st_ino;
+    if (path[0] == '/') {
+        directory->path = strdup(path);
+        return directory->path ? 0 : -ENOMEM;
+    }
+    working = getcwd(NULL, 0);
+    if (working && asprintf(&directory->path, "%s/%s", working, path) < 0)
+        directory->path = NULL;
+    free(working);
+    return 0;
+}
+
+int lb_directory_check(struct lb_directory *directory)
+{
+    struct stat status;
+
+    if (!directory->path)
+        return 0;
+    if (stat(directory->path, &status) < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return 0;
+    } else if (status.st_dev == directory->device && status.st_ino == directory->inode) {
+        atomic_store(&directory->missing, false);
+        return 0;
+    }
+    if (!atomic_exchange(&directory->missing, true))
+        lb_directory_tell(
+            directory,
+            "\"%s\" was removed or moved away, and streams are refused: put it back, or "
+            "start the server again for what stands there now",
+            directory->path);
+    return -ESTALE;
 }
 
 /* Can a name be given that nobody else has? What else may go wrong is for the streams to tell. */
@@ -75,6 +119,11 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
         directory->called = NULL;
         rc = lb_error_set(error, -ENOMEM, "%s: out of memory", sink_name);
     }
+    if (rc == 0) {
+        rc = remember_place(directory, path);
+        if (rc < 0)
+            lb_error_set(error, rc, "%s: %s", directory->called, strerror(-rc));
+    }
     if (rc == 0 && try_rename(directory) < 0)
         rc = lb_error_set(
             error, -EOPNOTSUPP,
@@ -93,6 +142,7 @@ void lb_directory_close(struct lb_directory *directory)
     close(directory->fd);
     lb_direct_close(directory->direct);
     free(directory->called);
+    free(directory->path);
 }
 
 void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)

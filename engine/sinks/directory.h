@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct lb_direct;
 
@@ -17,7 +18,11 @@ struct lb_directory {
     char *called;             /* "SINK:ARGUMENT", for messages */
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
-    _Atomic int failed; /* -errno of a sync: final, see lb_directory_sync */
+    char *path; /* absolute; NULL: not known */
+    dev_t device;
+    ino_t inode;
+    atomic_bool missing; /* has been told */
+    _Atomic int failed;  /* -errno of a sync: final, see lb_directory_sync */
 };
 
 /* path: the directory; sink_name and argument are for messages. direct_streams may write past the
@@ -32,6 +37,10 @@ void lb_directory_close(struct lb_directory *directory);
 /* Warns the sink's owner of something, from any thread; the text follows "SINK:ARGUMENT: ". */
 void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Does its path still lead to it? -ESTALE, which is told, if it was removed or moved away: what lands
+ * in it nobody would find. 0 too where that can't be known. */
+int lb_directory_check(struct lb_directory *directory);
 
 /* Makes the names in it survive a crash of the machine. A failure is final, and told: the kernel has
  * dropped what it could not write, so that another try would succeed without it (fsync(2)). */

@@ -10,12 +10,18 @@ bool lb_landing_syncs(const struct lb_stream *stream, const struct lb_directory 
     return directory->sync && lb_stream_receipt(stream);
 }
 
-int lb_landing_open(struct lb_stream *stream, const struct lb_directory *directory,
-                    const char *name)
+int lb_landing_check(const struct lb_stream *stream, struct lb_directory *directory)
+{
+    return lb_stream_receipt(stream) ? lb_directory_check(directory) : 0;
+}
+
+int lb_landing_open(struct lb_stream *stream, struct lb_directory *directory, const char *name)
 {
     struct lb_landing *landing = lb_stream_state(stream);
     int rc = lb_landing_syncs(stream, directory) ? atomic_load(&directory->failed) : 0;
 
+    if (rc == 0)
+        rc = lb_directory_check(directory);
     if (rc == 0)
         rc = lb_partial_open(&landing->partial, directory, name);
     if (rc == 0 && directory->direct)
@@ -71,7 +77,8 @@ int lb_landing_end(struct lb_stream *stream, void *context, enum lb_end end)
     int flushed = lb_landing_flush(landing);
     int rc;
 
-    (void)context;
+    if (end == LB_END_EOF && flushed == 0)
+        flushed = lb_landing_check(stream, context);
     if (end != LB_END_EOF || flushed < 0) {
         rc = lb_partial_keep(&landing->partial);
         return flushed < 0 ? flushed : rc;

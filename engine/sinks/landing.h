@@ -18,9 +18,8 @@ struct lb_landing {
 };
 
 /* As lb_partial_open. A stream whose sender wants a receipt is refused if none can be given here any
- * more. */
-int lb_landing_open(struct lb_stream *stream, const struct lb_directory *directory,
-                    const char *name);
+ * more, and any if nobody would find it. */
+int lb_landing_open(struct lb_stream *stream, struct lb_directory *directory, const char *name);
 
 /* What end promises has to be on the disk by then. */
 bool lb_landing_syncs(const struct lb_stream *stream, const struct lb_directory *directory);
@@ -35,6 +34,10 @@ int lb_landing_flush(struct lb_landing *landing);
 /* Flushed: gives the file its name. Returns 0, LB_UNSETTLED, or -errno with it closed, and still
  * called NAME.receiving. */
 int lb_landing_publish(struct lb_landing *landing, const struct lb_stream *stream);
+
+/* Nobody is told "ok" for what lands where nobody looks: 0 or -ESTALE. Without a receipt a stream ends
+ * where it began. */
+int lb_landing_check(const struct lb_stream *stream, struct lb_directory *directory);
 
 /* Publishes what is complete, and keeps the rest as NAME.partial. */
 int lb_landing_end(struct lb_stream *stream, void *context, enum lb_end end);

@@ -381,6 +381,74 @@ static void dir_must_be_a_directory(void **state)
                    (const char *[]){specification, "directory", NULL});
 }
 
+/* Waits until a stream is under way that the sink has had a byte of. */
+static int await_receiving(const struct fixture *fixture)
+{
+    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
+    struct stat status = {0};
+    char name[300];
+
+    while (count_names(fixture, ".receiving", name, sizeof(name)) == 0 ||
+           stat(path_in(fixture, name), &status) < 0 || status.st_size == 0) {
+        if (time_now_ns() > deadline)
+            return -ETIMEDOUT;
+        time_nap();
+    }
+    return 0;
+}
+
+static int move_away(struct exchange *exchange)
+{
+    const struct fixture *fixture = exchange->argument;
+    char moved[300];
+    int rc = await_receiving(fixture);
+
+    snprintf(moved, sizeof(moved), "%s.moved", fixture->directory);
+    return rc < 0 || rename(fixture->directory, moved) == 0 ? rc : -errno;
+}
+
+/* The directory is moved away while a stream is received: that ends where it began, later ones are
+ * refused, also with another directory in its place, until it is back. */
+static void check_moved(const struct fixture *fixture, bool dir)
+{
+    char note[500] = "", moved[300], name[300];
+    const struct lb_sink_options options = {
+        .append = true, .note = take_notes, .note_context = note};
+    struct opened sink =
+        sink_open(&options, dir ? "dir:%s" : "file:%s/received", fixture->directory);
+    struct exchange exchange = {
+        .data = "whole", .size = 5, .before_end = move_away, .argument = fixture};
+
+    snprintf(moved, sizeof(moved), "%s.moved", fixture->directory);
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &sink));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    assert_string_equal("", note);
+    assert_int_equal(LB_END_SINK, send_bytes(&sink, "lost", 4));
+    assert_non_null(strstr(note, "moved away"));
+    assert_return_code(mkdir(fixture->directory, 0700), errno);
+    note[0] = '\0';
+    assert_int_equal(LB_END_SINK, send_bytes(&sink, "lost", 4));
+    assert_string_equal("", note); /* told once */
+    assert_int_equal(0, count_names(fixture, "", NULL, 0));
+    assert_return_code(rmdir(fixture->directory), errno);
+    assert_return_code(rename(moved, fixture->directory), errno);
+    assert_int_equal(1, count_names(fixture, "", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "whole", 5);
+    assert_return_code(unlink(path_in(fixture, name)), errno);
+    assert_int_equal(LB_END_EOF, send_bytes(&sink, "found", 5));
+    sink_close(&sink);
+    assert_int_equal(1, count_names(fixture, "", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "found", 5);
+    assert_return_code(unlink(path_in(fixture, name)), errno);
+}
+
+static void a_directory_that_was_moved_is_found_out(void **state)
+{
+    check_moved(*state, true);
+    check_moved(*state, false);
+}
+
 /* In a child, which can't get the names back. Returns its exit status. */
 static int open_without_names(const char *specification)
 {
@@ -470,22 +538,6 @@ static void dir_keeps_what_was_left_unfinished(void **state)
     dir = sink_open(&options, "dir:%s", fixture->directory);
     sink_close(&dir);
     assert_string_equal("", note);
-}
-
-/* Waits until a stream is under way that the sink has had a byte of. */
-static int await_receiving(const struct fixture *fixture)
-{
-    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
-    struct stat status = {0};
-    char name[300];
-
-    while (count_names(fixture, ".receiving", name, sizeof(name)) == 0 ||
-           stat(path_in(fixture, name), &status) < 0 || status.st_size == 0) {
-        if (time_now_ns() > deadline)
-            return -ETIMEDOUT;
-        time_nap();
-    }
-    return 0;
 }
 
 /* While a stream is received, another server begins: returns 0 if it takes what is left, which is
@@ -682,6 +734,7 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(dir_keeps_what_is_not_complete_apart),
     FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(dir_must_be_a_directory),
+    FIXTURE_TEST(a_directory_that_was_moved_is_found_out),
     FIXTURE_TEST(a_file_system_without_names_is_refused),
     FIXTURE_TEST(permission_is_checked),
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
