@@ -1,50 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "partial.h"
-#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-int lb_directory_open(const char *path, const char *sink_name, const char *argument,
-                      struct lb_error *error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc;
-
-    if (fd < 0 && errno == ENOENT)
-        return lb_error_set(error, -ENOENT,
-                            "%s:%s: there is no directory \"%s\"; make it with mkdir -p", sink_name,
-                            argument, path);
-    if (fd < 0)
-        return lb_error_set(error, -errno, "%s:%s: \"%s\" can't be used as a directory: %m",
-                            sink_name, argument, path);
-    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
-        return fd;
-    rc = lb_error_set(error, -errno,
-                      "%s:%s: no file can be made in \"%s\": %m; make it writable or use another",
-                      sink_name, argument, path);
-    close(fd);
-    return rc;
-}
-
-int lb_directory_check(int directory_fd, struct lb_error *error)
-{
-    if (faccessat(directory_fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
-        return 0;
-    return lb_error_set(error, -errno,
-                        "no file can be made in its directory: %m; make that writable (chown), or "
-                        "use another");
-}
-
-int lb_directory_sync(int directory_fd)
-{
-    if (fsync(directory_fd) == 0)
-        return 0;
-    /* A file system that has no such thing (some network ones) says so. */
-    return errno == EINVAL ? 0 : -errno;
-}
 
 int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix)
 {
@@ -53,7 +16,54 @@ int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suf
     return length > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *name)
+/* Is the file called so? Returns 0, -ENOENT or -errno. */
+static int find(const struct lb_partial *partial, const char *name)
+{
+    struct stat named;
+
+    if (fstatat(partial->directory->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return named.st_dev == partial->device && named.st_ino == partial->inode ? 0 : -ENOENT;
+}
+
+/* Only a process that begins just now may hold the lock, and it does not for long. */
+static int claim(struct lb_partial *partial, const char *temporary)
+{
+    struct stat made;
+    int rc;
+
+    flock(partial->fd, LOCK_EX);
+    if (fstat(partial->fd, &made) < 0)
+        return -errno;
+    partial->device = made.st_dev;
+    partial->inode = made.st_ino;
+    rc = find(partial, temporary);
+    return rc == -ENOENT ? -EAGAIN : rc;
+}
+
+int lb_partial_open_left(const struct lb_directory *directory, const char *temporary)
+{
+    /* For writing too: NFS wants that for an exclusive lock. */
+    int fd = openat(directory->fd, temporary, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    int rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) < 0)
+        rc = -errno;
+    else if (!S_ISREG(status.st_mode))
+        rc = -EINVAL;
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
+                    const char *name)
 {
     char temporary[NAME_MAX + 1];
     int rc = lb_partial_name(temporary, name, LB_RECEIVING_SUFFIX);
@@ -61,11 +71,16 @@ int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *na
 
     if (rc < 0)
         return rc;
-    fd = openat(directory_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(directory->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    *partial = (struct lb_partial){.directory_fd = directory_fd, .fd = fd, .name = name};
-    return 0;
+    *partial = (struct lb_partial){.directory = directory, .name = name, .fd = fd};
+    rc = claim(partial, temporary);
+    if (rc < 0 && rc != -EAGAIN)
+        unlinkat(directory->fd, temporary, 0);
+    if (rc < 0)
+        lb_partial_close(partial);
+    return rc;
 }
 
 int lb_partial_close(struct lb_partial *partial)
@@ -74,6 +89,15 @@ int lb_partial_close(struct lb_partial *partial)
 
     partial->fd = -1;
     return rc;
+}
+
+int lb_partial_remove(struct lb_partial *partial)
+{
+    char temporary[NAME_MAX + 1];
+    int rc = lb_partial_name(temporary, partial->name, LB_RECEIVING_SUFFIX);
+
+    lb_partial_close(partial);
+    return rc == 0 && unlinkat(partial->directory->fd, temporary, 0) < 0 ? -errno : rc;
 }
 
 /* From NAME with one suffix to NAME with another; the empty suffix is one. */
@@ -85,7 +109,7 @@ static int change_suffix(const struct lb_partial *partial, const char *from, con
 
     if (rc == 0)
         rc = lb_partial_name(new, partial->name, to);
-    return rc < 0 ? rc : lb_rename_new(partial->directory_fd, old, new);
+    return rc < 0 ? rc : lb_directory_rename(partial->directory, old, new);
 }
 
 int lb_partial_set_apart(const struct lb_partial *partial)
@@ -105,25 +129,25 @@ int lb_partial_publish(struct lb_partial *partial, bool sync)
 {
     int rc = sync && fsync(partial->fd) < 0 ? -errno : 0;
     int closed = lb_partial_close(partial);
+    char apart[NAME_MAX + 1];
 
     if (rc == 0)
         rc = closed;
-    return rc < 0 ? rc : change_suffix(partial, LB_RECEIVING_SUFFIX, "");
+    if (rc == 0)
+        rc = change_suffix(partial, LB_RECEIVING_SUFFIX, "");
+    /* The lock went with the descriptor: a process that began just now may have set it apart. */
+    if (rc == -ENOENT && lb_partial_name(apart, partial->name, LB_PARTIAL_SUFFIX) == 0 &&
+        find(partial, apart) == 0)
+        rc = change_suffix(partial, LB_PARTIAL_SUFFIX, "");
+    return rc;
 }
 
 void lb_partial_withdraw(const struct lb_partial *partial)
 {
-    change_suffix(partial, "", LB_PARTIAL_SUFFIX);
-}
+    int rc = change_suffix(partial, "", LB_PARTIAL_SUFFIX);
 
-int lb_rename_new(int directory_fd, const char *from, const char *to)
-{
-    if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    /* Not every file system knows the flag (NFS, old FUSE); a link refuses an existing name too. */
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
-    if (linkat(directory_fd, from, directory_fd, to, 0) < 0)
-        return -errno;
-    return unlinkat(directory_fd, from, 0) < 0 ? -errno : 0;
+    if (rc < 0)
+        lb_directory_tell(partial->directory,
+                          "\"%s\" is not safe, and could not be renamed to \"%s%s\": %s",
+                          partial->name, partial->name, LB_PARTIAL_SUFFIX, strerror(-rc));
 }

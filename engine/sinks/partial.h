@@ -1,44 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A file that gets its name once its stream is complete: it is called NAME.receiving until its end,
- * then NAME, or NAME.partial if the stream was not complete. So a NAME.receiving that no living
- * process writes to is left of one that died.
+ * then NAME, or NAME.partial if the stream was not complete. While it is written to it is locked
+ * (flock): so a NAME.receiving that isn't is left of a process that died. Nobody else may open it
+ * (mode 0600), so nobody else can hold its lock.
  */
 #ifndef LB_PARTIAL_H
 #define LB_PARTIAL_H
 
-#include <lastbyte/lastbyte.h>
+#include "directory.h"
 
 #include <limits.h>
+#include <sys/types.h>
 
 #define LB_RECEIVING_SUFFIX ".receiving"
 #define LB_PARTIAL_SUFFIX ".partial"
 
 struct lb_partial {
-    int directory_fd; /* borrowed */
-    int fd;           /* readable and writable */
-    const char *name; /* NAME; borrowed */
+    const struct lb_directory *directory; /* borrowed */
+    const char *name;                     /* NAME; borrowed */
+    int fd;                               /* readable and writable */
+    dev_t device;                         /* which file it is */
+    ino_t inode;
 };
-
-/* Opens the directory that files are to be made in; sink_name and argument are for the message.
- * Returns a descriptor that the caller owns, or -errno with error filled. */
-int lb_directory_open(const char *path, const char *sink_name, const char *argument,
-                      struct lb_error *error);
-
-/* Can files still be made there? See struct lb_sink, check. */
-int lb_directory_check(int directory_fd, struct lb_error *error);
-
-/* Makes the names in a directory survive a crash of the machine. */
-int lb_directory_sync(int directory_fd);
 
 /* Fills result with NAME and a suffix. Returns 0 or -ENAMETOOLONG. */
 int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix);
 
-/* Makes NAME.receiving. -EEXIST if something of that name is there. */
-int lb_partial_open(struct lb_partial *partial, int directory_fd, const char *name);
+/* Makes NAME.receiving, and locks it. -EEXIST if something of that name is there. -EAGAIN if a
+ * process that began just now has taken it for one that was left, and has renamed it. */
+int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
+                    const char *name);
+
+/* A file NAME.receiving that a process which died has left: returns a descriptor of it, which keeps
+ * other processes from tidying too. -EBUSY if somebody writes to it. */
+int lb_partial_open_left(const struct lb_directory *directory, const char *temporary);
 
 /* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late. */
 int lb_partial_close(struct lb_partial *partial);
+
+/* Closes and removes it. */
+int lb_partial_remove(struct lb_partial *partial);
 
 /* Calls the file NAME.partial, once it is closed. */
 int lb_partial_set_apart(const struct lb_partial *partial);
@@ -50,10 +52,7 @@ int lb_partial_keep(struct lb_partial *partial);
  * something of that name is there. On any failure it is closed, and is NAME.receiving still. */
 int lb_partial_publish(struct lb_partial *partial, bool sync);
 
-/* After publish: takes the name away again, and calls the file NAME.partial. */
+/* After publish: takes the name away again, and calls the file NAME.partial. A failure is told. */
 void lb_partial_withdraw(const struct lb_partial *partial);
-
-/* Renames within a directory, and never over something else (-EEXIST). */
-int lb_rename_new(int directory_fd, const char *from, const char *to);
 
 #endif

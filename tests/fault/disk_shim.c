@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Preloaded into the command: a disk that fails or stalls. It sees the calls on files that are opened
- * for writing relative to a directory, and on directories; that is what the sinks file and dir do.
+ * for writing relative to a directory, and on directories; that is what the sinks file and dir do. It
+ * begins with the first listen(): what a start does on the disk is no stream's.
  *
  *   DISK_LOG=FILE     each call is noted in FILE, a line with its name, before it is made
- *   DISK_FAULT="CALL NTH WHAT"
+ *   DISK_FAULT="CALL NTH WHAT" (once, or several times in a row)
  *       CALL is a name as in the log, or "any"; NTH counts from 1, or is 0 for each;
  *       WHAT is stall-before, stall-after, or the number of an errno
  *   DISK_STALL=FILE   who stalls notes "stalled" in the log, and goes on once FILE, which is there
@@ -25,21 +26,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FDS = 65536 };
+enum { FDS = 65536, FAULTS = 3 };
 
 static atomic_bool tracked[FDS];
-static atomic_uint calls;
+static atomic_bool listening;
 static int log_fd = -1, stall_fd = -1;
 
-static struct {
+static struct fault {
     char call[32], what[32];
     unsigned nth;
-} fault;
+    atomic_uint calls;
+} faults[FAULTS];
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -51,8 +54,13 @@ __attribute__((constructor)) static void begin(void)
                               0600);
     if (wait)
         stall_fd = (int)syscall(SYS_openat, AT_FDCWD, wait, O_RDONLY | O_CLOEXEC);
-    if (plan && sscanf(plan, "%31s %u %31s", fault.call, &fault.nth, fault.what) != 3)
-        abort();
+    for (int i = 0, used = 0; plan && *plan; i++, plan += used) {
+        struct fault *fault = &faults[i];
+
+        if (i == FAULTS ||
+            sscanf(plan, "%31s %u %31s%n", fault->call, &fault->nth, fault->what, &used) != 3)
+            abort();
+    }
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -85,66 +93,78 @@ static void stall(void)
         nanosleep(&moment, NULL);
 }
 
-/* Notes the call. True if the fault is for it. */
-static bool is_faulty(const char *call)
+/* Notes the call. Returns the fault that is for it, or NULL. */
+static struct fault *find_fault(const char *call)
 {
     char line[40];
 
+    if (!listening)
+        return NULL;
     snprintf(line, sizeof(line), "%s\n", call);
     note(line);
-    if (strcmp(fault.call, "any") != 0 && strcmp(fault.call, call) != 0)
-        return false;
-    return atomic_fetch_add(&calls, 1) + 1 == fault.nth || fault.nth == 0;
+    for (struct fault *fault = faults; fault < faults + FAULTS; fault++) {
+        if (strcmp(fault->call, "any") != 0 && strcmp(fault->call, call) != 0)
+            continue;
+        if (atomic_fetch_add(&fault->calls, 1) + 1 == fault->nth || fault->nth == 0)
+            return fault;
+    }
+    return NULL;
 }
 
-static bool is(const char *what)
+static bool is(const struct fault *fault, const char *what)
 {
-    return strcmp(fault.what, what) == 0;
+    return fault && strcmp(fault->what, what) == 0;
 }
 
 /* Before a call that the fault is for. True: it fails, with errno set. */
-static bool fails(bool faulty)
+static bool fails(const struct fault *fault)
 {
-    if (!faulty || is("stall-after"))
+    if (!fault || is(fault, "stall-after"))
         return false;
-    if (is("stall-before")) {
+    if (is(fault, "stall-before")) {
         stall();
         return false;
     }
-    errno = atoi(fault.what);
+    errno = atoi(fault->what);
     return true;
 }
 
-static long after(bool faulty, long result)
+static long after(const struct fault *fault, long result)
 {
     int error = errno;
 
-    if (faulty && is("stall-after"))
+    if (is(fault, "stall-after"))
         stall();
     errno = error;
     return result;
 }
 
+int listen(int fd, int backlog)
+{
+    listening = true;
+    return REAL(listen)(fd, backlog);
+}
+
 #define PASS(ours, call, failed, real)                                                             \
     do {                                                                                           \
-        bool faulty_ = (ours) && is_faulty(call);                                                  \
-        if (fails(faulty_))                                                                        \
+        const struct fault *fault_ = (ours) ? find_fault(call) : NULL;                             \
+        if (fails(fault_))                                                                         \
             return failed;                                                                         \
-        return (__typeof__(failed))after(faulty_, real);                                           \
+        return (__typeof__(failed))after(fault_, real);                                            \
     } while (0)
 
 static int open_and_track(int directory, const char *path, int flags, mode_t mode)
 {
     bool ours = directory != AT_FDCWD && (flags & O_ACCMODE) != O_RDONLY;
-    bool faulty = ours && is_faulty("openat");
+    const struct fault *fault = ours ? find_fault("openat") : NULL;
     int fd;
 
-    if (fails(faulty))
+    if (fails(fault))
         return -1;
     fd = (int)syscall(SYS_openat, directory, path, flags, mode);
     if (ours && fd >= 0 && fd < FDS)
         tracked[fd] = true;
-    return (int)after(faulty, fd);
+    return (int)after(fault, fd);
 }
 
 #define OPENAT(name)                                                                               \
@@ -188,16 +208,17 @@ int ftruncate64(int fd, off64_t size)
 /* A close that fails has closed all the same, as Linux does. */
 int close(int fd)
 {
-    bool ours = is_tracked(fd), faulty = ours && is_faulty("close"), failed;
+    bool ours = is_tracked(fd), failed;
+    const struct fault *fault = ours ? find_fault("close") : NULL;
     int rc;
 
     if (ours)
         tracked[fd] = false;
-    failed = fails(faulty);
+    failed = fails(fault);
     rc = (int)syscall(SYS_close, fd);
     if (failed)
-        errno = atoi(fault.what);
-    return (int)after(faulty, failed ? -1 : rc);
+        errno = atoi(fault->what);
+    return (int)after(fault, failed ? -1 : rc);
 }
 
 int renameat2(int from, const char *old, int to, const char *new, unsigned flags)

@@ -110,7 +110,7 @@ class Disk(unittest.TestCase):
         return server, directory
 
     def test_errors(self, backend):
-        for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
+        for call in ("openat", "write", "fsync", "close", "renameat2"):
             def check(backend, transport, call=call):
                 server, directory = self.fail_once(backend, transport, call,
                                                 lambda directory: "dir:" + directory)
@@ -120,6 +120,30 @@ class Disk(unittest.TestCase):
 
             with self.subTest(call=call):
                 self.on_each(backend, check)
+
+    def test_a_failed_sync_of_the_directory_is_final(self, backend):
+        """The next sync would succeed, and prove nothing: nobody is told "ok" any more."""
+        def check(backend, transport):
+            server, directory = self.fail_once(backend, transport, "fsync-directory",
+                                               lambda directory: "dir:" + directory)
+            self.assertEqual(b"error sink:EIO 0\n", send(server, DATA))
+            self.assertEqual([], published(directory))
+            self.assertEqual(1, server.calls().count("fsync-directory"))
+            self.assertIn("could not be synced", self.finish(server).errors)
+
+        self.on_each(backend, check)
+
+    def test_a_withdraw_that_fails_is_told(self, backend):
+        """What is not safe keeps its name: its owner has to know."""
+        def check(backend, transport):
+            directory = temporary_directory(self)
+            server = DiskServer(self, backend, transport, "--sink=dir:" + directory,
+                                fault="fsync-directory 1 5 renameat2 2 5")
+            self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
+            name, = published(directory)
+            self.assertIn(f'"{name}" is not safe', self.finish(server).errors)
+
+        self.on_each(backend, check)
 
     def test_errors_of_one_file(self, backend):
         for call in ("openat", "write", "fsync", "close", "renameat2", "fsync-directory"):
@@ -133,13 +157,13 @@ class Disk(unittest.TestCase):
 
     def test_errors_of_appending(self, backend):
         """All of it is at the end, or nothing."""
-        for call in ("copy_file_range", "fsync", "unlinkat"):
+        for call in ("copy_file_range 1", "unlinkat 1", "openat 2", "openat 3"):
             def check(backend, transport, call=call):
                 path = os.path.join(temporary_directory(self), "file")
                 with open(path, "wb") as file:
                     file.write(b"before ")
                 server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
-                               fault=f"{call} 1 5")
+                               fault=f"{call} 5")
                 self.assertRegex(send(server, DATA), rb"^error sink:EIO 1000\n$")
                 self.assertIn(read(path), (b"before ", b"before " + DATA))
                 self.assertTrue(OK.fullmatch(send(server, b"after")))
@@ -148,6 +172,41 @@ class Disk(unittest.TestCase):
 
             with self.subTest(call=call):
                 self.on_each(backend, check)
+
+    def test_a_failed_sync_of_the_file_is_final(self, backend):
+        for call in ("fsync 1", "fsync-directory 1", "fsync-directory 2", "ftruncate 1"):
+            def check(backend, transport, call=call):
+                path = os.path.join(temporary_directory(self), "file")
+                with open(path, "wb") as file:
+                    file.write(b"before ")
+                fault = f"{call} 5" if call[:5] == "fsync" else f"copy_file_range 1 5 {call} 5"
+                server = DiskServer(self, backend, transport, "--append", "--sink=file:" + path,
+                                    fault=fault)
+                self.assertEqual(b"error sink:EIO 1000\n", send(server, DATA))
+                self.assertEqual(b"error sink:EIO 0\n", send(server, b"after"))
+                self.assertEqual(b"before ", read(path))
+                self.assertIn("start the server again", self.finish(server).errors)
+
+            with self.subTest(call=call):
+                self.on_each(backend, check)
+
+    def test_no_receipt_for_what_is_moved_away(self, backend):
+        """The directory is moved while a stream is received: nobody would find what was called safe."""
+        def check(backend, transport):
+            directory = temporary_directory(self)
+            drop, moved = os.path.join(directory, "drop"), os.path.join(directory, "moved")
+            os.mkdir(drop)
+            server = DiskServer(self, backend, transport, "--sink=dir:" + drop)
+            sender = Sender(server, DATA)
+            until(lambda: os.listdir(drop), "the stream under way")
+            os.rename(drop, moved)
+            os.mkdir(drop)
+            self.assertEqual(b"error sink:ESTALE 1000\n", sender.end().hear())
+            self.assertEqual(b"error sink:ESTALE 0\n", send(server, DATA))
+            self.assertEqual([], os.listdir(drop) + published(moved))
+            self.assertIn("moved away", self.finish(server).errors)
+
+        self.on_each(backend, check)
 
     def test_stall(self, backend):
         """One file's disk stalls: the others' senders are told meanwhile, and it last."""

@@ -30,7 +30,8 @@ class Killed(unittest.TestCase):
     def prepare(self, directory):
         """What is there before the stream comes."""
 
-    def kill_at_each_step(self, backend, options, check):
+    def kill_at_each_step(self, backend, options, check, come_back=None):
+        come_back = come_back or self.come_back
         steps = self.count_steps(backend, options)
         # After one call is before the next, but for the last.
         moments = [(nth, "stall-before") for nth in range(1, steps + 1)]
@@ -49,7 +50,7 @@ class Killed(unittest.TestCase):
                 heard = sender.hear()
                 self.assertEqual(-signal.SIGKILL, server.finish().status)
                 check(directory, heard)
-                self.come_back(backend, transport, options(directory), directory)
+                come_back(backend, transport, options(directory), directory)
                 tally.held(4, backend, transport)
 
     def come_back(self, backend, transport, options, directory):
@@ -86,6 +87,36 @@ class Killed(unittest.TestCase):
                 os.remove(os.path.join(directory, name))
 
         self.kill_at_each_step(backend, lambda directory: [f"--sink=file:{directory}/file"], check)
+
+    def test_append(self, backend):
+        """Of a stream that nobody was told is safe either all is in the file, or nothing."""
+        before = b"before "
+
+        def prepare(directory):
+            with open(os.path.join(directory, "file"), "wb") as file:
+                file.write(before)
+
+        def check(directory, heard):
+            if heard:
+                self.assertTrue(OK.fullmatch(heard), heard)
+                self.assertEqual(before + DATA, read(directory, "file"))
+
+        def come_back(backend, transport, options, directory):
+            was = read(directory, "file")
+            marked = any(".appending-" in name for name in os.listdir(directory))
+            server = DiskServer(self, backend, transport, *options, "--once")
+            self.assertTrue(OK.fullmatch(send(server, DATA)))
+            result = server.finish()
+            self.assertEqual(0, result.status, result)
+            kept = before if marked else was
+            self.assertEqual(kept + DATA, read(directory, "file"))
+            self.assertEqual(marked and was != before, "taken out" in result.errors, result)
+            for name in os.listdir(directory):
+                self.assertTrue(name == "file" or name.endswith(".partial"), name)
+
+        self.prepare = prepare
+        self.kill_at_each_step(backend, lambda directory: ["--append", f"--sink=file:{directory}/file"],
+                               check, come_back)
 
 
 if __name__ == "__main__":

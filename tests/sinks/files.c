@@ -2,11 +2,14 @@
 /* file and dir: a name is given to what is complete, and never to anything else. */
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct lb_sink_options append = {.append = true};
@@ -194,6 +197,79 @@ static void append_adds_complete_streams_alone(void **state)
     assert_int_equal(2, count_names(fixture, "", NULL, 0));
 }
 
+/* What stands under the name when a stream ends, made after the start. */
+static int make_fifo(const char *path)
+{
+    return mkfifo(path, 0666);
+}
+
+static int make_link(const char *path)
+{
+    char target[500];
+
+    snprintf(target, sizeof(target), "%s.target", path);
+    file_write(target, "precious", 8);
+    return symlink(target, path);
+}
+
+static int make_second_name(const char *path)
+{
+    char other[500];
+
+    snprintf(other, sizeof(other), "%s.other", path);
+    file_write(path, "precious", 8);
+    return link(path, other);
+}
+
+static int make_foreign(const char *path)
+{
+    if (geteuid() != 0)
+        return make_fifo(path);
+    file_write(path, "", 0);
+    return chown(path, 65534, 65534);
+}
+
+static void take_notes(void *context, enum lb_note_level level, const char *text)
+{
+    (void)level;
+    snprintf(context, 500, "%s", text);
+}
+
+/* Whoever may write in the directory can put something there: it must neither hold the server up nor
+ * get a byte. */
+static void append_is_for_what_is_ours(void **state)
+{
+    int (*const makers[])(const char *path) = {make_fifo, make_link, make_second_name,
+                                               make_foreign};
+    const struct fixture *fixture = *state;
+    char note[500], name[50];
+    const struct lb_sink_options options = {
+        .append = true, .note = take_notes, .note_context = note};
+
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+        struct opened file;
+        struct stat before, after;
+
+        snprintf(name, sizeof(name), "received%zu", i);
+        note[0] = '\0';
+        file = sink_open(&options, "file:%s", path_in(fixture, name));
+        assert_return_code(makers[i](path_in(fixture, name)), errno);
+        assert_return_code(stat(path_in(fixture, name), &before), errno);
+        assert_int_equal(LB_END_SINK, send_bytes(&file, "secret", 6));
+        assert_non_null(strstr(note, "nothing is added to it"));
+        assert_return_code(stat(path_in(fixture, name), &after), errno);
+        assert_int_equal(before.st_size, after.st_size);
+        assert_int_equal(i + 1, count_names(fixture, ".partial", NULL, 0));
+        /* Out of the way, it goes on. */
+        assert_return_code(unlink(path_in(fixture, name)), errno);
+        assert_int_equal(LB_END_EOF, send_bytes(&file, "secret", 6));
+        sink_close(&file);
+        expect_file(path_in(fixture, name), "secret", 6);
+    }
+    make_second_name(path_in(fixture, "linked"));
+    expect_file_refused(&append, -EPERM, path_in(fixture, "linked"), "hard link");
+}
+
 static void append_copies_every_byte(void **state)
 {
     const struct fixture *fixture = *state;
@@ -313,6 +389,102 @@ static bool is_same_file(int fd, const char *path)
            one.st_ino == other.st_ino;
 }
 
+/* Waits until a stream is under way that the sink has had a byte of. */
+static int await_receiving(const struct fixture *fixture)
+{
+    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
+    struct stat status = {0};
+    char name[300];
+
+    while (count_names(fixture, ".receiving", name, sizeof(name)) == 0 ||
+           stat(path_in(fixture, name), &status) < 0 || status.st_size == 0) {
+        if (time_now_ns() > deadline)
+            return -ETIMEDOUT;
+        time_nap();
+    }
+    return 0;
+}
+
+static int remove_all(struct exchange *exchange)
+{
+    const struct fixture *fixture = exchange->argument;
+    int rc = await_receiving(fixture);
+    char name[300];
+
+    if (rc < 0)
+        return rc;
+    count_names(fixture, ".receiving", name, sizeof(name));
+    return unlink(path_in(fixture, name)) == 0 && rmdir(fixture->directory) == 0 ? 0 : -errno;
+}
+
+/* The directory is removed while a stream is received: that and all later ones fail, also with
+ * another directory in its place. */
+static void check_removed(const struct fixture *fixture, bool dir)
+{
+    char note[500] = "";
+    const struct lb_sink_options options = {
+        .append = !dir, .note = take_notes, .note_context = note};
+    struct opened sink =
+        sink_open(&options, dir ? "dir:%s" : "file:%s/received", fixture->directory);
+    struct exchange exchange = {
+        .data = "lost", .size = 4, .before_end = remove_all, .argument = fixture};
+
+    assert_int_equal(LB_END_SINK, exchange_run(&exchange, &sink));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    assert_int_equal(LB_END_SINK, send_bytes(&sink, "lost", 4));
+    assert_non_null(strstr(note, "was removed"));
+    note[0] = '\0';
+    assert_return_code(mkdir(fixture->directory, 0700), errno);
+    assert_int_equal(LB_END_SINK, send_bytes(&sink, "lost", 4));
+    assert_string_equal("", note); /* told once */
+    assert_int_equal(0, count_names(fixture, "", NULL, 0));
+    sink_close(&sink);
+}
+
+static void a_directory_that_was_removed_is_found_out(void **state)
+{
+    check_removed(*state, true);
+    check_removed(*state, false);
+}
+
+/* In a child, which can't get the names back. Returns its exit status. */
+static int open_without_names(const char *specification)
+{
+    struct lb_error error = {0};
+    const struct lb_sink *sink;
+    void *context;
+
+    if (!names_forget())
+        return 0; /* not here */
+    if (lb_sink_open(&sink, &context, specification, NULL, &error) != -EOPNOTSUPP)
+        return 1;
+    return strstr(error.text, "hard links") ? 0 : 2;
+}
+
+static void a_file_system_without_names_is_refused(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    for (int i = 0; i < 2; i++) {
+        char specification[300];
+        int status;
+        pid_t pid;
+
+        snprintf(specification, sizeof(specification), i ? "file:%s/received" : "dir:%s",
+                 fixture->directory);
+        pid = fork();
+        assert_return_code(pid, errno);
+        if (pid == 0)
+            _exit(open_without_names(specification));
+        assert_int_equal(pid, waitpid(pid, &status, 0));
+        assert_int_equal(0, status);
+        /* Not even a hidden name is left. */
+        assert_return_code(rmdir(fixture->directory), errno);
+        assert_return_code(mkdir(fixture->directory, 0700), errno);
+    }
+}
+
 static void permission_is_checked(void **state)
 {
     const struct fixture *fixture = *state;
@@ -402,27 +574,71 @@ static void dir_keeps_what_was_left_unfinished(void **state)
     assert_string_equal("", note);
 }
 
+/* While a stream is received, another server begins: returns 0 if it takes what is left, which is
+ * one stream, and no other. */
+static int begin_another(struct exchange *exchange)
+{
+    const struct fixture *fixture = exchange->argument;
+    char note[500] = "", specification[300];
+    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    const struct lb_sink *sink;
+    void *context;
+    int rc = await_receiving(fixture);
+
+    if (rc < 0)
+        return rc;
+    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
+    snprintf(specification, sizeof(specification), "dir:%s", fixture->directory);
+    rc = lb_sink_open(&sink, &context, specification, &options, NULL);
+    if (rc == 0)
+        lb_sink_close(sink, context);
+    return rc < 0 ? rc : strstr(note, " 1 stream ") ? 0 : -EPROTO;
+}
+
 /* Another server's streams are under way there: they are not left, but being received. */
 static void dir_leaves_the_living_alone(void **state)
 {
     const struct fixture *fixture = *state;
-    char note[500] = "";
-    const struct lb_sink_options options = {.note = take_note, .note_context = note};
-    struct opened first = sink_open(&options, "dir:%s", fixture->directory), second;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    struct exchange exchange = {
+        .data = "whole", .size = 5, .before_end = begin_another, .argument = fixture};
+    char name[300];
 
-    file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
-    second = sink_open(&options, "dir:%s", fixture->directory);
-    sink_close(&first);
-    assert_string_equal("", note);
-    expect_file(path_in(fixture, LEFT ".receiving"), "half", 4);
-    /* Nor is the second forgotten once the first has gone. */
-    first = sink_open(&options, "dir:%s", fixture->directory);
-    assert_string_equal("", note);
-    sink_close(&first);
-    sink_close(&second);
-    first = sink_open(&options, "dir:%s", fixture->directory);
-    assert_string_not_equal("", note);
-    sink_close(&first);
+    assert_int_equal(LB_END_EOF, exchange_run(&exchange, &dir));
+    assert_int_equal(0, exchange.result);
+    exchange_free(&exchange);
+    sink_close(&dir);
+    expect_file(path_in(fixture, LEFT ".partial"), "half", 4);
+    assert_return_code(unlink(path_in(fixture, LEFT ".partial")), errno);
+    assert_int_equal(1, count_names(fixture, "", name, sizeof(name)));
+    expect_file(path_in(fixture, name), "whole", 5);
+}
+
+/* A lock needs no right to write: anybody who may look into the directory can hold its own. */
+static void dir_does_not_mind_a_locked_directory(void **state)
+{
+    const struct fixture *fixture = *state;
+    int fd = open(fixture->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct opened dir;
+
+    assert_return_code(fd, errno);
+    assert_return_code(flock(fd, LOCK_EX), errno);
+    dir = sink_open(NULL, "dir:%s", fixture->directory);
+    assert_int_equal(LB_END_EOF, send_bytes(&dir, "whole", 5));
+    sink_close(&dir);
+    close(fd);
+}
+
+/* What has such a name and is no file of ours neither stops the start nor is touched. */
+static void dir_opens_no_stranger(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened dir;
+
+    assert_return_code(mkfifo(path_in(fixture, LEFT ".receiving"), 0600), errno);
+    dir = sink_open(NULL, "dir:%s", fixture->directory);
+    sink_close(&dir);
+    assert_true(file_exists(path_in(fixture, LEFT ".receiving")));
 }
 
 static void file_moves_what_was_left_unfinished(void **state)
@@ -440,6 +656,66 @@ static void file_moves_what_was_left_unfinished(void **state)
     assert_int_equal(LB_END_EOF, send_bytes(&file, "whole", 5));
     sink_close(&file);
     expect_file(path_in(fixture, "received"), "whole", 5);
+}
+
+/* A server that was killed while it added "half": some of that is in the file, and its mark. */
+static void check_recovery(const struct fixture *fixture, const char *before, const char *after,
+                           const char *word)
+{
+    const char *path = path_in(fixture, "received");
+    char note[500] = "";
+    const struct lb_sink_options options = {
+        .append = true, .note = take_notes, .note_context = note};
+    struct opened file;
+
+    file_write(path, before, strlen(before));
+    file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+    file = sink_open(&options, "file:%s", path);
+    if (word ? !strstr(note, word) : note[0])
+        fail_msg("\"%s\" does not say \"%s\"", note, word ? word : "");
+    assert_int_equal(1, count_names(fixture, "", NULL, 0));
+    sink_close(&file);
+    expect_file(path, after, strlen(after));
+}
+
+static void append_takes_out_what_was_not_added_whole(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened file;
+
+    check_recovery(fixture, "whole ", "whole ", NULL);
+    check_recovery(fixture, "whole ha", "whole ", "2 bytes");
+    check_recovery(fixture, "whole half", "whole ", "4 bytes");
+    /* Somebody else has gone on. */
+    check_recovery(fixture, "whole half and more", "whole half and more", "first 6 bytes");
+    /* A new file: the mark goes. */
+    assert_return_code(unlink(path_in(fixture, "received")), errno);
+    file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+    file = sink_open(&append, "file:%s", path_in(fixture, "received"));
+    sink_close(&file);
+    assert_int_equal(0, count_names(fixture, "", NULL, 0));
+}
+
+/* Of what only looks like a mark nothing follows. */
+static void append_follows_no_strangers_mark(void **state)
+{
+    const char *const names[] = {"received.appending-6", "received.appending-6+",
+                                 "received.appending-06+4", "received.appending-6+4x",
+                                 "other.appending-6+4"};
+    const struct fixture *fixture = *state;
+    struct opened file;
+
+    file_write(path_in(fixture, "received"), "whole half", 10);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        file_write(path_in(fixture, names[i]), "", 0);
+    file_write(path_in(fixture, "received.appending-5+5"), "not empty", 9);
+    if (geteuid() == 0) {
+        file_write(path_in(fixture, "received.appending-6+4"), "", 0);
+        assert_return_code(chown(path_in(fixture, "received.appending-6+4"), 65534, 65534), errno);
+    }
+    file = sink_open(&append, "file:%s", path_in(fixture, "received"));
+    sink_close(&file);
+    expect_file(path_in(fixture, "received"), "whole half", 10);
 }
 
 /* Until it is refused: at first the stream has not begun. */
@@ -485,17 +761,24 @@ const struct CMUnitTest file_tests[] = {
     FIXTURE_TEST(file_takes_nobodys_name),
     FIXTURE_TEST(file_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(append_adds_complete_streams_alone),
+    FIXTURE_TEST(append_is_for_what_is_ours),
     FIXTURE_TEST(append_copies_every_byte),
     FIXTURE_TEST(append_is_all_or_nothing),
     FIXTURE_TEST(dir_makes_a_file_for_each_stream),
     FIXTURE_TEST(dir_keeps_what_is_not_complete_apart),
     FIXTURE_TEST(dir_on_a_full_disk_ends_as_sink),
     FIXTURE_TEST(dir_must_be_a_directory),
+    FIXTURE_TEST(a_directory_that_was_removed_is_found_out),
+    FIXTURE_TEST(a_file_system_without_names_is_refused),
     FIXTURE_TEST(permission_is_checked),
     FIXTURE_TEST(permission_can_be_checked_again),
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
     FIXTURE_TEST(dir_leaves_the_living_alone),
+    FIXTURE_TEST(dir_does_not_mind_a_locked_directory),
+    FIXTURE_TEST(dir_opens_no_stranger),
     FIXTURE_TEST(file_moves_what_was_left_unfinished),
     FIXTURE_TEST(file_that_is_received_into_is_not_left),
+    FIXTURE_TEST(append_takes_out_what_was_not_added_whole),
+    FIXTURE_TEST(append_follows_no_strangers_mark),
 };
 const size_t file_test_count = sizeof(file_tests) / sizeof(file_tests[0]);

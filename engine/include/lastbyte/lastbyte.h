@@ -226,7 +226,8 @@ struct lb_sink_options {
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
     uint64_t spool_max;
-    /* Told what opening the sink has found, and done about it; as lb_config's. */
+    /* Told what opening the sink has found, and done about it; and later, of file and dir, what their
+     * owner has to look after. From any thread, also while lb_config's is called. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
 };

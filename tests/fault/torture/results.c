@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* How many bytes at data are the beginning of some peer's payload; *whole if they are all of it. */
-static size_t match(const uint8_t *data, size_t size, bool *whole)
+static size_t match(const struct run *run, const uint8_t *data, size_t size, bool *whole)
 {
     uint64_t tag = 0;
     uint8_t *payload;
@@ -21,7 +21,7 @@ static size_t match(const uint8_t *data, size_t size, bool *whole)
     if (size < sizeof(tag))
         return size;
     memcpy(&tag, data, sizeof(tag));
-    expected = scenario_size(tag);
+    expected = scenario_size(run->scenario, tag);
     if (expected == 0)
         return 0;
     payload = malloc(expected);
@@ -34,14 +34,15 @@ static size_t match(const uint8_t *data, size_t size, bool *whole)
 }
 
 /* Counts the whole payloads in a sequence of payloads, of which some may be broken off. */
-static unsigned count_whole(const uint8_t *data, size_t size, unsigned *broken_off)
+static unsigned count_whole(const struct run *run, const uint8_t *data, size_t size,
+                            unsigned *broken_off)
 {
     unsigned count = 0;
 
     *broken_off = 0;
     while (size > 0) {
         bool whole;
-        size_t same = match(data, size, &whole);
+        size_t same = match(run, data, size, &whole);
 
         if (same == 0) {
             *broken_off = UINT32_MAX;
@@ -55,22 +56,25 @@ static unsigned count_whole(const uint8_t *data, size_t size, unsigned *broken_o
     return count;
 }
 
+/* More than all peers send. */
+enum { LOAD_MAX = 4 << 20 };
+
 static uint8_t *load(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "re");
-    uint8_t *data = malloc(1 << 20);
+    uint8_t *data = malloc(LOAD_MAX);
 
-    *size = file ? fread(data, 1, 1 << 20, file) : 0;
+    *size = file ? fread(data, 1, LOAD_MAX, file) : 0;
     if (file)
         fclose(file);
     return data;
 }
 
-static unsigned count_in_file(const char *path, unsigned *broken_off)
+static unsigned count_in_file(const struct run *run, const char *path, unsigned *broken_off)
 {
     size_t size;
     uint8_t *data = load(path, &size);
-    unsigned count = count_whole(data, size, broken_off);
+    unsigned count = count_whole(run, data, size, broken_off);
 
     free(data);
     return count;
@@ -95,7 +99,7 @@ static unsigned check_directory(struct run *run)
         if (!is_published(entry->d_name))
             continue;
         snprintf(path, sizeof(path), "%s/%s", run->scenario->directory, entry->d_name);
-        if (count_in_file(path, &broken_off) != 1 || broken_off)
+        if (count_in_file(run, path, &broken_off) != 1 || broken_off)
             scenario_break(run->outcome, "%s is published and not whole", entry->d_name);
         count++;
     }
@@ -111,7 +115,7 @@ static unsigned check_file(struct run *run)
     unsigned broken_off, count;
 
     snprintf(path, sizeof(path), "%s/out", run->scenario->directory);
-    count = count_in_file(path, &broken_off);
+    count = count_in_file(run, path, &broken_off);
     if (broken_off)
         scenario_break(run->outcome, "the file has %u whole streams and others", count);
     return count;
@@ -125,7 +129,7 @@ static unsigned check_commands(struct run *run)
         unsigned broken_off;
 
         snprintf(path, sizeof(path), "%s/%lu", run->scenario->directory, run->ids[i]);
-        if (count_in_file(path, &broken_off) != 1 || broken_off)
+        if (count_in_file(run, path, &broken_off) != 1 || broken_off)
             scenario_break(run->outcome, "stream %lu is not whole", run->ids[i]);
     }
     return run->claims;
@@ -143,7 +147,7 @@ void results_check(struct run *run)
     else if (strcmp(sink, "exec") == 0)
         count = check_commands(run);
     else if (strcmp(sink, "stdout") == 0)
-        count = count_whole((const uint8_t *)run->output, run->output_size, &broken_off);
+        count = count_whole(run, (const uint8_t *)run->output, run->output_size, &broken_off);
     if (count < run->claims)
         scenario_break(run->outcome, "%u streams are said to be complete, %u are", run->claims,
                        count);

@@ -20,9 +20,15 @@ enum { OUTPUT_MAX = 1 << 20, ANSWER_MAX = 1 << 18 };
 /* One byte beside the tag; more than a page; several slots, and more than a pipe holds. */
 static const size_t sizes[SCENARIO_PEERS] = {PAYLOAD_TAG_SIZE + 1, 5000, 100000};
 
-unsigned long scenario_size(unsigned long tag)
+/* Past the page cache: no block; a block and a rest; two slots, which threads of their own write, and
+ * a rest. */
+static const size_t direct_sizes[SCENARIO_PEERS] = {PAYLOAD_TAG_SIZE + 1, 5000, (2 << 20) + 100000};
+
+unsigned long scenario_size(const struct scenario *scenario, unsigned long tag)
 {
-    return tag >= 1 && tag <= SCENARIO_PEERS ? sizes[tag - 1] : 0;
+    if (tag < 1 || tag > SCENARIO_PEERS)
+        return 0;
+    return scenario->direct ? direct_sizes[tag - 1] : sizes[tag - 1];
 }
 
 void scenario_break(struct outcome *outcome, const char *format, ...)
@@ -68,6 +74,13 @@ static int overheard_target(struct lb_stream *stream, void *context)
     return ear->sink->target(stream, ear->context);
 }
 
+static ssize_t overheard_place(struct lb_stream *stream, void *context, void **data)
+{
+    const struct listening *ear = context;
+
+    return ear->sink->place(stream, ear->context, data);
+}
+
 static int overheard_ready(struct lb_stream *stream, void *context)
 {
     const struct listening *ear = context;
@@ -81,8 +94,8 @@ static void claim(struct listening *ear, const struct lb_stream *stream)
     bool known = false;
 
     pthread_mutex_lock(&ear->mutex);
-    for (int i = 0; i < SCENARIO_PEERS; i++)
-        known = known || lb_stream_bytes(stream) == sizes[i];
+    for (unsigned tag = 1; tag <= SCENARIO_PEERS; tag++)
+        known = known || lb_stream_bytes(stream) == scenario_size(run->scenario, tag);
     if (!known || run->claims == SCENARIO_PEERS)
         scenario_break(run->outcome, "stream %lu is said to be complete with %lu bytes",
                        (unsigned long)lb_stream_id(stream), (unsigned long)lb_stream_bytes(stream));
@@ -125,6 +138,7 @@ static struct lb_sink overhear(const struct lb_sink *sink)
     overheard.open = overheard_open;
     overheard.write = overheard_write;
     overheard.target = sink->target ? overheard_target : NULL;
+    overheard.place = sink->place ? overheard_place : NULL;
     overheard.receipt_id = sink->receipt_id ? overheard_receipt_id : NULL;
     overheard.settle = sink->settle ? overheard_settle : NULL;
     overheard.ready = overheard_ready;
@@ -189,12 +203,13 @@ static void run_peers(struct run *run, const char *address)
         if (fds[i] < 0)
             continue; /* a server that ended at once */
         setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-        peer_send_payload(fds[i], (uint64_t)i + 1, 0, sizes[i], 30000);
+        peer_send_payload(fds[i], (uint64_t)i + 1, 0,
+                          scenario_size(run->scenario, (unsigned long)i + 1), 30000);
         shutdown(fds[i], SHUT_WR);
     }
     for (int i = 0; i < SCENARIO_PEERS; i++)
         if (fds[i] >= 0)
-            await_answer(run, fds[i], sizes[i]);
+            await_answer(run, fds[i], scenario_size(run->scenario, (unsigned long)i + 1));
 }
 
 /* ---- the engine ---------------------------------------------------------------------------------- */
@@ -285,6 +300,7 @@ static void run_sink(struct run *run, int output_fd)
     const struct lb_sink_options options = {
         .output_fd = output_fd,
         .append = strcmp(scenario->sink, "file") == 0,
+        .direct = scenario->direct,
     };
     char specification[600];
     const struct lb_sink *sink;

@@ -11,6 +11,7 @@ struct scenario {
     const char *backend;
     bool over_unix;
     const char *sink;      /* discard, file, dir, exec or stdout */
+    bool direct;           /* file, dir: written past the page cache */
     const char *directory; /* empty */
 };
 
@@ -42,7 +43,7 @@ void scenario_break(struct outcome *outcome, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* How many bytes the peer of that tag sends; 0 if there is none. */
-unsigned long scenario_size(unsigned long tag);
+unsigned long scenario_size(const struct scenario *scenario, unsigned long tag);
 
 /* Every stream that was claimed is whole where its sink has put it. */
 void results_check(struct run *run);

@@ -130,6 +130,25 @@ WRAP(ssize_t, pread64, int fd, void *data, size_t size, off_t offset)
     return __real_pread64(fd, data, shorten ? 1 : size, offset);
 }
 
+/* Past the page cache only whole blocks can be written: what is done less is one of them. */
+static size_t less_than(size_t size)
+{
+    const size_t block = 4096;
+
+    if (size % block)
+        return 1;
+    return size > block ? block : size;
+}
+
+WRAP(ssize_t, pwrite64, int fd, const void *data, size_t size, off_t offset)
+{
+    bool shorten;
+
+    if (shim_shortens(SHIM_pwrite, &shorten))
+        return -1;
+    return __real_pwrite64(fd, data, shorten ? less_than(size) : size, offset);
+}
+
 WRAP(ssize_t, splice, int in, loff_t *in_offset, int out, loff_t *out_offset, size_t size,
      unsigned flags)
 {

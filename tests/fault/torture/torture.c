@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * torture BACKEND tcp|unix [SINK [CALL]]: every call that can fail fails once, the first time, the
+ * torture BACKEND tcp|unix [SINK[-direct] [CALL]]: every call that can fail fails once, the first time, the
  * second, and so on until a run doesn't reach it any more. Each run is a process of its own.
  */
 #include "scenario.h"
@@ -61,6 +61,10 @@ static const struct fault {
     {SHIM_pread, EINTR, NONE, false},
     {SHIM_pread, SHIM_SHORT, NONE, false},
     {SHIM_pread, EIO, ONE, false},
+    {SHIM_pwrite, EINTR, NONE, false},
+    {SHIM_pwrite, SHIM_SHORT, NONE, false},
+    {SHIM_pwrite, EIO, ONE, false},
+    {SHIM_pwrite, ENOSPC, ONE, false},
     {SHIM_splice, EINTR, NONE, false},
     {SHIM_splice, SHIM_SHORT, NONE, false},
     {SHIM_splice, EIO, ONE, false},
@@ -85,7 +89,7 @@ static const struct fault {
     {SHIM_copy_file_range, EIO, ONE, false},
     {SHIM_fcntl, EMFILE, ALL, false},
     {SHIM_pipe2, EMFILE, ONE, false},
-    {SHIM_eventfd, EMFILE, ALL, true},
+    {SHIM_eventfd, EMFILE, ALL, false},
     {SHIM_poll, EINTR, NONE, false},
     {SHIM_poll, ENOMEM, ALL, false},
     {SHIM_epoll_create1, EMFILE, ALL, true},
@@ -95,7 +99,7 @@ static const struct fault {
     {SHIM_pidfd_open, EMFILE, ALL, false},
     {SHIM_waitid, EINTR, NONE, false},
     {SHIM_pthread_create, EAGAIN, ALL, false},
-    {SHIM_mmap, ENOMEM, ALL, true},
+    {SHIM_mmap, ENOMEM, ALL, false},
     {SHIM_malloc, ENOMEM, ALL, false},
     {SHIM_calloc, ENOMEM, ALL, false},
     {SHIM_realloc, ENOMEM, ALL, false},
@@ -130,9 +134,16 @@ static const struct fault {
 
 enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
 
-static const char *const sinks[] = {"discard", "file", "dir", "exec", "stdout"};
+static const struct form {
+    const char *name, *sink;
+    bool direct;
+} forms[] = {
+    {"discard", "discard", false}, {"file", "file", false},     {"dir", "dir", false},
+    {"exec", "exec", false},       {"stdout", "stdout", false}, {"file-direct", "file", true},
+    {"dir-direct", "dir", true},
+};
 
-enum { SINKS = sizeof(sinks) / sizeof(sinks[0]) };
+enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
 
 /* In memory that the runs share with this process. */
 static struct shared {
@@ -144,8 +155,8 @@ static unsigned failures;
 
 static void describe(const struct scenario *scenario, const struct shim_plan *plan)
 {
-    printf("FAILED: %s %s %s, %s: %s, time %u, %s: ", scenario->backend,
-           scenario->over_unix ? "unix" : "tcp", scenario->sink,
+    printf("FAILED: %s %s %s%s, %s: %s, time %u, %s: ", scenario->backend,
+           scenario->over_unix ? "unix" : "tcp", scenario->sink, scenario->direct ? "-direct" : "",
            plan->phase == SHIM_OPENING ? "opening" : "serving", shim_names[plan->call], plan->nth,
            plan->error == SHIM_SHORT ? "short" : strerrorname_np(plan->error));
 }
@@ -238,22 +249,53 @@ static bool is_wanted(const char *name, const char *wanted)
     return !wanted || strcmp(name, wanted) == 0;
 }
 
-static unsigned torture_all(struct scenario *scenario, const char *sink, const char *call)
+static bool can_write_directly(void)
 {
+    const struct lb_sink_options options = {.direct = true};
+    const struct lb_sink *sink = NULL;
+    char directory[256], specification[300];
+    void *context = NULL;
+    int rc;
+
+    if (directory_make(directory, sizeof(directory)))
+        abort();
+    snprintf(specification, sizeof(specification), "dir:%s", directory);
+    rc = lb_sink_open(&sink, &context, specification, &options, NULL);
+    if (rc == 0)
+        lb_sink_close(sink, context);
+    directory_remove(directory);
+    return rc != -EOPNOTSUPP;
+}
+
+static unsigned torture_form(struct scenario *scenario, const struct form *form, const char *call)
+{
+    const bool first = form == forms;
     unsigned cases = 0;
 
-    for (int i = 0; i < SINKS; i++) {
-        if (!is_wanted(sinks[i], sink))
+    scenario->sink = form->sink;
+    scenario->direct = form->direct;
+    for (int i = 0; i < FAULTS; i++) {
+        const struct fault *fault = &faults[i];
+
+        if ((fault->engine && !first) || !is_wanted(shim_names[fault->call], call))
             continue;
-        scenario->sink = sinks[i];
-        for (int j = 0; j < FAULTS; j++) {
-            if ((i > 0 && faults[j].engine) || !is_wanted(shim_names[faults[j].call], call))
-                continue;
-            if (i == 0 || faults[j].harm == ALL)
-                cases += torture(scenario, &faults[j], SHIM_OPENING);
-            cases += torture(scenario, &faults[j], SHIM_SERVING);
-        }
+        if (first || form->direct || fault->harm == ALL)
+            cases += torture(scenario, fault, SHIM_OPENING);
+        cases += torture(scenario, fault, SHIM_SERVING);
     }
+    return cases;
+}
+
+static unsigned torture_all(struct scenario *scenario, const char *wanted, const char *call)
+{
+    const bool direct = can_write_directly();
+    unsigned cases = 0;
+
+    if (!direct)
+        printf("no O_DIRECT here: the file system of TMPDIR or /tmp refuses it\n");
+    for (const struct form *form = forms; form < forms + FORMS; form++)
+        if (is_wanted(form->name, wanted) && (direct || !form->direct))
+            cases += torture_form(scenario, form, call);
     return cases;
 }
 
@@ -290,7 +332,7 @@ int main(int argc, char **argv)
     int status;
 
     if (argc < 3 || (strcmp(argv[2], "tcp") != 0 && strcmp(argv[2], "unix") != 0)) {
-        fprintf(stderr, "usage: %s BACKEND tcp|unix [SINK [CALL]]\n", argv[0]);
+        fprintf(stderr, "usage: %s BACKEND tcp|unix [SINK[-direct] [CALL]]\n", argv[0]);
         return EXIT_USAGE;
     }
     scenario.backend = argv[1];
