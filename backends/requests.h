@@ -6,7 +6,7 @@
 #ifndef LB_REQUESTS_H
 #define LB_REQUESTS_H
 
-#include "backend.h"
+#include "conn.h"
 #include "uring.h"
 
 struct lb_watch;

@@ -93,8 +93,8 @@ static void stop_receiving(struct state *state, struct lb_conn *conn)
 {
     state->receiving--;
     conn->receiving = false;
-    conn->awaiting = false;
-    conn->error = 0;
+    lb_conn_part(conn)->awaiting = false;
+    lb_conn_part(conn)->error = 0;
 }
 
 static struct lb_event terminal_event(struct state *state, struct lb_conn *conn, int error)
@@ -121,7 +121,7 @@ static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned
         chunk->data = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
     }
     if (rest->size == 0 && rest->terminal && count < max) {
-        events[count++] = terminal_event(state, rest->conn, rest->conn->error);
+        events[count++] = terminal_event(state, rest->conn, lb_conn_part(rest->conn)->error);
         rest->terminal = false;
     }
     return count;
@@ -144,9 +144,9 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
         .slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT,
         .size = (size_t)cqe->res,
     };
-    if (ended && conn->once) {
+    if (ended && lb_conn_part(conn)->once) {
         stop_receiving(state, conn);
-    } else if (ended && conn->error) {
+    } else if (ended && lb_conn_part(conn)->error) {
         state->rest.terminal = true;
     } else if (ended) {
         lb_waiting_add(&state->waiting, conn); /* its last receive may have emptied the ring */
@@ -160,8 +160,8 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
     struct lb_conn *conn = lb_request_subject(cqe);
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
-        conn->armed = false;
-    if (conn->awaiting && cqe->res >= 0) {
+        lb_conn_part(conn)->armed = false;
+    if (lb_conn_part(conn)->awaiting && cqe->res >= 0) {
         stop_receiving(state, conn);
         events[0] = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
         return 1;
@@ -181,7 +181,8 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
         lb_waiting_add(&state->waiting, conn);
         return 0;
     default:
-        events[0] = terminal_event(state, conn, conn->error ? conn->error : cqe->res);
+        events[0] = terminal_event(
+            state, conn, lb_conn_part(conn)->error ? lb_conn_part(conn)->error : cqe->res);
         return 1;
     }
 }
@@ -265,11 +266,11 @@ static unsigned reap(struct state *state, struct lb_event *events, unsigned max)
 static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event *event,
                       unsigned room)
 {
-    if (conn->error && room > 0) {
-        *event = terminal_event(state, conn, conn->error);
+    if (lb_conn_part(conn)->error && room > 0) {
+        *event = terminal_event(state, conn, lb_conn_part(conn)->error);
         return 1;
     }
-    if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
+    if (!lb_conn_part(conn)->error && lb_bufring_provided(&state->buffers) > 0)
         arm_receive(state, conn);
     else
         lb_waiting_add(&state->waiting, conn);
@@ -284,7 +285,7 @@ static unsigned serve_waiting(struct state *state, struct lb_event *events, unsi
     unsigned count = 0;
 
     for (struct lb_conn *conn = lb_waiting_take(&state->waiting); conn; conn = next) {
-        next = conn->next;
+        next = lb_conn_part(conn)->next;
         count += serve(state, conn, events + count, max - count);
     }
     return count;
@@ -296,10 +297,10 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 {
     struct state *state = opaque;
 
-    assert(!conn->receiving && !conn->error);
+    assert(!conn->receiving && !lb_conn_part(conn)->error);
     conn->receiving = true;
     state->receiving++;
-    conn->once = once;
+    lb_conn_part(conn)->once = once;
     /* Armed at once it would be served before those that found no slot. */
     if (lb_waiting_any(&state->waiting))
         lb_waiting_add_last(&state->waiting, conn);
@@ -312,11 +313,11 @@ static void await_readable(void *opaque, struct lb_conn *conn)
 {
     struct state *state = opaque;
 
-    assert(!conn->receiving && !conn->error);
+    assert(!conn->receiving && !lb_conn_part(conn)->error);
     conn->receiving = true;
     state->receiving++;
-    conn->awaiting = true;
-    conn->once = true;
+    lb_conn_part(conn)->awaiting = true;
+    lb_conn_part(conn)->once = true;
     arm_receive(state, conn);
 }
 
@@ -324,10 +325,10 @@ static void cancel(void *opaque, struct lb_conn *conn)
 {
     struct state *state = opaque;
 
-    if (!conn->receiving || conn->error)
+    if (!conn->receiving || lb_conn_part(conn)->error)
         return;
-    conn->error = -ECANCELED;
-    if (conn->armed)
+    lb_conn_part(conn)->error = -ECANCELED;
+    if (lb_conn_part(conn)->armed)
         lb_request_cancel_conn(&state->ring, conn);
 }
 
