@@ -12,8 +12,8 @@
 #include "probes.h"
 #include "requests.h"
 #include "restrictions.h"
+#include "uring_watches.h"
 #include "waiting.h"
-#include "watches.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ struct state {
     struct lb_backend_config config;
     struct lb_backend_status status;
     struct lb_bufring buffers;
-    struct lb_watches watches;
+    struct lb_uring_watches watches;
     enum accept_state *accepts; /* one per listener */
     struct lb_waiting waiting;  /* found no slot, or failed */
     unsigned receiving;         /* conns that are */
@@ -204,18 +204,6 @@ static unsigned accept_completed(struct state *state, const struct io_uring_cqe 
     return 1;
 }
 
-static unsigned watch_completed(struct state *state, const struct io_uring_cqe *cqe,
-                                struct lb_event *event)
-{
-    struct lb_watch *watch = lb_request_subject(cqe);
-    unsigned count = !watch->withdrawn;
-
-    if (count)
-        *event = (struct lb_event){.type = LB_EVENT_READY, .cookie = watch->cookie};
-    lb_watches_remove(&state->watches, watch);
-    return count;
-}
-
 static unsigned wake_completed(struct state *state, const struct io_uring_cqe *cqe,
                                struct lb_event *event)
 {
@@ -234,9 +222,11 @@ static unsigned completed(struct state *state, const struct io_uring_cqe *cqe,
     case LB_REQUEST_ACCEPT:
         return accept_completed(state, cqe, events);
     case LB_REQUEST_WATCH:
-        return watch_completed(state, cqe, events);
+        return lb_uring_watch_completed(&state->watches, &state->ring, cqe, events);
     case LB_REQUEST_WAKE:
         return wake_completed(state, cqe, events);
+    case LB_REQUEST_HALF_CLOSED:
+        return lb_uring_half_closed_completed(&state->watches, &state->ring, events, max);
     case LB_REQUEST_CANCEL:
     default:
         return 0;
@@ -342,19 +332,8 @@ static void forget(void *opaque, struct lb_conn *conn)
 static int watch(void *opaque, int fd, unsigned events, void *cookie)
 {
     struct state *state = opaque;
-    struct lb_watch *watch = lb_watches_find(&state->watches, fd);
 
-    if (watch) {
-        lb_watches_withdraw(&state->watches, watch);
-        lb_request_cancel_watch(&state->ring, watch);
-    }
-    if (events == 0)
-        return 0;
-    watch = lb_watches_add(&state->watches, fd, cookie);
-    if (!watch)
-        return -ENOMEM;
-    lb_request_watch(&state->ring, watch, events);
-    return 0;
+    return lb_uring_watch(&state->watches, &state->ring, fd, events, cookie);
 }
 
 static int enable(struct state *state)
@@ -483,7 +462,7 @@ static void close_uring(void *opaque)
     close_unclaimed(state);
     io_uring_queue_exit(&state->ring);
     lb_bufring_close(&state->buffers);
-    lb_watches_done(&state->watches);
+    lb_uring_watches_done(&state->watches);
     free(state->accepts);
     free(state);
 }
