@@ -101,7 +101,7 @@ struct lb_backend {
     bool one_stream_per_worker;
     bool shared_listeners; /* every worker waits on the same listening sockets */
     bool wakes_one;        /* of all who accept from one socket, the kernel wakes one for a peer */
-    unsigned workers;      /* default; 0: one per usable core, at most 4 */
+    unsigned workers;      /* default; 0: one per usable core */
 
     /* The pool that suits it, if a chunk in use keeps its whole slot, or if not. */
     struct lb_pool_shape (*shape)(bool whole_slots);

@@ -7,6 +7,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,32 @@ void lb_entrance_take(struct lb_entrance *entrance, int fd)
         lb_note(lane->notes, LB_NOTE_WARNING,
                 "a peer was turned away: %u streams are waiting already", lane->streams->capacity);
     }
+}
+
+/* Returns false if the other takes no more, or there is no memory. */
+static bool hand_over(const struct lb_lane *lane, unsigned other, int fd)
+{
+    struct lb_adopted *adopted = malloc(sizeof(*adopted));
+
+    if (!adopted)
+        return false;
+    *adopted = (struct lb_adopted){.letter.kind = LB_LETTER_ADOPTED, .fd = fd};
+    if (lb_inbox_post(lane->door->lanes[other].inbox, &adopted->letter))
+        return true;
+    free(adopted);
+    return false;
+}
+
+void lb_entrance_accepted(struct lb_entrance *entrance, int fd)
+{
+    const struct lb_lane *lane = entrance->lane;
+    unsigned chosen = lane->index;
+
+    /* A lane of one stream at a time accepts only when it has none. */
+    if (!lane->backend->one_stream_per_worker)
+        chosen = lb_door_choose_lane(lane->door, lane->index);
+    if (chosen == lane->index || !hand_over(lane, chosen, fd))
+        lb_entrance_take(entrance, fd);
 }
 
 int lb_entrance_adopt(struct lb_entrance *entrance, int fd)

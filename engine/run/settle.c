@@ -2,12 +2,12 @@
 #include "settle.h"
 
 #include "clock.h"
+#include "cores.h"
 #include "error.h"
 #include "filter.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 
 /* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
 static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
@@ -42,6 +42,8 @@ void lb_config_init(struct lb_config *config)
 
 int lb_settle_check(const struct lb_config *config, struct lb_error *error)
 {
+    cpu_set_t cores;
+
     if (!config->sink || !config->sink->write)
         return lb_error_set(error, -EINVAL, "no sink");
     if (!config->listen || !config->listen[0])
@@ -70,26 +72,26 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);
+    if (config->cpus && lb_cores_parse(&cores, config->cpus, error) < 0)
+        return -EINVAL;
     if (config->greeting_size > LB_GREETING_MAX)
         return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
                             config->greeting_size, LB_GREETING_MAX);
     return 0;
 }
 
-static unsigned usable_cores(void)
+static unsigned default_workers(const struct lb_backend *backend, const struct lb_config *config)
 {
+    unsigned cores;
     cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
-static unsigned default_workers(const struct lb_backend *backend)
-{
-    unsigned cores = usable_cores();
 
     if (backend->workers)
         return backend->workers;
-    return cores < 4 ? cores : 4;
+    if (config->cpus && lb_cores_parse(&set, config->cpus, NULL) == 0)
+        cores = (unsigned)CPU_COUNT(&set);
+    else
+        cores = lb_cores_usable("");
+    return cores < LB_WORKERS_MAX ? cores : LB_WORKERS_MAX;
 }
 
 /* A slot is the least that a stream gets at once: small against what its rate allows in a second. */
@@ -138,7 +140,7 @@ static void settle_config(struct lb_config *config, const struct lb_backend *bac
     if (!config->max_handshakes)
         config->max_handshakes = DEFAULT_HANDSHAKES;
     if (!config->workers)
-        config->workers = default_workers(backend);
+        config->workers = default_workers(backend, config);
     /* A worker that could never get a stream would only hold peers in its backlog. */
     if (config->count && config->count < config->workers)
         config->workers = (unsigned)config->count;
