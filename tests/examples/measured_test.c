@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The example of a filter, in an engine with real peers. It stands in for the table of filters: the
  * linker takes this one, and leaves the library's where it is. */
-#include "unit.h"
-
 #include "measured.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include <errno.h>
 #include <string.h>
