@@ -144,13 +144,16 @@ void lb_entrance_go_on(struct lb_entrance *entrance)
     struct lb_lane *lane = entrance->lane;
     struct lb_stream *stream;
 
-    while ((stream = lb_stream_queue_take(&lane->streams->entered)))
-        admit(entrance, stream);
-    while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
-        lb_life_begin(lb_stream_queue_take(&entrance->parked));
-    while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
-           claim(lane, lb_gate_claim_entrance))
-        lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+    do {
+        while ((stream = lb_stream_queue_take(&lane->streams->entered)))
+            admit(entrance, stream);
+        while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
+            lb_life_begin(lb_stream_queue_take(&entrance->parked));
+        while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
+               claim(lane, lb_gate_claim_entrance))
+            lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+        /* A prelude that had come already is over at once, and no event will tell of it. */
+    } while (lane->streams->entered.first);
 }
 
 unsigned lb_entrance_room(struct lb_entrance *entrance)
