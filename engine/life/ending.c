@@ -58,14 +58,14 @@ void lb_ending_answer(struct lb_stream *stream)
     bool complete = stream->verdict.end == LB_END_EOF;
     enum lb_closing closing = LB_CLOSING_RESET;
 
-    if (lb_receipt_wanted(lane))
-        say_receipt(stream);
-    lb_filters_finish(stream);
     if (stream->borrowed || (complete && stream->at_eof))
         closing = LB_CLOSING_PLAIN;
     else if (complete || lb_receipt_wanted(lane))
         closing = LB_CLOSING_DRAIN;
     lb_wire_finish(stream, closing, !lane->hurry);
+    if (lb_receipt_wanted(lane))
+        say_receipt(stream);
+    lb_filters_finish(stream);
 }
 
 void lb_ending_turn_away(struct lb_stream *stream)
@@ -73,11 +73,11 @@ void lb_ending_turn_away(struct lb_stream *stream)
     char line[LB_RECEIPT_SIZE];
     bool told = lb_receipt_wanted(stream->lane);
 
+    /* Whoever is turned away is not waited for. */
+    lb_wire_finish(stream, told ? LB_CLOSING_PLAIN : LB_CLOSING_RESET, false);
     if (told)
         lb_filters_tell(stream, line, lb_receipt_refusal(&stream->verdict, line));
     lb_filters_finish(stream);
-    /* Whoever is turned away is not waited for. */
-    lb_wire_finish(stream, told ? LB_CLOSING_PLAIN : LB_CLOSING_RESET, false);
     lb_wire_go_on(stream);
 }
 

@@ -492,10 +492,9 @@ void lb_life_ready(struct lb_stream *stream)
         go_on_answering(stream);
         return;
     }
-    /* Whatever waits there; a stream whose end is decided looks after it once it is ANSWERING. */
-    if (stream->state == LB_STREAM_ENTERING || lb_stream_is_under_way(stream) ||
-        stream->state == LB_STREAM_ENDING)
-        lb_wire_go_on(stream);
+    if (stream->state == LB_STREAM_FREE)
+        return;
+    lb_wire_go_on(stream); /* whatever waits there, in any state */
     if (stream->state == LB_STREAM_ENDING)
         go_on_ending(stream);
     else if (lb_stream_is_under_way(stream))

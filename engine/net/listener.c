@@ -65,6 +65,19 @@ static int keep_alive(int fd, unsigned keepalive_ms)
     return rc;
 }
 
+/* Every accepted socket inherits this too. The kernel closes the connections of a process that dies:
+ * with a linger time of 0 that is a reset, so that no sender takes it for a server that has it all.
+ * wire.c undoes it once a stream's end is decided. And urgent bytes stay in the stream where they were
+ * sent (tcp(7)). */
+static int mark(int fd)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) < 0)
+        return -errno;
+    return set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 /* How a TCP socket is bound. */
 struct binding {
     struct sockaddr_storage address;
@@ -90,6 +103,8 @@ static int bind_tcp(int *fd, const struct binding *binding,
     if (rc == 0 && options->rcvbuf > 0)
         rc = set_int(*fd, SOL_SOCKET, SO_RCVBUF,
                      options->rcvbuf > INT32_MAX / 2 ? INT32_MAX / 2 : (int)options->rcvbuf);
+    if (rc == 0)
+        rc = mark(*fd);
     if (rc == 0 && options->keepalive_ms)
         rc = keep_alive(*fd, options->keepalive_ms);
     if (rc == 0 && bind(*fd, (const struct sockaddr *)&binding->address, binding->size) < 0)
@@ -371,7 +386,9 @@ static int open_fd(struct lb_listener_list *list, const struct lb_address *addre
     listener->fds[0] = address->fd;
     listener->borrowed = true;
     if (bound->sa_family != AF_UNIX) {
-        rc = options->keepalive_ms ? keep_alive(address->fd, options->keepalive_ms) : 0;
+        rc = set_int(address->fd, SOL_SOCKET, SO_OOBINLINE, 1);
+        if (rc == 0 && options->keepalive_ms)
+            rc = keep_alive(address->fd, options->keepalive_ms);
         return rc < 0 ? rc : name_tcp(listener, &binding);
     }
     lb_unix_name((const struct sockaddr_un *)(const void *)bound, binding.size, name, sizeof(name));

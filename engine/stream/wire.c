@@ -208,10 +208,20 @@ static bool drain(struct lb_stream *stream)
     return wire->dropped > DRAIN_BYTES || !await_peer(stream, POLLIN, wire->until_ns);
 }
 
+/* Connections of our own listeners begin with a linger time of 0, see listener.c. */
+static void set_reset(int fd, bool reset)
+{
+    const struct linger linger = {.l_onoff = reset, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 void lb_wire_finish(struct lb_stream *stream, enum lb_closing closing, bool patient)
 {
     stream->wire.closing = closing;
     stream->wire.hurried = !patient;
+    if (closing != LB_CLOSING_RESET && !stream->borrowed)
+        set_reset(stream->conn.fd, false);
 }
 
 static bool close_drained(struct lb_stream *stream)
@@ -241,11 +251,9 @@ bool lb_wire_go_on(struct lb_stream *stream)
  * let through first: a reset would discard what the peer hasn't acknowledged. */
 static void reset_peer(int fd)
 {
-    const struct linger now = {.l_onoff = 1, .l_linger = 0};
     int unsent = 0;
 
-    if (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    set_reset(fd, ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0);
 }
 
 void lb_wire_close(struct lb_stream *stream)
@@ -261,6 +269,7 @@ void lb_wire_close(struct lb_stream *stream)
 
 void lb_wire_refuse(int fd, const char *line, size_t size)
 {
+    set_reset(fd, false);
     if (send(fd, line, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size)
         shutdown(fd, SHUT_WR);
 }

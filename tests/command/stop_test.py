@@ -51,6 +51,19 @@ class Stop(unittest.TestCase):
         result = server.finish()
         self.assertEqual((b"begun ended", 1), (result.output, result.stats["ends"]["eof"]), result)
 
+    def test_a_kill_resets_what_is_under_way(self, backend):
+        """Also what has its EOF already, if nobody was told that it is safe."""
+        for half_closed in (False, True):
+            server, connection = self.serve_one_under_way(backend)
+            waiting = server.connect()
+            if half_closed:
+                waiting.sendall(b"all")
+                waiting.shutdown(socket.SHUT_WR)
+            server.signal(signal.SIGKILL)
+            for peer in (connection, waiting):
+                with self.assertRaises(ConnectionResetError):
+                    peer.recv(1)
+
     def test_a_second_signal_stops_at_once(self, backend):
         server, connection = self.serve_one_under_way(backend, "--drain=1000")
         server.signal(signal.SIGTERM)

@@ -215,20 +215,20 @@ static void send_urgent(struct server *server, const char *before, const char *b
     CHECK_OK(server, peer_finish(fd, behind, strlen(behind)));
 }
 
-/* The out-of-band byte is not among the stream's bytes, all others are. */
+/* The urgent byte is where it was sent. */
 static void out_of_band_byte(void **state)
 {
     struct server *server = *state;
 
     server_begin(server, 4);
     send_urgent(server, "abc", "def");
-    server_check_bytes(server, 0, "abcdef", 6, LB_END_EOF);
+    server_check_bytes(server, 0, "abc!def", 7, LB_END_EOF);
     send_urgent(server, "abc", "");
-    server_check_bytes(server, 1, "abc", 3, LB_END_EOF);
+    server_check_bytes(server, 1, "abc!", 4, LB_END_EOF);
     send_urgent(server, "", "def");
-    server_check_bytes(server, 2, "def", 3, LB_END_EOF);
+    server_check_bytes(server, 2, "!def", 4, LB_END_EOF);
     send_urgent(server, "", "");
-    server_check_bytes(server, 3, "", 0, LB_END_EOF);
+    server_check_bytes(server, 3, "!", 1, LB_END_EOF);
     server_finish(server);
 }
 
@@ -236,19 +236,16 @@ static void out_of_band_byte(void **state)
 static void out_of_band_byte_while_idle(void **state)
 {
     struct server *server = *state;
-    struct ledger_entry *entry;
     int fd;
 
     server_begin(server, 1);
     fd = server_connect(server);
-    CHECK_OK(server, peer_send_payload(fd, 1, 0, 1000, 1000));
-    entry = server_await_tag(server, 1);
-    AWAIT(server, atomic_load(&entry->bytes) == 1000);
+    CHECK_OK(server, peer_send(fd, "abc", 3));
+    AWAIT(server, server_stats(server).bytes == 3);
     CHECK_SAME(server, send(fd, "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
-    CHECK_OK(server, peer_await_acked(fd));
-    CHECK_OK(server, peer_send_payload(fd, 1, 1000, SIZE, SIZE));
-    CHECK_OK(server, peer_finish(fd, NULL, 0));
-    server_check_payload(server, 1, SIZE, LB_END_EOF);
+    AWAIT(server, server_stats(server).bytes == 4);
+    CHECK_OK(server, peer_finish(fd, "def", 3));
+    server_check_bytes(server, 0, "abc!def", 7, LB_END_EOF);
     server_finish(server);
 }
 
