@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "filter.h"
+#include "filters.h"
 
 #include <stddef.h>
 
-const struct lb_filter *const lb_filters[] = {NULL};
+const struct lb_filter *const lb_filters[] = {&lb_filter_seal, NULL};

@@ -36,7 +36,8 @@ struct lb_lane {
     unsigned entering;  /* streams whose preludes run, or are over and looked at by nobody yet */
     unsigned under_way; /* streams begun and not closed */
 
-    bool hurry; /* every stream was told to end: no peer is waited for */
+    bool hurry;           /* every stream was told to end: no peer is waited for */
+    struct lb_hush seals; /* of notes about seals that nobody checks */
 
     /* What it carries for the rooms that stand on this one. */
     struct lb_notes *notes;

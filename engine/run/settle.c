@@ -5,6 +5,7 @@
 #include "cores.h"
 #include "error.h"
 #include "filter.h"
+#include "seal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -69,6 +70,11 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
                             "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
                             ": no stream could keep both",
                             config->min_rate, config->rate_limit);
+    if (config->seal_key && !config->seal)
+        return lb_error_set(error, -EINVAL, "a seal key without seal: nothing would be checked");
+    if (config->seal_key && config->seal_key_size < LB_SEAL_KEY_MIN)
+        return lb_error_set(error, -EINVAL, "a seal key of %zu bytes: at least %d",
+                            config->seal_key_size, LB_SEAL_KEY_MIN);
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);

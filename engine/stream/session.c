@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "probes.h"
+#include "seal.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -84,13 +85,31 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
     return -1;
 }
 
+/* Whoever sends a seal means that it be checked. It is stored as it came, and said, once a second. */
+static void look_for_seal(const struct lb_stream *stream, const uint8_t *data, size_t size)
+{
+    struct lb_lane *lane = stream->lane;
+    uint64_t untold;
+
+    if (size < LB_SEAL_FIRST_MAX || lane->rules->filter_count > 0 ||
+        !lb_seal_may_begin((const char *)data, size) ||
+        !lb_hush_tells(&lane->seals, lb_clock_ns(), LB_NS_PER_S, &untold))
+        return;
+    lb_note(lane->notes, LB_NOTE_WARNING,
+            "stream %llu is sealed, but seals are not checked: stored as it came (--seal checks)",
+            (unsigned long long)stream->id);
+}
+
 ssize_t lb_session_write(struct lb_stream *stream, const uint8_t *data, size_t size,
                          struct lb_verdict *verdict)
 {
     uint64_t room = lb_session_room(stream);
     size_t most = size < room ? size : (size_t)room;
-    ssize_t taken = most > 0 ? offer(stream, data, most, verdict) : 0;
+    ssize_t taken;
 
+    if (stream->session.meter.bytes == 0)
+        look_for_seal(stream, data, size);
+    taken = most > 0 ? offer(stream, data, most, verdict) : 0;
     stream->session.meter.pace.held |= taken >= 0 && (size_t)taken < most;
     if (taken != (ssize_t)most || most == size)
         return taken;

@@ -337,6 +337,14 @@ struct lb_config {
     /* Let every byte come through user space, also where the sink is only a descriptor. */
     bool no_splice;
 
+    /* Streams must be sealed, see lastbyte-seal(5): the seal is checked and taken off, and only a stream
+     * that has come whole ends as LB_END_EOF. Others end as LB_END_TRUNCATED, or LB_END_LIMIT at once if
+     * they don't begin as sealed streams do. With a key (at least 32 bytes) only what was sealed by that
+     * is taken; NULL: none. */
+    bool seal;
+    const void *seal_key;
+    size_t seal_key_size;
+
     /* Preludes of filters, what a peer sends before its stream. One that takes longer is no stream: the
      * peer is turned away. */
     unsigned handshake_timeout_ms; /* default 10000 */
