@@ -5,6 +5,7 @@
 #include "error.h"
 #include "filter.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -67,6 +68,9 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
                             "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
                             ": no stream could keep both",
                             config->min_rate, config->rate_limit);
+    if (config->max_handshakes > LB_HANDSHAKES_MAX)
+        return lb_error_set(error, -EINVAL, "%u handshakes at once: at most %d",
+                            config->max_handshakes, LB_HANDSHAKES_MAX);
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);
@@ -168,9 +172,11 @@ static void choose_filters(struct lb_rules *rules, const struct lb_config *confi
     for (size_t i = 0; lb_filters[i]; i++) {
         const void *settings = lb_filters[i]->settings(config);
 
-        if (settings)
-            rules->filters[rules->filter_count++] =
-                (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
+        if (!settings)
+            continue;
+        assert(rules->filter_count < LB_FILTERS_MAX);
+        rules->filters[rules->filter_count++] =
+            (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
     }
 }
 

@@ -370,6 +370,7 @@ enum {
     LB_GREETING_MAX = 4096,        /* greeting_size */
     LB_WORKERS_MAX = 1024,         /* workers */
     LB_STREAMS_MAX = 1 << 20,      /* max_streams */
+    LB_HANDSHAKES_MAX = 4096,      /* max_handshakes */
     LB_SLOT_SIZE_MAX = 1 << 30,    /* slot_size */
     LB_SLOTS_MAX = 1 << 15,        /* slots */
     LB_GATHER_US_MAX = 100000,     /* gather_max_us */
