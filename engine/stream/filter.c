@@ -277,20 +277,30 @@ void lb_filters_finish(struct lb_stream *stream)
     }
 }
 
+/* At a time: filters may make more of it, and the queue's bound is passed by no more than that. */
+enum { SAY_MOST = 16 << 10 };
+
 ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
 {
-    size_t room = lb_wire_room(&stream->wire);
-    int rc;
+    const uint8_t *bytes = data;
+    size_t said = 0, room;
 
     if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_PARKED &&
         stream->state != LB_STREAM_ENDING)
         return -EBUSY;
-    if (size > room)
-        size = room;
-    if (room == 0)
-        return -EAGAIN;
-    rc = lb_filters_tell(stream, data, size);
-    return rc < 0 ? rc : (ssize_t)size;
+    /* Until the queue is full, so that there is something to wait for whenever less is taken. */
+    while (said < size && (room = lb_wire_room(&stream->wire)) > 0) {
+        size_t part = size - said < SAY_MOST ? size - said : SAY_MOST;
+        int rc;
+
+        if (part > room)
+            part = room;
+        rc = lb_filters_tell(stream, bytes + said, part);
+        if (rc < 0)
+            return rc;
+        said += part;
+    }
+    return said == 0 && size > 0 ? -EAGAIN : (ssize_t)said;
 }
 
 /* ---- preludes -------------------------------------------------------------------------------- */
