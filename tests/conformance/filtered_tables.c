@@ -16,4 +16,5 @@ const struct test_case *const suite_tables[] = {
 void suite_reset(void)
 {
     test_filters_used = FILTER_PAIR;
+    atomic_store(&test_header_bytes, 0);
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 unsigned test_filters_used;
+atomic_size_t test_header_bytes;
 
 static const void *settings_of(enum test_filter filter)
 {
@@ -96,6 +97,7 @@ static int header_enter(struct lb_stage *stage, const char **why)
             return -ECONNRESET;
         }
         header->size += (size_t)got;
+        atomic_fetch_add(&test_header_bytes, (size_t)got);
     }
     if (size > 0)
         return act_on(stage, header);

@@ -6,6 +6,7 @@
 #ifndef TEST_FILTERS_H
 #define TEST_FILTERS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ enum test_filter {
 
 /* Those that the next engine that is opened uses. */
 extern unsigned test_filters_used;
+
+/* That headers have had in all. */
+extern atomic_size_t test_header_bytes;
 
 /* What follows the kind of a header. */
 enum {
