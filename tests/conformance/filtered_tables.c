@@ -15,6 +15,7 @@ const struct test_case *const suite_tables[] = {
 
 void suite_reset(void)
 {
+    suite.filtered = true;
     test_filters_used = FILTER_PAIR;
     atomic_store(&test_header_bytes, 0);
 }

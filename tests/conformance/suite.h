@@ -31,6 +31,7 @@ struct suite {
     const char *backend;
     enum family family;
     bool no_gathering;
+    bool filtered;       /* what comes in a chunk is not always what a sink is given at once */
     char directory[200]; /* for Unix sockets */
 };
 

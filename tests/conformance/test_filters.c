@@ -117,6 +117,7 @@ static const struct lb_filter header_filter = {
 /* Half a pair that waits for its other half. */
 struct half {
     bool is_there;
+    bool is_bad; /* they were no pair */
     uint8_t byte;
 };
 
@@ -128,21 +129,21 @@ void pairs_make(const uint8_t *data, size_t size, uint8_t *out)
     }
 }
 
-/* Takes pairs apart. Returns how many bytes came of them, or -1: something was none. */
-static ssize_t take_apart(struct half *half, const uint8_t *data, size_t size, uint8_t *out)
+/* Takes pairs apart, up to what is none. Returns how many bytes came of them. */
+static size_t take_apart(struct half *half, const uint8_t *data, size_t size, uint8_t *out)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size && !half->is_bad; i++) {
         half->is_there = !half->is_there;
         if (half->is_there)
             half->byte = data[i];
         else if ((data[i] ^ half->byte) == UINT8_MAX)
             out[count++] = half->byte;
         else
-            return -1;
+            half->is_bad = true;
     }
-    return (ssize_t)count;
+    return count;
 }
 
 static const void *double_settings(const struct lb_config *config)
@@ -163,14 +164,15 @@ static bool double_take(struct lb_stage *stage, const uint8_t *data, size_t size
 
 static int say_apart(struct lb_stage *stage, const void *data, size_t size)
 {
+    struct half *half = lb_stage_state(stage);
     const uint8_t *bytes = data;
     int rc = 0;
 
     while (size > 0 && rc == 0) {
         size_t part = size < LB_SCRATCH_SIZE ? size : LB_SCRATCH_SIZE;
-        ssize_t count = take_apart(lb_stage_state(stage), bytes, part, lb_stage_scratch(stage));
+        size_t count = take_apart(half, bytes, part, lb_stage_scratch(stage));
 
-        rc = count < 0 ? -EBADMSG : lb_stage_say(stage, lb_stage_scratch(stage), (size_t)count);
+        rc = half->is_bad ? -EBADMSG : lb_stage_say(stage, lb_stage_scratch(stage), count);
         bytes += part;
         size -= part;
     }
@@ -196,10 +198,13 @@ static bool halve_take(struct lb_stage *stage, const uint8_t *data, size_t size,
                        struct lb_verdict *verdict)
 {
     uint8_t *out = lb_stage_scratch(stage);
-    ssize_t count = take_apart(lb_stage_state(stage), data, size, out);
+    struct half *half = lb_stage_state(stage);
+    size_t count = take_apart(half, data, size, out);
 
-    if (count >= 0)
-        return lb_pass(stage, out, (size_t)count, verdict);
+    if (!lb_pass(stage, out, count, verdict))
+        return false;
+    if (!half->is_bad)
+        return true;
     *verdict = (struct lb_verdict){LB_END_ERROR, -EBADMSG, "no pair"};
     return false;
 }
