@@ -392,13 +392,13 @@ struct lb_stats {
     uint64_t active;     /* streams under way now */
     uint64_t streams;    /* streams that ended: the sum of ends */
     uint64_t ends[LB_END_COUNT];
-    uint64_t refused;  /* peers that were turned away: in ends too, but for failed_preludes */
+    uint64_t refused; /* peers that were turned away: in ends too, but for failed_preludes */
     uint64_t failed_preludes; /* of them, those that never came to be a stream */
     uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
-    uint64_t bytes;    /* taken by sinks */
-    uint64_t waits;    /* times a worker asked its backend for events */
-    uint64_t receives; /* chunks handed to sinks */
-    uint64_t starved;  /* times data waited because every slot was in use */
+    uint64_t bytes;           /* taken by sinks */
+    uint64_t waits;           /* times a worker asked its backend for events */
+    uint64_t receives;        /* chunks handed to sinks */
+    uint64_t starved;         /* times data waited because every slot was in use */
 };
 
 /* Checks the configuration, chooses the backend, binds every address and makes the threads' memory.
