@@ -41,5 +41,5 @@ struct lb_verdict lb_verdict_of_receive(int error)
 
 const char *lb_verdict_text(const struct lb_verdict *verdict)
 {
-    return verdict->error ? strerror(-verdict->error) : verdict->why;
+    return verdict->why || !verdict->error ? verdict->why : strerror(-verdict->error);
 }

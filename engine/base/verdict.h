@@ -8,7 +8,7 @@
 struct lb_verdict {
     enum lb_end end;
     int error;       /* the -errno behind it, or 0 */
-    const char *why; /* the limit behind it, a static string; or NULL */
+    const char *why; /* the limit behind it, or what a filter found: a static string; or NULL */
 };
 
 /* What a receive means that failed with -errno error, or found the EOF (0). */
@@ -20,7 +20,7 @@ static inline struct lb_verdict lb_verdict_of_sink(int error)
     return (struct lb_verdict){.end = LB_END_SINK, .error = error};
 }
 
-/* Why, for a person, or NULL: the limit, or the error's text. */
+/* Why, for a person, or NULL: what is behind it, or the error's text. */
 const char *lb_verdict_text(const struct lb_verdict *verdict);
 
 #endif

@@ -12,7 +12,7 @@ static unsigned reserve_slots(const struct lb_rules *rules)
 {
     bool may_pause = rules->sink->flags & LB_SINK_MAY_PAUSE;
     bool serial = rules->sink->flags & LB_SINK_SERIAL;
-    unsigned each = rules->filter_count > 0 ? 2 : 1;
+    unsigned each = rules->filtered ? 2 : 1;
 
     if (!may_pause)
         return 0;
@@ -46,7 +46,7 @@ static int make_memory(struct lb_lane *lane)
 
     if (rc < 0 || rules->filter_count == 0)
         return rc;
-    lane->scratch = malloc((size_t)LB_SCRATCH_SIZE * rules->filter_count);
+    lane->scratch = malloc((size_t)LB_SCRATCH_SIZE * LB_SCRATCH_WAYS * rules->filter_count);
     return lane->scratch ? 0 : -ENOMEM;
 }
 

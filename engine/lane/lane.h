@@ -30,10 +30,10 @@ struct lb_lane {
     struct lb_alarms alarms;
     struct lb_throttle throttle;
     struct lb_alarm throttle_alarm; /* while somebody waits there */
-    uint8_t *scratch;               /* a part of LB_SCRATCH_SIZE bytes for each filter, or NULL */
+    uint8_t *scratch; /* a part of LB_SCRATCH_SIZE bytes for each filter and way, or NULL */
 
     unsigned index;     /* among the lanes */
-    unsigned entering;  /* streams whose preludes run, or are over and looked at by nobody yet */
+    unsigned entering;  /* streams whose preludes run */
     unsigned under_way; /* streams begun and not closed */
 
     bool hurry;           /* every stream was told to end: no peer is waited for */
@@ -46,8 +46,8 @@ struct lb_lane {
     struct lb_committer *committer; /* NULL: ends run on this thread */
 };
 
-/* What a filter's output at a time fits into. */
-enum { LB_SCRATCH_SIZE = 64 << 10 };
+/* What a filter's output at a time fits into, and for how many ways: to the session, to the peer. */
+enum { LB_SCRATCH_SIZE = 64 << 10, LB_SCRATCH_WAYS = 2 };
 
 struct lb_lane_options {
     const struct lb_rules *rules; /* alive as long as the lane */

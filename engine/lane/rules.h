@@ -40,8 +40,10 @@ struct lb_rules {
 
     struct lb_filter_use filters[LB_FILTERS_MAX]; /* in the order bytes pass them */
     unsigned filter_count;
-    size_t stream_size; /* bytes of a stream's memory: its sink's state, then its filters' */
-    size_t piece;       /* a filter is given at most so many bytes at a time */
+    /* By lb_rules_lay_out: */
+    bool filtered;      /* a filter has to see the bytes */
+    size_t stream_size; /* of a stream's memory: its sink's state, then its filters' */
+    size_t piece;       /* the first of them is given at most so many bytes at a time */
 };
 
 #endif

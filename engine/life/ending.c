@@ -27,6 +27,7 @@ void lb_ending_note_refusal(const struct lb_stream *stream)
 {
     const struct lb_lane *lane = stream->lane;
     char peer[LB_PEER_SIZE], name[32] = "a peer", more[80] = "";
+    const char *prelude = NULL;
     uint64_t untold;
 
     if (!lb_notes_wants(lane->notes, LB_NOTE_WARNING) ||
@@ -34,12 +35,14 @@ void lb_ending_note_refusal(const struct lb_stream *stream)
         return;
     if (stream->id)
         snprintf(name, sizeof(name), "stream %llu", (unsigned long long)stream->id);
+    else
+        prelude = lb_filters_prelude(stream);
     if (untold)
         snprintf(more, sizeof(more), ", and %llu more since the last such line",
                  (unsigned long long)untold);
-    lb_note(lane->notes, LB_NOTE_WARNING, "%s from %s: %s: turned away (%s)%s", name,
-            lb_stream_peer(stream, peer), lb_end_name(stream->verdict.end),
-            lb_verdict_text(&stream->verdict), more);
+    lb_note(lane->notes, LB_NOTE_WARNING, "%s from %s: %s: turned away (%s%s%s)%s", name,
+            lb_stream_peer(stream, peer), lb_end_name(stream->verdict.end), prelude ? prelude : "",
+            prelude ? ": " : "", lb_verdict_text(&stream->verdict), more);
 }
 
 /* Its receipt is a line of its own, behind whatever the peer was told. */

@@ -173,12 +173,13 @@ static void go_on(struct lb_stream *stream, size_t bytes)
 }
 
 /* The stream's end is decided while it has an event in hand. What its filters have made before goes
- * to the sink first, if it ends well. */
+ * to the sink first; so it has paused, and nothing more is under way. */
 static void end_here(struct lb_stream *stream, const struct lb_verdict *verdict)
 {
     struct lb_flow *flow = &stream->flow;
 
-    if (flow->kept.data && verdict->end == LB_END_EOF && flow->once) {
+    if (flow->kept.data) {
+        assert(flow->once);
         if (flow->held.data)
             lb_stream_give_back(stream, &flow->held);
         flow->over = true;
@@ -301,7 +302,8 @@ static void fail_to_enter(struct lb_stream *stream)
     struct lb_lane *lane = stream->lane;
 
     entered(stream);
-    if (lane->hurry) {
+    /* Its prelude has not failed: nobody will come for it. */
+    if (lane->hurry || lb_gate_finished(&lane->door->gate)) {
         lb_life_drop(stream);
         return;
     }
@@ -440,6 +442,8 @@ void lb_life_readable(struct lb_stream *stream)
     step = stream->flow.way == LB_WAY_PLACED ? lb_way_place(stream, &size, &verdict)
                                              : lb_way_splice(stream, &size, &verdict);
     stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
+    if (stream->at_eof)
+        lb_filters_eof(stream, &verdict);
     follow(stream, step, size, &verdict);
 }
 
@@ -447,7 +451,8 @@ void lb_life_terminal(struct lb_stream *stream, int error)
 {
     struct lb_verdict verdict = lb_verdict_of_receive(error);
 
-    stream->at_eof = true;
+    /* A receive that was cancelled leaves what may come. */
+    stream->at_eof = stream->state != LB_STREAM_CANCELLED || error != -ECANCELED;
     if (stream->state == LB_STREAM_CANCELLED) {
         cancelled(stream);
         return;
@@ -492,9 +497,9 @@ void lb_life_ready(struct lb_stream *stream)
         go_on_answering(stream);
         return;
     }
-    if (stream->state == LB_STREAM_FREE)
-        return;
-    lb_wire_go_on(stream); /* whatever waits there, in any state */
+    /* The event may be late, and meant for one that was here before. */
+    if (stream->state != LB_STREAM_FREE)
+        lb_wire_go_on(stream);
     if (stream->state == LB_STREAM_ENDING)
         go_on_ending(stream);
     else if (lb_stream_is_under_way(stream))

@@ -12,7 +12,7 @@ static bool allows_splice(const struct lb_stream *stream)
     const struct lb_rules *rules = stream->lane->rules;
 
     return rules->sink->target && !rules->no_splice && !stream->borrowed &&
-           !lb_stream_receipt(stream) && !lb_filters_take(rules);
+           !lb_stream_receipt(stream) && !rules->filtered;
 }
 
 void lb_way_begin(struct lb_stream *stream)
@@ -20,7 +20,7 @@ void lb_way_begin(struct lb_stream *stream)
     const struct lb_rules *rules = stream->lane->rules;
     struct lb_flow *flow = &stream->flow;
 
-    if (!lb_filters_take(rules) && lb_session_has_place(stream))
+    if (!rules->filtered && lb_session_has_place(stream))
         flow->way = LB_WAY_PLACED;
     else
         flow->may_splice = allows_splice(stream);
@@ -48,8 +48,8 @@ static void choose_way(struct lb_stream *stream, size_t piece)
 static ssize_t feed(struct lb_stream *stream, const uint8_t *data, size_t size,
                     struct lb_verdict *verdict)
 {
-    return stream->lane->rules->filter_count ? lb_filters_feed(stream, data, size, verdict)
-                                             : lb_session_write(stream, data, size, verdict);
+    return stream->lane->rules->filtered ? lb_filters_feed(stream, data, size, verdict)
+                                         : lb_session_write(stream, data, size, verdict);
 }
 
 enum lb_step lb_way_chunk(struct lb_stream *stream, struct lb_verdict *verdict)

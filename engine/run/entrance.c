@@ -125,7 +125,7 @@ static bool has_place(const struct lb_lane *lane)
 
 static bool may_go_on(const struct lb_lane *lane)
 {
-    return has_place(lane) && !lane->hurry;
+    return has_place(lane) && !lane->hurry && !lb_gate_finished(&lane->door->gate);
 }
 
 /* Asks a second time, after having asked to be woken: there may have been room in between. */
@@ -139,21 +139,42 @@ static bool claim(struct lb_lane *lane, bool (*ask)(struct lb_gate *gate))
     return ask(gate);
 }
 
+/* A prelude begins. Returns false if none may. */
+static bool enter_next(struct lb_entrance *entrance)
+{
+    struct lb_lane *lane = entrance->lane;
+
+    if (!entrance->lobby.first || entrance->parked.first || !may_go_on(lane) ||
+        !claim(lane, lb_gate_claim_entrance))
+        return false;
+    lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+    return true;
+}
+
+/* As many streams have ended as were asked for: nobody else will begin. */
+static void end_preludes(const struct lb_lane *lane)
+{
+    static const struct lb_verdict stopped = {.end = LB_END_STOPPED};
+
+    for (struct lb_stream *stream = lane->streams->live; stream; stream = stream->next)
+        if (stream->state == LB_STREAM_ENTERING)
+            lb_life_stop(stream, &stopped);
+}
+
 void lb_entrance_go_on(struct lb_entrance *entrance)
 {
     struct lb_lane *lane = entrance->lane;
     struct lb_stream *stream;
 
+    /* A prelude may be over as soon as it begins. */
     do {
         while ((stream = lb_stream_queue_take(&lane->streams->entered)))
             admit(entrance, stream);
         while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
             lb_life_begin(lb_stream_queue_take(&entrance->parked));
-        while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
-               claim(lane, lb_gate_claim_entrance))
-            lb_life_enter(lb_stream_queue_take(&entrance->lobby));
-        /* A prelude that had come already is over at once, and no event will tell of it. */
-    } while (lane->streams->entered.first);
+    } while (enter_next(entrance));
+    if (lane->entering > 0 && lb_gate_finished(&lane->door->gate))
+        end_preludes(lane);
 }
 
 unsigned lb_entrance_room(struct lb_entrance *entrance)

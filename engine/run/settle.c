@@ -7,6 +7,7 @@
 #include "filter.h"
 #include "seal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -75,6 +76,9 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
     if (config->seal_key && config->seal_key_size < LB_SEAL_KEY_MIN)
         return lb_error_set(error, -EINVAL, "a seal key of %zu bytes: at least %d",
                             config->seal_key_size, LB_SEAL_KEY_MIN);
+    if (config->max_handshakes > LB_HANDSHAKES_MAX)
+        return lb_error_set(error, -EINVAL, "%u handshakes at once: at most %d",
+                            config->max_handshakes, LB_HANDSHAKES_MAX);
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);
@@ -176,9 +180,11 @@ static void choose_filters(struct lb_rules *rules, const struct lb_config *confi
     for (size_t i = 0; lb_filters[i]; i++) {
         const void *settings = lb_filters[i]->settings(config);
 
-        if (settings)
-            rules->filters[rules->filter_count++] =
-                (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
+        if (!settings)
+            continue;
+        assert(rules->filter_count < LB_FILTERS_MAX);
+        rules->filters[rules->filter_count++] =
+            (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
     }
 }
 

@@ -242,6 +242,11 @@ static void submit(struct lb_direct_slots *slots)
     pthread_mutex_unlock(&direct->lock);
 }
 
+bool lb_direct_has(const struct lb_direct_slots *slots, const void *data)
+{
+    return data == slots->memory + (size_t)slots->filling * SLOT_SIZE + slots->filled;
+}
+
 void lb_direct_put(struct lb_direct_slots *slots, size_t size)
 {
     slots->filled += size;

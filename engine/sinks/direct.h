@@ -35,6 +35,9 @@ struct lb_direct_slots *lb_direct_claim(struct lb_direct *direct, int fd);
 /* Where the stream's next bytes go; see struct lb_sink, place. */
 ssize_t lb_direct_place(struct lb_direct_slots *slots, struct lb_stream *stream, void **data);
 
+/* data is what has come there: not what a filter has made, which comes from elsewhere. */
+bool lb_direct_has(const struct lb_direct_slots *slots, const void *data);
+
 /* size bytes have come there. */
 void lb_direct_put(struct lb_direct_slots *slots, size_t size);
 

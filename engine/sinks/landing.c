@@ -31,10 +31,17 @@ int lb_landing_open(struct lb_stream *stream, struct lb_directory *directory, co
 
 ssize_t lb_landing_write(struct lb_stream *stream, void *context, const void *data, size_t size)
 {
-    const struct lb_landing *landing = lb_stream_state(stream);
+    struct lb_landing *landing = lb_stream_state(stream);
     int rc = 0;
 
     (void)context;
+    if (landing->slots && !lb_direct_has(landing->slots, data)) {
+        /* So will all others: the slots, which are empty, are free for streams that they are for. */
+        rc = lb_direct_flush(landing->slots);
+        landing->slots = NULL;
+        if (rc < 0)
+            return rc;
+    }
     if (landing->slots)
         lb_direct_put(landing->slots, size);
     else

@@ -19,37 +19,74 @@ static const struct lb_filter *find_taker(const struct lb_rules *rules, unsigned
     return NULL;
 }
 
-bool lb_filters_take(const struct lb_rules *rules)
-{
-    unsigned index = 0;
-
-    return find_taker(rules, &index);
-}
-
 /* ---- layout ---------------------------------------------------------------------------------- */
+
+enum { PIECE_LEAST = 1024 };
 
 static size_t align(size_t size)
 {
     return (size + 15) & ~(size_t)15;
 }
 
+/* How large a piece may be, of which no filter makes more than its scratch holds, and all together
+ * no more than limit. */
+static size_t largest_piece(const struct lb_rules *rules, size_t limit)
+{
+    for (unsigned i = rules->filter_count; i-- > 0;) {
+        const struct lb_filter *filter = rules->filters[i].filter;
+
+        if (!filter->take)
+            continue;
+        assert(filter->grows > 0);
+        if (limit > LB_SCRATCH_SIZE)
+            limit = LB_SCRATCH_SIZE;
+        limit = limit > filter->extra ? (limit - filter->extra) / filter->grows : 0;
+    }
+    return limit;
+}
+
+/* How much all of them may pass on at the EOF. */
+static size_t largest_rest(const struct lb_rules *rules)
+{
+    size_t rest = 0;
+
+    for (unsigned i = 0; i < rules->filter_count; i++) {
+        const struct lb_filter *filter = rules->filters[i].filter;
+
+        if (filter->take)
+            rest = filter->grows * rest + filter->extra;
+        if (filter->eof)
+            rest += filter->extra;
+    }
+    return rest;
+}
+
+/* All that comes of a piece has to fit into the one slot that a stream may keep. */
+static void fit_slots(struct lb_rules *rules)
+{
+    size_t *slot_size = &rules->pool.slot_size, rest = largest_rest(rules);
+
+    while (*slot_size < LB_SCRATCH_SIZE &&
+           (largest_piece(rules, *slot_size) < PIECE_LEAST || *slot_size < rest))
+        *slot_size *= 2;
+    assert(rest <= *slot_size);
+    rules->piece = largest_piece(rules, *slot_size);
+}
+
 void lb_rules_lay_out(struct lb_rules *rules)
 {
-    bool may_pause = rules->sink->flags & LB_SINK_MAY_PAUSE;
-
     rules->stream_size = align(rules->sink->state_size);
-    rules->piece = rules->pool.slot_size;
     for (unsigned i = 0; i < rules->filter_count; i++) {
         struct lb_filter_use *use = &rules->filters[i];
 
         use->offset = rules->stream_size;
         rules->stream_size += align(use->filter->state_size);
-        if (!may_pause || !use->filter->take)
-            continue;
-        /* All that comes of a piece has to fit into the one slot that a stream may keep. */
-        assert(use->filter->grows > 0 && use->filter->extra < rules->piece);
-        rules->piece = (rules->piece - use->filter->extra) / use->filter->grows;
+        rules->filtered |= use->filter->take != NULL;
     }
+    rules->piece = largest_piece(rules, SIZE_MAX);
+    if (rules->filtered && rules->sink->flags & LB_SINK_MAY_PAUSE)
+        fit_slots(rules);
+    assert(rules->piece >= PIECE_LEAST);
 }
 
 /* ---- a filter's view ------------------------------------------------------------------------- */
@@ -66,7 +103,15 @@ int lb_stage_fd(const struct lb_stage *stage)
 
 uint8_t *lb_stage_scratch(const struct lb_stage *stage)
 {
-    return stage->stream->lane->scratch + (size_t)LB_SCRATCH_SIZE * stage->index;
+    size_t part = stage->index * LB_SCRATCH_WAYS + stage->back;
+
+    return stage->stream->lane->scratch + LB_SCRATCH_SIZE * part;
+}
+
+void lb_stage_set_peer(const struct lb_stage *stage, const union lb_peer *peer)
+{
+    assert(stage->stream->state == LB_STREAM_ENTERING);
+    stage->stream->peer = *peer;
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -129,7 +174,7 @@ static bool pass_to(struct lb_stream *stream, unsigned index, const uint8_t *dat
                     struct lb_verdict *verdict)
 {
     const struct lb_filter *filter = find_taker(stream->lane->rules, &index);
-    struct lb_stage stage = {stream, index};
+    struct lb_stage stage = {.stream = stream, .index = index};
 
     if (size == 0)
         return true;
@@ -167,8 +212,10 @@ bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict)
         return true;
     taken = lb_session_write(stream, flow->kept.data + flow->kept_taken,
                              flow->kept.size - flow->kept_taken, verdict);
-    if (taken < 0)
+    if (taken < 0) {
+        lb_filters_drop(stream);
         return false;
+    }
     flow->kept_taken += (size_t)taken;
     if (flow->kept_taken == flow->kept.size)
         lb_filters_drop(stream);
@@ -180,7 +227,7 @@ void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict)
     const struct lb_rules *rules = stream->lane->rules;
 
     for (unsigned i = 0; i < rules->filter_count && verdict->end == LB_END_EOF; i++) {
-        struct lb_stage stage = {stream, i};
+        struct lb_stage stage = {.stream = stream, .index = i};
 
         if (rules->filters[i].filter->eof)
             rules->filters[i].filter->eof(&stage, verdict);
@@ -194,7 +241,7 @@ static int say_before(struct lb_stream *stream, unsigned index, const void *data
 {
     while (index > 0) {
         const struct lb_filter *filter = stream->lane->rules->filters[--index].filter;
-        struct lb_stage stage = {stream, index};
+        struct lb_stage stage = {.stream = stream, .index = index, .back = true};
 
         if (filter->say)
             return filter->say(&stage, data, size);
@@ -223,27 +270,37 @@ void lb_filters_finish(struct lb_stream *stream)
 {
     for (unsigned i = stream->lane->rules->filter_count; i-- > 0;) {
         const struct lb_filter *filter = stream->lane->rules->filters[i].filter;
-        struct lb_stage stage = {stream, i};
+        struct lb_stage stage = {.stream = stream, .index = i, .back = true};
 
         if (filter->finish && stream->opened)
             filter->finish(&stage);
     }
 }
 
+/* At a time: filters may make more of it, and the queue's bound is passed by no more than that. */
+enum { SAY_MOST = 16 << 10 };
+
 ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
 {
-    size_t room = lb_wire_room(&stream->wire);
-    int rc;
+    const uint8_t *bytes = data;
+    size_t said = 0, room;
 
     if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_PARKED &&
         stream->state != LB_STREAM_ENDING)
         return -EBUSY;
-    if (size > room)
-        size = room;
-    if (room == 0)
-        return -EAGAIN;
-    rc = lb_filters_tell(stream, data, size);
-    return rc < 0 ? rc : (ssize_t)size;
+    /* Until the queue is full, so that there is something to wait for whenever less is taken. */
+    while (said < size && (room = lb_wire_room(&stream->wire)) > 0) {
+        size_t part = size - said < SAY_MOST ? size - said : SAY_MOST;
+        int rc;
+
+        if (part > room)
+            part = room;
+        rc = lb_filters_tell(stream, bytes + said, part);
+        if (rc < 0)
+            return rc;
+        said += part;
+    }
+    return said == 0 && size > 0 ? -EAGAIN : (ssize_t)said;
 }
 
 /* ---- preludes -------------------------------------------------------------------------------- */
@@ -252,7 +309,7 @@ static void close_before(struct lb_stream *stream, unsigned index)
 {
     while (index > 0) {
         const struct lb_filter *filter = stream->lane->rules->filters[--index].filter;
-        struct lb_stage stage = {stream, index};
+        struct lb_stage stage = {.stream = stream, .index = index};
 
         if (filter->close)
             filter->close(&stage);
@@ -265,11 +322,12 @@ int lb_filters_open(struct lb_stream *stream)
 
     for (unsigned i = 0; i < rules->filter_count; i++) {
         const struct lb_filter_use *use = &rules->filters[i];
-        struct lb_stage stage = {stream, i};
+        struct lb_stage stage = {.stream = stream, .index = i};
         int rc = use->filter->open ? use->filter->open(&stage, use->settings) : 0;
 
         if (rc < 0) {
             close_before(stream, i);
+            stream->prelude = i;
             return rc;
         }
     }
@@ -291,13 +349,17 @@ int lb_filters_enter(struct lb_stream *stream, const char **why)
 
     for (; stream->prelude < rules->filter_count; stream->prelude++) {
         const struct lb_filter *filter = rules->filters[stream->prelude].filter;
-        struct lb_stage stage = {stream, stream->prelude};
+        struct lb_stage stage = {.stream = stream, .index = stream->prelude};
         int rc;
 
-        *why = filter->name;
         rc = filter->enter ? filter->enter(&stage, why) : 0;
         if (rc < 0)
             return rc;
     }
     return 0;
+}
+
+const char *lb_filters_prelude(const struct lb_stream *stream)
+{
+    return stream->lane->rules->filters[stream->prelude].filter->name;
 }

@@ -6,7 +6,8 @@
  * be spliced and placed).
  *
  * Bytes go from the first filter to the last, and on to the session. What is said to the peer goes
- * the other way. All calls for one stream come from its lane's thread, one at a time.
+ * the other way. All calls for one stream come from its lane's thread, one at a time; but a sink may
+ * answer what it is given, so that say is called while take waits for its lb_pass.
  */
 #ifndef LB_FILTER_H
 #define LB_FILTER_H
@@ -17,18 +18,19 @@
 struct lb_stage {
     struct lb_stream *stream;
     unsigned index; /* in its lane's rules */
+    bool back;      /* on the way to the peer */
 };
 
 struct lb_filter {
     const char *name; /* as a refusal names it */
     size_t state_size;
-    /* take makes at most grows * size + extra bytes of size, and that fits into LB_SCRATCH_SIZE for
-     * pieces of a slot's size. */
+    /* take makes at most grows * size + extra bytes of size, and eof at most extra. grows is 1 or
+     * more. The pieces that take is given are so small that this fits into LB_SCRATCH_SIZE. */
     unsigned grows;
     size_t extra;
 
-    /* What the filter is told if config asks for it; NULL: it doesn't, and no stream passes it. Lives
-     * as long as config. */
+    /* Returns what the filter is told if config asks for it; NULL: no stream passes it. Lives as long
+     * as config. */
     const void *(*settings)(const struct lb_config *config);
 
     /* Before anything else; the state is zeroed. 0 or -errno: the peer is refused. May be NULL. */
@@ -36,19 +38,21 @@ struct lb_filter {
 
     /* Reads what comes before the stream from lb_stage_fd, and not a byte more, without waiting (by
      * MSG_PEEK, or exact sizes). 0: it is over. -EAGAIN: called again when there is more to read; it
-     * has consumed what was there, or it would be called at once for ever. Any other -errno: the
-     * peer is refused; *why may be set to a static word. NULL: there is no prelude. */
+     * has consumed what was there, or it would be called at once for ever. Any other -errno, and that
+     * is for an early EOF too: the peer is refused; *why may be set to a static text. NULL: there is
+     * no prelude. */
     int (*enter)(struct lb_stage *stage, const char **why);
 
     /* Takes all of data, and passes on what comes of it by lb_pass. Returns true to go on, or false
-     * with the verdict: it ends the stream, as eof if its own end has come (bytes behind it are then
-     * dropped in order), and what lb_pass returned false with is passed down as it is. NULL: bytes
-     * pass untouched. */
+     * with the verdict: it ends the stream, as eof if its own end has come; bytes behind it are then
+     * received and dropped, and eof of no filter is called. What lb_pass returned false with is passed
+     * down as it is. NULL: bytes pass untouched. */
     bool (*take)(struct lb_stage *stage, const uint8_t *data, size_t size,
                  struct lb_verdict *verdict);
 
     /* The connection's EOF has come. Leaves the verdict eof if that is the stream's end, after passing
-     * on what it held back; else says what it is. NULL: it is. */
+     * on what it held back; else says what it is, and the filters behind it aren't asked. NULL: it
+     * is. */
     void (*eof)(struct lb_stage *stage, struct lb_verdict *verdict);
 
     /* Says data to the peer, by lb_stage_say; all of it. 0 or -errno. NULL: untouched. */
@@ -72,6 +76,10 @@ int lb_stage_fd(const struct lb_stage *stage);
 /* LB_SCRATCH_SIZE bytes of its own until the call returns. */
 uint8_t *lb_stage_scratch(const struct lb_stage *stage);
 
+/* Who the peer really is, as a header in front of the stream tells. From enter only: admission and all
+ * that follows go by it. */
+void lb_stage_set_peer(const struct lb_stage *stage, const union lb_peer *peer);
+
 /* Hands bytes on: lent until it returns. All are taken; what a sink leaves for later is kept. Returns
  * true to go on, or false with the verdict. */
 bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
@@ -83,11 +91,8 @@ int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);
 /* ---- what the rooms above call ----------------------------------------------------------------- */
 
 /* Where each filter's state is, and how large a piece may be. After the filters and the pool's shape
- * are set. */
+ * are set: makes the slots larger if what a filter makes of the least piece would not fit. */
 void lb_rules_lay_out(struct lb_rules *rules);
-
-/* A filter of the stream has to see its bytes. */
-bool lb_filters_take(const struct lb_rules *rules);
 
 /* Opens all. 0 or -errno, with nothing left open. */
 int lb_filters_open(struct lb_stream *stream);
@@ -95,6 +100,9 @@ void lb_filters_close(struct lb_stream *stream);
 
 /* Goes on with the preludes. As enter. */
 int lb_filters_enter(struct lb_stream *stream, const char **why);
+
+/* The filter whose prelude runs or has failed. */
+const char *lb_filters_prelude(const struct lb_stream *stream);
 
 /* Feeds at most size bytes. Returns how many were taken, less than size once something is kept; or
  * -1 with the verdict. */

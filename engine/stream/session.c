@@ -171,8 +171,8 @@ int lb_session_end(struct lb_stream *stream)
 
     if (rc > LB_UNSETTLED)
         return broken(stream, "end", "returns nonsense");
-    if (rc == LB_UNSETTLED && !sink->settle)
-        return broken(stream, "end", "returns LB_UNSETTLED, but there is no settle");
+    if (rc == LB_UNSETTLED && !(sink->settle && sink->flags & LB_SINK_SLOW_END))
+        return broken(stream, "end", "returns LB_UNSETTLED without settle and LB_SINK_SLOW_END");
     if (rc == -EINPROGRESS && sink->flags & LB_SINK_SLOW_END)
         return broken(stream, "end", "returns -EINPROGRESS in spite of LB_SINK_SLOW_END");
     return rc;
@@ -183,7 +183,7 @@ int lb_session_settle(struct lb_stream *const *streams, size_t count)
     const struct lb_session *session = &streams[0]->session;
     int rc = session->sink->settle(streams, count, session->context);
 
-    return rc > 0 ? broken(streams[0], "settle", "returns more than 0") : rc;
+    return rc > 0 || rc == -EINPROGRESS ? broken(streams[0], "settle", "returns nonsense") : rc;
 }
 
 const char *lb_session_receipt_id(struct lb_stream *stream)

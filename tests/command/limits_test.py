@@ -141,6 +141,9 @@ class Options(unittest.TestCase):
                 ((path, "--unix-mode=1777"), "--unix-mode=1777: out of range"),
                 ((path, "--unix-mode=rw"), "--unix-mode=rw: not a mode; use octal digits"),
                 (("--max-streams-per-peer=0",), "--max-streams-per-peer=0: out of range"),
+                (("--max-handshakes=0",), "--max-handshakes=0: out of range"),
+                (("--max-handshakes=4097",), "--max-handshakes=4097: out of range"),
+                (("--handshake-timeout=0.001",), "--handshake-timeout=0.001: out of range"),
         ):
             result = run("recv", *options)
             self.assertEqual(2, result.status, (options, result))

@@ -356,6 +356,113 @@ static void into_a_command_that_stops_reading(void **state)
         early_command(*state, &modes[i]);
 }
 
+/* ---- urgent mark ---------------------------------------------------------------------------- */
+
+/* A splice that begins at the mark moves 0 bytes, which is no end. idle: all that is before it has been
+ * received by then. The urgent byte stays where it was sent: it is the payload's own. */
+static void send_with_mark(struct server *server, int fd, uint64_t size, bool idle)
+{
+    const uint64_t half = size / 2;
+    uint8_t urgent;
+
+    payload_fill(5, half, &urgent, 1);
+    CHECK_OK(server, peer_send_payload(fd, 5, 0, half, MIB));
+    if (idle)
+        AWAIT(server, server_stats(server).bytes == half);
+    CHECK_SAME(server, send(fd, &urgent, 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    if (idle)
+        CHECK_OK(server, peer_await_acked(fd));
+    CHECK_OK(server, peer_send_payload(fd, 5, half + 1, size, MIB));
+    CHECK_SAME(server, shutdown(fd, SHUT_WR), 0);
+}
+
+static void marked_file(struct server *server, const struct mode *mode, bool idle)
+{
+    const uint64_t size = 8 * MIB;
+    unsigned files, partial;
+    struct bench bench;
+    int fd;
+
+    bench_open(&bench, server, mode, "file:%s/out", 0);
+    fd = server_connect(server);
+    send_with_mark(server, fd, size, idle);
+    CHECK_OK(server, peer_await_eof(fd));
+    close(fd);
+    await_streams(server, 1);
+    bench_close(&bench);
+    CHECK_SAME(server, check_files(&bench, &files, &partial), size);
+    CHECK_SAME(server, partial, 0);
+    CHECK_SAME(server, bench.stats.bytes, size);
+    CHECK_SAME(server, bench.stats.ends[LB_END_EOF], 1);
+    directory_remove(bench.directory);
+}
+
+static void urgent_mark_into_a_file(void **state)
+{
+    for (int i = 0; i < 2 * MODES; i++)
+        marked_file(*state, &modes[i / 2], i % 2);
+}
+
+/* Reads all that comes, so that the connection is never full for long. */
+struct reader {
+    int fd;
+    uint64_t size;
+    bool right;
+};
+
+static void *read_payload(void *argument)
+{
+    struct reader *reader = argument;
+    uint8_t data[65536], expected[65536];
+    ssize_t got;
+
+    reader->right = true;
+    while ((got = read(reader->fd, data, sizeof(data))) > 0) {
+        payload_fill(5, reader->size, expected, (size_t)got);
+        reader->right &= memcmp(data, expected, (size_t)got) == 0;
+        reader->size += (uint64_t)got;
+    }
+    return NULL;
+}
+
+static void marked_pipe(struct server *server, const struct mode *mode, bool idle)
+{
+    const uint64_t size = 8 * MIB;
+    struct reader reader = {0};
+    struct bench bench;
+    pthread_t thread;
+    int ends[2], fd;
+
+    CHECK_SAME(server, pipe2(ends, O_CLOEXEC), 0);
+    server->fds += 2;
+    bench_open(&bench, server, mode, "stdout", ends[1]);
+    reader.fd = ends[0];
+    CHECK_SAME(server, pthread_create(&thread, NULL, read_payload, &reader), 0);
+    server->threads++;
+    fd = server_connect(server);
+    send_with_mark(server, fd, size, idle);
+    CHECK_OK(server, peer_await_eof(fd));
+    close(fd);
+    await_streams(server, 1);
+    bench_close(&bench);
+    CHECK_SAME(server, bench.stats.bytes, size);
+    CHECK_SAME(server, bench.stats.ends[LB_END_EOF], 1);
+    close(ends[1]);
+    pthread_join(thread, NULL);
+    server->threads--;
+    CHECK_SAME(server, reader.size, size);
+    CHECK(server, reader.right);
+    close(ends[0]);
+    server->fds -= 2;
+    directory_remove(bench.directory);
+}
+
+static void urgent_mark_into_a_pipe(void **state)
+{
+    for (int i = 0; i < 2 * PIPE_MODES; i++)
+        marked_pipe(*state, &modes[i / 2], i % 2);
+}
+
 const struct test_case descriptors_cases[] = {
     {"into_files", into_files, FAMILY_ANY, 0},
     {"into_file_until_reset", into_file_until_reset, FAMILY_TCP, 0},
@@ -364,5 +471,7 @@ const struct test_case descriptors_cases[] = {
     {"stopped_at_a_full_pipe", stopped_at_a_full_pipe, FAMILY_ANY, 0},
     {"into_commands", into_commands, FAMILY_ANY, 0},
     {"into_a_command_that_stops_reading", into_a_command_that_stops_reading, FAMILY_ANY, 0},
+    {"urgent_mark_into_a_file", urgent_mark_into_a_file, FAMILY_TCP, 0},
+    {"urgent_mark_into_a_pipe", urgent_mark_into_a_pipe, FAMILY_TCP, 0},
     {NULL, NULL, 0, 0},
 };

@@ -279,6 +279,9 @@ int ledger_reserve(struct ledger *ledger, size_t room)
     if (!ledger->entries)
         return -ENOMEM;
     ledger->room = room;
+    atomic_store(&ledger->opened, 0);
+    atomic_store(&ledger->ended, 0);
+    memset(ledger->tags, 0, sizeof(ledger->tags));
     for (size_t i = 0; i < room; i++) {
         ledger->entries[i].ledger = ledger;
         ledger->entries[i].watched = -1;

@@ -10,15 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_SKIP = 77, FDS_WANTED = 8192, CASES_MAX = 128 };
+enum { EXIT_USAGE = 2, EXIT_SKIP = 77, FDS_WANTED = 8192, CASES_MAX = 192 };
 
 struct suite suite;
-
-static const struct test_case *const tables[] = {
-    bytes_cases,    ends_cases,     sinks_cases,         pauses_cases,    slow_end_cases,
-    stops_cases,    limits_cases,   stream_limits_cases, admission_cases, load_cases,
-    scenario_cases, receipts_cases, descriptors_cases,
-};
 
 static bool parse_family(const char *name)
 {
@@ -73,8 +67,8 @@ static size_t choose_cases(struct CMUnitTest *tests, const char *pattern)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        for (const struct test_case *one = tables[i]; one->name; one++) {
+    for (size_t i = 0; suite_tables[i]; i++) {
+        for (const struct test_case *one = suite_tables[i]; one->name; one++) {
             if (!(one->families & suite.family) || fnmatch(pattern, one->name, 0) != 0)
                 continue;
             if (count == CASES_MAX)

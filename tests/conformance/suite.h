@@ -31,6 +31,7 @@ struct suite {
     const char *backend;
     enum family family;
     bool no_gathering;
+    bool filtered;       /* what comes in a chunk is not always what a sink is given at once */
     char directory[200]; /* for Unix sockets */
 };
 
@@ -54,7 +55,11 @@ struct test_case {
 
 extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses_cases[],
     slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], admission_cases[],
-    load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[];
+    load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[], answers_cases[];
+
+/* What this program runs, ending in NULL; and what it does before each case. */
+extern const struct test_case *const suite_tables[];
+void suite_reset(void);
 
 /* An engine under test with its sink. A case gets one, with the configuration at its defaults. */
 struct server {
@@ -68,6 +73,7 @@ struct server {
     char path[256];
     unsigned fds, threads; /* before the engine was there */
     struct lb_stats stats; /* server_finish's */
+    char warnings[2000];   /* a line for each, as much as fits; to be read after server_finish */
 };
 
 /* cmocka's fixture for each case. */

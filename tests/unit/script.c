@@ -340,7 +340,10 @@ static int make_rules(struct script *script, const struct script_options *option
         .throttle = options->rate || options->total_rate ? &script->throttle : NULL,
         .max_streams = options->max_streams,
         .drain_ns = options->drain_ms * UINT64_C(1000000),
+        .handshake_ns = options->handshake_ms * UINT64_C(1000000),
     };
+    for (size_t i = 0; i < 2 && options->filters[i]; i++)
+        rules->filters[rules->filter_count++].filter = options->filters[i];
     lb_rules_lay_out(rules);
     return options->receipts ? lb_digest_choose(&rules->receipt, NULL) : 0;
 }
@@ -358,6 +361,7 @@ int script_init(struct script *script, const struct script_options *options)
     script->tells.level = LB_NOTE_DETAIL;
     script->door.gate.max_streams = options->max_streams;
     script->door.gate.count = options->count;
+    script->door.gate.max_entering = options->max_handshakes;
     rc = make_rules(script, options);
     if (rc == 0)
         rc = lb_door_init(&script->door, 2);
@@ -401,7 +405,8 @@ static void check_streams(struct script *script, uint64_t accepted)
         if (poll(&poller, 1, 0) != 1 || !(poller.revents & POLLHUP))
             script_violate(script, "stream %u was never closed", i + 1);
     }
-    if (forgotten != accepted)
+    /* With filters, those too who never came to be streams. */
+    if (script->rules.filter_count ? forgotten < accepted : forgotten != accepted)
         script_violate(script, "%llu streams of %llu were forgotten", (unsigned long long)forgotten,
                        (unsigned long long)accepted);
 }
@@ -409,18 +414,20 @@ static void check_streams(struct script *script, uint64_t accepted)
 static void check_counters(struct script *script, const struct lb_stats *stats)
 {
     const struct lb_worker *worker = &script->worker;
+    uint64_t refused = stats->refused - stats->failed_preludes; /* of the streams that ended */
 
     if (stats->streams != stats->accepted)
         script_violate(script, "%llu streams began and %llu ended",
                        (unsigned long long)stats->accepted, (unsigned long long)stats->streams);
     /* Those who were turned away never came to the gate. */
-    if (script->door.gate.ended != stats->streams - stats->refused)
+    if (script->door.gate.ended != stats->streams - refused)
         script_violate(script, "the gate counted %llu ends of %llu",
                        (unsigned long long)script->door.gate.ended,
-                       (unsigned long long)(stats->streams - stats->refused));
+                       (unsigned long long)(stats->streams - refused));
     if (stats->waits != script->waits)
         script_violate(script, "waits were miscounted");
-    if (worker->lane.under_way > 0 || script->door.gate.active > 0)
+    if (worker->lane.under_way + worker->lane.entering > 0 ||
+        script->door.gate.active + script->door.gate.entering > 0)
         script_violate(script, "streams are left open");
 }
 

@@ -88,6 +88,8 @@ struct script_options {
     struct lb_limits limits;
     uint64_t rate, total_rate; /* 0: any */
     const char *greeting;
+    const struct lb_filter *filters[2]; /* NULL: none */
+    unsigned handshake_ms, max_handshakes;
 };
 
 /* Returns 0 or -errno. */

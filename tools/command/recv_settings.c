@@ -109,6 +109,13 @@ static const struct option_row rows[] = {
      .most = LB_KEEPALIVE_MS_MAX, .none = LB_NO_KEEPALIVE,
      .help = "a TCP peer whose machine is silent for so long has vanished\n"
              "(default 120; 0: never ask it)"},
+    {OPTION_SECONDS, .name = "handshake-timeout", .argument = "SECONDS",
+     AT(config.handshake_timeout_ms), .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
+     .help = "for filters with a handshake, of which none is built in yet: a\n"
+             "peer that takes longer is turned away (default 10)"},
+    {OPTION_COUNT, .name = "max-handshakes", .argument = "N", AT(config.max_handshakes), .least = 1,
+     .most = LB_HANDSHAKES_MAX,
+     .help = "the same: handshakes at a time; further peers wait (default 256)"},
 
     {OPTION_HEADING, .name = "Who may come in (default: everyone)"},
     {OPTION_LIST, .name = "allow", .argument = "CIDR", AT(allow),

@@ -88,8 +88,8 @@ LB_PUBLIC int lb_stream_fd(const struct lb_stream *stream);
  * and settle. Never waits: what the connection doesn't take now is queued, to a bound of 64 KiB, and
  * sent as it can be, before the connection is closed too. Before the stream's EOF it is at the
  * program's risk: a peer that closes with bytes of ours unread resets the connection.
- * Returns how many of the size bytes were taken. -EAGAIN: none, as the queue is full; ready, or an end
- * in progress, is called when there is room. -EPIPE: the peer has gone, or has read nothing for the
+ * Returns how many of the size bytes were taken: fewer, or -EAGAIN for none, once the queue is full;
+ * ready, or an end in progress, is called when there is room. -EPIPE: the peer has gone, or has read nothing for the
  * idle timeout (30 seconds if there is none). -EBUSY: not now. -ENOMEM. */
 LB_PUBLIC ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size);
 
@@ -175,7 +175,8 @@ struct lb_sink {
      * points *data there and returns its size. They are then given to write, which must take all.
      * 0: none now, and place is called again once a descriptor that the sink has watched is ready;
      * till then the stream pauses. -EOPNOTSUPP, after open only: this stream comes to write as
-     * usual. Any other -errno ends the stream as LB_END_SINK. */
+     * usual, and so does one whose bytes a filter changes, without place being asked. Any other -errno
+     * ends the stream as LB_END_SINK. */
     ssize_t (*place)(struct lb_stream *stream, void *context, void **data);
 
     /* A watched descriptor became ready. Called before what waits (the rest of a write, or end)
@@ -381,6 +382,7 @@ enum {
     LB_GREETING_MAX = 4096,        /* greeting_size */
     LB_WORKERS_MAX = 1024,         /* workers */
     LB_STREAMS_MAX = 1 << 20,      /* max_streams */
+    LB_HANDSHAKES_MAX = 4096,      /* max_handshakes */
     LB_SLOT_SIZE_MAX = 1 << 30,    /* slot_size */
     LB_SLOTS_MAX = 1 << 15,        /* slots */
     LB_GATHER_US_MAX = 100000,     /* gather_max_us */
@@ -401,13 +403,13 @@ struct lb_stats {
     uint64_t active;     /* streams under way now */
     uint64_t streams;    /* streams that ended: the sum of ends */
     uint64_t ends[LB_END_COUNT];
-    uint64_t refused;  /* peers that were turned away: in ends too, but for failed_preludes */
+    uint64_t refused; /* peers that were turned away: in ends too, but for failed_preludes */
     uint64_t failed_preludes; /* of them, those that never came to be a stream */
     uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
-    uint64_t bytes;    /* taken by sinks */
-    uint64_t waits;    /* times a worker asked its backend for events */
-    uint64_t receives; /* chunks handed to sinks */
-    uint64_t starved;  /* times data waited because every slot was in use */
+    uint64_t bytes;           /* taken by sinks */
+    uint64_t waits;           /* times a worker asked its backend for events */
+    uint64_t receives;        /* chunks handed to sinks */
+    uint64_t starved;         /* times data waited because every slot was in use */
 };
 
 /* Checks the configuration, chooses the backend, binds every address and makes the threads' memory.
