@@ -234,32 +234,32 @@ static void watches(void **state)
 /* ---- the pool ------------------------------------------------------------------------------- */
 
 /* Many streams share one slot, then two. */
-static void run_crowd_on_slots(struct server *server, unsigned slots)
+static void run_many_on_slots(struct server *server, unsigned slots)
 {
-    struct crowd crowd = {.server = server,
-                          .first_tag = STALL_BELOW,
-                          .peers = 64,
-                          .at_once = 64,
-                          .size_min = 8,
-                          .size_max = 200000};
+    struct many_peers many = {.server = server,
+                              .first_tag = STALL_BELOW,
+                              .peers = 64,
+                              .at_once = 64,
+                              .size_min = 8,
+                              .size_max = 200000};
 
     server->config.workers = suite_is_blocking() ? 8 : 1;
     server->config.slots = slots;
     server->config.slot_size = 4096;
-    server_begin(server, crowd.peers);
-    crowd_run(&crowd);
-    crowd_check(&crowd);
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    many_peers_check(&many);
     server_finish(server);
 }
 
 static void one_slot(void **state)
 {
-    run_crowd_on_slots(*state, 1);
+    run_many_on_slots(*state, 1);
 }
 
 static void two_slots(void **state)
 {
-    run_crowd_on_slots(*state, 2);
+    run_many_on_slots(*state, 2);
 }
 
 /* More streams hold a chunk than there are slots to receive into, and others go on meanwhile. */

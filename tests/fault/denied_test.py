@@ -13,16 +13,15 @@ import sys
 import unittest
 
 import tally
-from harness import (BACKENDS, DEADLINE, LASTBYTE, Server, exchange, main, program, reset, seeded,
-                     temporary_directory)
+from harness import (BACKENDS, DEADLINE, LASTBYTE, RIGS, Server, exchange, main, program, reset,
+                     seeded, temporary_directory)
 
-COMMAND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "command")
 SYSCTL = "/proc/sys/kernel/io_uring_disabled"
 TRANSPORTS = ("tcp", "unix")
 
 
 def without_io_uring(answer):
-    return [sys.executable, os.path.join(COMMAND, "without_io_uring.py"), answer]
+    return [sys.executable, os.path.join(RIGS, "without_io_uring.py"), answer]
 
 
 def probe(prefix):
@@ -186,7 +185,7 @@ class Poor(unittest.TestCase):
     def test_receives_whatever_backend_it_is(self):
         if os.geteuid() != 0:
             self.skipTest("only root can become nobody")
-        prefix = [sys.executable, os.path.join(COMMAND, "poor_user.py")]
+        prefix = [sys.executable, os.path.join(RIGS, "poor_user.py")]
         backends = probe(prefix)
         data = seeded(1 << 20)
         for backend in ("auto", *BACKENDS):

@@ -2,10 +2,10 @@
 /* Any command line, a word a line: read as options of every kind, and each word as every value. */
 #include "fuzz.h"
 
-#include "../../tools/command/options.h"
-#include "../../tools/command/value.h"
+#include "tools/command/options.h"
+#include "tools/command/value.h"
 
-#include "../../tools/command/console.h"
+#include "tools/command/console.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests of the command's receipt.c: which lines are receipts, and how one is found. */
-#include "../tools/command/receipt.h"
+#include "tools/command/receipt.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests of value.c and options.c in tools/command: what the command's options may be. */
-#include "../tools/command/options.h"
-#include "../tools/command/value.h"
+#include "tools/command/options.h"
+#include "tools/command/value.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /* One stream's life, by scripts: its chunks, its pauses, its one end. */
 #include "unit.h"
 
-#include "plan.h"
+#include "script_plan.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -21,6 +21,8 @@ import time
 import unittest
 
 LASTBYTE = os.environ["LASTBYTE"]
+# Where the programs are that run the command as somebody else does.
+RIGS = os.path.dirname(os.path.abspath(__file__))
 DEADLINE = float(os.environ.get("LASTBYTE_TEST_DEADLINE", "40"))
 SMALL = os.environ.get("LASTBYTE_TEST_SCALE") == "small"
 

@@ -2,7 +2,7 @@
 /* The worker, by scripts: limits, stops, a failing accept and a broken backend. */
 #include "unit.h"
 
-#include "plan.h"
+#include "script_plan.h"
 
 #include <errno.h>
 #include <string.h>

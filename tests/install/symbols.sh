@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/symbols.sh LIBRARY...: every symbol that a library exports begins with lb_. For a static
+# tests/install/symbols.sh LIBRARY...: every symbol that a library exports begins with lb_. For a static
 # library: every symbol of external linkage.
 set -euo pipefail
 

@@ -14,9 +14,9 @@ struct member {
     uint64_t tag, size, sent;
 };
 
-/* One run of a crowd. */
+/* One run of them. */
 struct run {
-    const struct crowd *crowd;
+    const struct many_peers *many;
     struct member *members; /* at_once of them */
     struct pollfd *polls;
     size_t begun, done;
@@ -25,16 +25,16 @@ struct run {
 
 enum { WRITE_SIZE = 16384 };
 
-uint64_t crowd_size(const struct crowd *crowd, uint64_t tag)
+uint64_t many_peers_size(const struct many_peers *many, uint64_t tag)
 {
     uint64_t random = tag;
 
-    return random_between(&random, crowd->size_min, crowd->size_max);
+    return random_between(&random, many->size_min, many->size_max);
 }
 
-static bool leaves_abruptly(const struct crowd *crowd, const struct member *member)
+static bool leaves_abruptly(const struct many_peers *many, const struct member *member)
 {
-    return crowd->abrupt && member->tag % 3 == 0;
+    return many->abrupt && member->tag % 3 == 0;
 }
 
 static void member_leave(struct run *run, struct member *member)
@@ -46,17 +46,17 @@ static void member_leave(struct run *run, struct member *member)
 
 static void member_begin(struct run *run, struct member *member)
 {
-    const struct crowd *crowd = run->crowd;
-    int fd = peer_connect_begin(crowd->server->address);
+    const struct many_peers *many = run->many;
+    int fd = peer_connect_begin(many->server->address);
 
     if (fd == -EAGAIN)
         return; /* a Unix socket's full backlog */
     if (fd < 0)
-        server_give_up(crowd->server, __FILE__, __LINE__, "connect: %s", strerror(-fd));
+        server_give_up(many->server, __FILE__, __LINE__, "connect: %s", strerror(-fd));
     member->state = MEMBER_CONNECTING;
     member->fd = fd;
-    member->tag = crowd->first_tag + run->begun++;
-    member->size = crowd_size(crowd, member->tag);
+    member->tag = many->first_tag + run->begun++;
+    member->size = many_peers_size(many, member->tag);
     member->sent = 0;
 }
 
@@ -67,7 +67,7 @@ static void member_connected(struct run *run, struct member *member)
 
     getsockopt(member->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
-        server_give_up(run->crowd->server, __FILE__, __LINE__, "connect: %s", strerror(error));
+        server_give_up(run->many->server, __FILE__, __LINE__, "connect: %s", strerror(error));
     member->state = MEMBER_SENDING;
 }
 
@@ -87,17 +87,17 @@ static void member_send(struct run *run, struct member *member)
     payload_fill(member->tag, member->sent, buffer, part);
     sent = send(member->fd, buffer, part, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
-        server_give_up(run->crowd->server, __FILE__, __LINE__, "send: %s", strerror(errno));
+        server_give_up(run->many->server, __FILE__, __LINE__, "send: %s", strerror(errno));
     if (sent > 0)
         member->sent += (uint64_t)sent;
     if (member->sent < member->size)
         return;
-    if (leaves_abruptly(run->crowd, member)) {
+    if (leaves_abruptly(run->many, member)) {
         member_leave(run, member);
         return;
     }
     if (shutdown(member->fd, SHUT_WR) < 0)
-        server_give_up(run->crowd->server, __FILE__, __LINE__, "shutdown: %s", strerror(errno));
+        server_give_up(run->many->server, __FILE__, __LINE__, "shutdown: %s", strerror(errno));
     member->state = MEMBER_WAITING;
 }
 
@@ -109,7 +109,7 @@ static void member_wait(struct run *run, struct member *member)
     if (received < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (received != 0)
-        server_give_up(run->crowd->server, __FILE__, __LINE__,
+        server_give_up(run->many->server, __FILE__, __LINE__,
                        "stream %" PRIu64 " waits for the server's EOF: %s", member->tag,
                        received > 0 ? "a byte came" : strerror(errno));
     member_leave(run, member);
@@ -149,45 +149,45 @@ static void member_turn(struct run *run, struct member *member)
 
 static void run_turn(struct run *run)
 {
-    const struct crowd *crowd = run->crowd;
+    const struct many_peers *many = run->many;
 
     if (!run->gate_open)
-        run->gate_open = crowd->gate(crowd->server);
-    for (size_t i = 0; i < crowd->at_once; i++) {
+        run->gate_open = many->gate(many->server);
+    for (size_t i = 0; i < many->at_once; i++) {
         struct member *member = &run->members[i];
 
-        if (member->state == MEMBER_ABSENT && run->begun < crowd->peers)
+        if (member->state == MEMBER_ABSENT && run->begun < many->peers)
             member_begin(run, member);
         run->polls[i] = (struct pollfd){.fd = -1};
         if (member->state != MEMBER_ABSENT && member_events(run, member) != 0)
             run->polls[i] = (struct pollfd){.fd = member->fd, .events = member_events(run, member)};
     }
-    poll(run->polls, crowd->at_once, 1);
-    for (size_t i = 0; i < crowd->at_once; i++) {
+    poll(run->polls, many->at_once, 1);
+    for (size_t i = 0; i < many->at_once; i++) {
         if (run->polls[i].revents)
             member_turn(run, &run->members[i]);
     }
 }
 
-void crowd_run(const struct crowd *crowd)
+void many_peers_run(const struct many_peers *many)
 {
     const uint64_t deadline = time_now_ns() + 2 * (uint64_t)patience_ms() * 1000000;
-    struct run run = {.crowd = crowd, .gate_open = crowd->gate == NULL};
+    struct run run = {.many = many, .gate_open = many->gate == NULL};
 
-    run.members = calloc(crowd->at_once, sizeof(*run.members));
-    run.polls = calloc(crowd->at_once, sizeof(*run.polls));
-    while (run.done < crowd->peers) {
+    run.members = calloc(many->at_once, sizeof(*run.members));
+    run.polls = calloc(many->at_once, sizeof(*run.polls));
+    while (run.done < many->peers) {
         run_turn(&run);
         if (time_now_ns() > deadline)
-            server_give_up(crowd->server, __FILE__, __LINE__,
-                           "waited in vain: %zu of %zu peers done", run.done, crowd->peers);
+            server_give_up(many->server, __FILE__, __LINE__,
+                           "waited in vain: %zu of %zu peers done", run.done, many->peers);
     }
     free(run.members);
     free(run.polls);
 }
 
-void crowd_check(const struct crowd *crowd)
+void many_peers_check(const struct many_peers *many)
 {
-    for (uint64_t tag = crowd->first_tag; tag < crowd->first_tag + crowd->peers; tag++)
-        server_check_payload(crowd->server, tag, crowd_size(crowd, tag), LB_END_EOF);
+    for (uint64_t tag = many->first_tag; tag < many->first_tag + many->peers; tag++)
+        server_check_payload(many->server, tag, many_peers_size(many, tag), LB_END_EOF);
 }

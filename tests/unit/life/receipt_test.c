@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "life.h"
-#include "plan.h"
+#include "script_plan.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts as tables: the events of each wait as an array of steps, and a sink that does to each
  * stream what its plan says. Both note what happens in the script's log. */
-#ifndef PLAN_H
-#define PLAN_H
+#ifndef SCRIPT_PLAN_H
+#define SCRIPT_PLAN_H
 
 #include "script.h"
 

@@ -2,7 +2,7 @@
 /* Direct writing by itself: every size comes out whole, and slots go round. */
 #include "unit.h"
 
-#include "sinks/direct.h"
+#include "direct.h"
 #include "support.h"
 
 #include <errno.h>

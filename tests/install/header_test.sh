@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every warning an
+# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every warning an
 # error, as C11 and C++11, with each compiler that is here; no compiler for a language is a failure.
 set -euo pipefail
 
