@@ -258,7 +258,7 @@ static void a_flood_after_an_error_has_its_end(void **state)
     ASSERT_RUN(rig,
                "open1 receive1 write1:10 back1 cancel1 end1:sink watch1 watch1 unwatch1 forget1 ",
                LB_END_SINK, ACCEPT, TURN, DATA(1, 10), TURN, ERROR_OF(1, -ECANCELED), TURN,
-               CALL(peer_sends), READY(1), TURN, CALL(patience_ends), TIMEOUT);
+               CALL(peer_sends), READY(1), TURN, CALL(patience_ends));
     assert_heard(rig, "error sink:EIO 0\n");
 }
 
@@ -313,7 +313,7 @@ static void a_full_socket_is_not_waited_for_for_ever(void **state)
 {
     begin(*state, NULL);
     ASSERT_RUN(*state, "open1 receive1 end1:eof watch1 unwatch1 forget1 ", LB_END_EOF, ACCEPT, TURN,
-               CALL(socket_fills), EOF_OF(1), TURN, CALL(patience_ends), TIMEOUT);
+               CALL(socket_fills), EOF_OF(1), TURN, CALL(patience_ends));
 }
 
 static void a_full_socket_keeps_nobody_at_a_stop(void **state)
