@@ -14,248 +14,13 @@ enum {
     PLAY_TURNS = 40, /* then everything is brought to its end */
     PATIENT_TURN = PLAY_TURNS + 10,
     LAST_TURN = PLAY_TURNS + 1000, /* that must have been enough */
+    HASTY_TURNS = 100,             /* in a row: then the worker spins */
     ACCEPTS = 12,                  /* streams a script */
     EVENTS = 12,                   /* random events a turn */
     WAKE_MS = 20,
-};
-
-/* The sink's memory for a stream. */
-struct state {
-    struct game *game;
-    unsigned number;
-    unsigned in_progress; /* how often its end is not done yet */
-    int end_result, settle_result;
-    bool unsettled; /* a good end leaves something to settle */
-    bool failed, ready_failed, ending, over;
-    enum lb_end end;
-    uint64_t taken;
-};
-
-/* ---- the sink -------------------------------------------------------------------------------- */
-
-static bool is_zero(const uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (data[i])
-            return false;
-    return true;
-}
-
-static int random_open(struct lb_stream *stream, void *context)
-{
-    struct state *state = lb_stream_state(stream);
-    struct game *game = context;
-
-    if (!is_zero(lb_stream_state(stream), sizeof(*state)) || (uintptr_t)state % 16 != 0)
-        script_violate(&game->script, "a sink's state is not zeroed, or not aligned");
-    state->game = game;
-    state->number = script_find(&game->script, lb_stream_fd(stream));
-    script_log(&game->script, "open%u ", state->number);
-    if (dice_chance(&game->dice, 20)) {
-        game->refused++;
-        atomic_fetch_add(&game->ends[LB_END_SINK], 1);
-        return -EMFILE;
-    }
-    game->opened++;
-    game->verdicts[state->number - 1].opened = true;
-    /* Decided here, as end may run on another thread. */
-    state->in_progress = dice_chance(&game->dice, 3) ? dice_below(&game->dice, 4) : 0;
-    state->end_result = dice_chance(&game->dice, 10) ? -EIO : 0;
-    state->settle_result = dice_chance(&game->dice, 10) ? -EIO : 0;
-    return 0;
-}
-
-static void check_bytes(const struct state *state, uint64_t offset, const uint8_t *data,
-                        size_t size)
-{
-    if (offset != state->taken)
-        script_violate(&state->game->script, "stream %u: bytes are miscounted", state->number);
-    for (size_t i = 0; i < size; i++)
-        if (data[i] != script_byte(state->number, offset + i)) {
-            script_violate(&state->game->script, "stream %u: wrong bytes", state->number);
-            return;
-        }
-}
-
-static ssize_t random_write(struct lb_stream *stream, void *context, const void *data, size_t size)
-{
-    struct state *state = lb_stream_state(stream);
-    struct game *game = context;
-
-    script_log(&game->script, "write%u:%zu ", state->number, size);
-    if (size == 0 || state->failed || state->ready_failed || state->ending || state->over) {
-        script_violate(&game->script, "stream %u: a write that must not be", state->number);
-        return -EPROTO;
-    }
-    check_bytes(state, lb_stream_bytes(stream), data, size);
-    if (dice_chance(&game->dice, 40)) {
-        state->failed = true;
-        return -ENOSPC;
-    }
-    if (game->may_pause && dice_chance(&game->dice, 3)) {
-        size = dice_below(&game->dice, (unsigned)size);
-        if (lb_stream_watch(stream, game->script.streams[state->number - 1].peer, POLLOUT) < 0)
-            script_violate(&game->script, "watching failed");
-    }
-    state->taken += size;
-    atomic_fetch_add(&game->taken, size);
-    return (ssize_t)size;
-}
-
-static int random_ready(struct lb_stream *stream, void *context)
-{
-    struct state *state = lb_stream_state(stream);
-    struct game *game = context;
-
-    script_log(&game->script, "ready%u ", state->number);
-    if (state->over)
-        script_violate(&game->script, "stream %u: ready after its end", state->number);
-    if (!dice_chance(&game->dice, 40))
-        return 0;
-    state->ready_failed = true;
-    return -EIO;
-}
-
-/* An end that was in progress is told again, or why it shall give up. */
-static bool may_become(const struct state *state, enum lb_end end)
-{
-    if (end == state->end)
-        return true;
-    if (state->end != LB_END_EOF)
-        return false;
-    return end == LB_END_STOPPED || (end == LB_END_SINK && state->ready_failed) ||
-           (end == LB_END_ERROR && state->game->script.broken);
-}
-
-/* No call with the stream will come any more. */
-static void decide(struct game *game, struct state *state, enum lb_end end)
-{
-    state->over = true;
-    game->verdicts[state->number - 1].decided = true;
-    game->verdicts[state->number - 1].end = end;
-    game->verdicts[state->number - 1].taken = state->taken;
-    atomic_fetch_add(&game->ends[end], 1);
-    atomic_fetch_add(&game->finals, 1);
-}
-
-static int random_end(struct lb_stream *stream, void *context, enum lb_end end)
-{
-    struct state *state = lb_stream_state(stream);
-    struct game *game = context;
-    struct script *script = &game->script;
-
-    script_log(script, "end%u:%s ", state->number, lb_end_name(end));
-    if (state->over || lb_stream_bytes(stream) != state->taken)
-        script_violate(script, "stream %u: an end too many, or bytes miscounted", state->number);
-    if (state->ending && !may_become(state, end))
-        script_violate(script, "stream %u: %s became %s", state->number, lb_end_name(state->end),
-                       lb_end_name(end));
-    if (state->failed && end != LB_END_SINK)
-        script_violate(script, "stream %u: its sink failed, but it ends as %s", state->number,
-                       lb_end_name(end));
-    if (end == LB_END_EOF && state->taken != script->streams[state->number - 1].sent)
-        script_violate(script, "stream %u: eof, but bytes are missing", state->number);
-    state->ending = true;
-    state->end = end;
-    if (state->in_progress > 0) {
-        state->in_progress--;
-        lb_stream_watch(stream, script->streams[state->number - 1].peer, POLLOUT);
-        return -EINPROGRESS;
-    }
-    if (end == LB_END_EOF && state->end_result == 0 && state->unsettled) {
-        state->over = true;
-        return LB_UNSETTLED;
-    }
-    decide(game, state, end == LB_END_EOF && state->end_result < 0 ? LB_END_SINK : end);
-    return state->end_result;
-}
-
-/* On the committer's thread nothing may be watched, and the end may not be in progress. */
-static int random_slow_end(struct lb_stream *stream, void *context, enum lb_end end)
-{
-    struct state *state = lb_stream_state(stream);
-
-    state->in_progress = 0;
-    return random_end(stream, context, end);
-}
-
-static int random_unsettled_end(struct lb_stream *stream, void *context, enum lb_end end)
-{
-    struct state *state = lb_stream_state(stream);
-
-    state->unsettled = true;
-    return random_slow_end(stream, context, end);
-}
-
-/* All of them are safe, or none is. */
-static int random_settle(struct lb_stream *const *streams, size_t count, void *context)
-{
-    struct game *game = context;
-    int result = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct state *state = lb_stream_state(streams[i]);
-
-        if (!state->over || state->end != LB_END_EOF)
-            script_violate(&game->script, "stream %u has nothing to settle", state->number);
-        if (state->settle_result < 0)
-            result = state->settle_result;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct state *state = lb_stream_state(streams[i]);
-
-        script_log(&game->script, "settle%u ", state->number);
-        decide(game, state, result < 0 ? LB_END_SINK : LB_END_EOF);
-    }
-    return result;
-}
-
-static const struct lb_sink sinks[] = {
-    {
-        .name = "random",
-        .state_size = sizeof(struct state),
-        .open = random_open,
-        .write = random_write,
-        .ready = random_ready,
-        .end = random_end,
-    },
-    {
-        .name = "random pausing",
-        .flags = LB_SINK_MAY_PAUSE,
-        .state_size = sizeof(struct state),
-        .open = random_open,
-        .write = random_write,
-        .ready = random_ready,
-        .end = random_end,
-    },
-    {
-        .name = "random slow",
-        .flags = LB_SINK_SLOW_END,
-        .state_size = sizeof(struct state),
-        .open = random_open,
-        .write = random_write,
-        .ready = random_ready,
-        .end = random_slow_end,
-    },
-    {
-        .name = "random slow and pausing",
-        .flags = LB_SINK_SLOW_END | LB_SINK_MAY_PAUSE,
-        .state_size = sizeof(struct state),
-        .open = random_open,
-        .write = random_write,
-        .ready = random_ready,
-        .end = random_slow_end,
-    },
-    {
-        .name = "random to be settled",
-        .flags = LB_SINK_SLOW_END,
-        .state_size = sizeof(struct state),
-        .open = random_open,
-        .write = random_write,
-        .ready = random_ready,
-        .end = random_unsettled_end,
-        .settle = random_settle,
-    },
+    SEND_MOST = 80000,   /* that a connection has room for */
+    LONG_NS = 500000000, /* and PLAY_TURNS of it are less than a peer's patience */
+    SHORT_NS = 20000,
 };
 
 /* ---- the backend ----------------------------------------------------------------------------- */
@@ -290,16 +55,142 @@ static unsigned pick(struct game *game, bool (*is)(const struct script_stream *s
     return 0;
 }
 
+/* ---- peers ----------------------------------------------------------------------------------- */
+
+const char game_greeting[] = "220 at your service\n>";
+
+char game_word(const struct game *game, unsigned number, uint64_t offset)
+{
+    size_t greeted = game->options.greeting ? strlen(game->options.greeting) : 0;
+
+    if (offset < greeted)
+        return game->options.greeting[offset];
+    return (char)(offset % 7 == 6 ? '\n' : 'a' + (number + offset) % 26);
+}
+
+static void hear_receipt(struct game *game, unsigned number, const char *data, size_t size)
+{
+    struct game_stream *stream = &game->streams[number - 1];
+
+    if (size >= sizeof(stream->receipt) - stream->receipt_size) {
+        script_violate(&game->script, "stream %u is told more than was said", number);
+        return;
+    }
+    memcpy(stream->receipt + stream->receipt_size, data, size);
+    stream->receipt_size += size;
+}
+
+void game_hear(struct game *game, unsigned number)
+{
+    struct game_stream *stream = &game->streams[number - 1];
+    char data[4096];
+    ssize_t got;
+
+    while ((got = recv(game->script.streams[number - 1].peer, data, sizeof(data), MSG_DONTWAIT)) >
+           0) {
+        ssize_t i = 0;
+
+        for (; i < got && stream->heard < stream->said; i++)
+            if (data[i] != game_word(game, number, stream->heard++))
+                script_violate(&game->script, "stream %u is told something else", number);
+        hear_receipt(game, number, data + i, (size_t)(got - i));
+    }
+}
+
+/* The peer sends for good, where its bytes are not made up on arrival. */
+static void send_some(struct game *game, unsigned number)
+{
+    static uint8_t data[SEND_MOST];
+    struct script_stream *stream = &game->script.streams[number - 1];
+    size_t size = 1 + (dice_chance(&game->dice, 2) ? dice_below(&game->dice, 3000)
+                                                   : dice_below(&game->dice, 8) * 10000);
+    ssize_t sent;
+
+    for (size_t i = 0; i < size; i++)
+        data[i] = script_byte(number, stream->sent + i);
+    sent = send(stream->peer, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    stream->sent += sent > 0 ? (uint64_t)sent : 0;
+}
+
+static void shut(struct game *game, unsigned number)
+{
+    game->streams[number - 1].shut = true;
+    shutdown(game->script.streams[number - 1].peer, SHUT_WR);
+}
+
+static unsigned host_of(const void *context, int fd)
+{
+    const struct game *game = context;
+    unsigned number = script_find(&game->script, fd);
+
+    return number == 0 ? 0 : game->streams[number - 1].host;
+}
+
+static struct lb_event accept_one(struct game *game)
+{
+    const int least = 1;
+    struct lb_event event = script_accept(&game->script);
+    struct game_stream *stream = &game->streams[game->script.stream_count - 1];
+
+    if (game->addressed)
+        stream->host = 1 + dice_below(&game->dice, GAME_HOSTS);
+    if (game->small_buffers)
+        setsockopt(event.fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+    return event;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
 static struct lb_event end_receiving(struct game *game, unsigned number)
 {
     static const int errors[] = {-ECONNRESET, -ETIMEDOUT, -EIO, 0, 0, 0, 0};
     const struct script_stream *stream = &game->script.streams[number - 1];
     int error = errors[dice_below(&game->dice, sizeof(errors) / sizeof(errors[0]))];
 
+    if (game->streams[number - 1].shut)
+        error = 0;
     /* The end may overtake the cancel. */
-    if (stream->cancelled && !dice_chance(&game->dice, 4))
+    if (stream->cancelled && (stream->awaiting || script_unread(&game->script, number) > 0 ||
+                              !dice_chance(&game->dice, 4)))
         error = -ECANCELED;
     return script_terminal(&game->script, number, error);
+}
+
+/* Bytes, or its EOF. Returns false if it has to wait. */
+static bool make_data(struct game *game, unsigned number, struct lb_event *event)
+{
+    const struct script_stream *stream = &game->script.streams[number - 1];
+    bool is_shut = game->streams[number - 1].shut;
+
+    if (stream->awaiting) {
+        if (!is_shut && (script_unread(&game->script, number) == 0 || dice_chance(&game->dice, 2)))
+            send_some(game, number);
+        if (!is_shut && script_unread(&game->script, number) == 0)
+            return false;
+        script_log(&game->script, "readable%u ", number);
+        *event = script_readable(&game->script, number);
+    } else {
+        if (!script_has_slot(&game->script) ||
+            (is_shut && script_unread(&game->script, number) == 0))
+            return false;
+        *event = script_data(&game->script, number,
+                             dice_chance(&game->dice, 3) ? SCRIPT_SLOT_SIZE
+                                                         : 1 + dice_below(&game->dice, 200));
+    }
+    return true;
+}
+
+/* Its terminal event, or what has to come before. */
+static bool make_end(struct game *game, unsigned number, struct lb_event *event)
+{
+    const struct script_stream *stream = &game->script.streams[number - 1];
+
+    if (stream->awaiting && !stream->cancelled)
+        shut(game, number);
+    if (!stream->cancelled && (stream->awaiting || script_unread(&game->script, number) > 0))
+        return make_data(game, number, event);
+    *event = end_receiving(game, number);
+    return true;
 }
 
 static bool may_accept(struct game *game, const struct lb_turn *turn, unsigned accepted)
@@ -322,19 +213,13 @@ static bool make_event(struct game *game, const struct lb_turn *turn, unsigned *
         if (!may_accept(game, turn, *accepted))
             return false;
         ++*accepted;
-        *event = script_accept(&game->script);
+        *event = accept_one(game);
     } else if (kind < 65) {
         number = pick(game, is_receiving);
-        if (number == 0 || !script_has_slot(&game->script))
-            return false;
-        *event = script_data(&game->script, number,
-                             dice_chance(&game->dice, 4) ? SCRIPT_SLOT_SIZE
-                                                         : 1 + dice_below(&game->dice, 200));
+        return number > 0 && make_data(game, number, event);
     } else if (kind < 75) {
         number = pick(game, is_receiving);
-        if (number == 0)
-            return false;
-        *event = end_receiving(game, number);
+        return number > 0 && make_end(game, number, event);
     } else if (kind < 98) {
         number = pick(game, ever_watched);
         if (number == 0)
@@ -351,10 +236,10 @@ static bool make_event(struct game *game, const struct lb_turn *turn, unsigned *
 }
 
 /* Who is told of an error by a receipt leaves, and need not be waited for. */
-static void let_peers_leave(const struct game *game)
+static void let_peers_leave(struct game *game)
 {
-    for (unsigned i = 0; i < game->script.stream_count; i++)
-        shutdown(game->script.streams[i].peer, SHUT_WR);
+    for (unsigned number = 1; number <= game->script.stream_count; number++)
+        shut(game, number);
 }
 
 /* What is under way comes to its end. */
@@ -365,8 +250,10 @@ static unsigned end_everything(struct game *game, struct lb_event *events)
     for (unsigned number = 1; number <= game->script.stream_count; number++) {
         const struct script_stream *stream = &game->script.streams[number - 1];
 
+        game_hear(game, number);
+        game_drain(game, number, SIZE_MAX);
         if (stream->receiving)
-            events[count++] = end_receiving(game, number);
+            count += make_end(game, number, &events[count]);
         else if (stream->cookie)
             events[count++] = (struct lb_event){.type = LB_EVENT_READY, .cookie = stream->cookie};
     }
@@ -378,6 +265,7 @@ static void look_at_stops(struct game *game)
     for (int i = 0; i < 2; i++)
         if (game->turn == game->stop_turns[i] || game->turn == PLAY_TURNS) {
             script_log(&game->script, "stop ");
+            game->stopping = true;
             lb_door_stop(&game->script.door);
         }
 }
@@ -409,16 +297,90 @@ static void look_at_accepting(struct game *game, const struct lb_turn *turn)
     }
 }
 
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+/* What a turn's time is, is the worker's to say; the dice may cut it short. */
+static void pass_time(struct game *game, const struct lb_turn *turn)
+{
+    bool all = game->turn >= PLAY_TURNS;
+    uint64_t ns = dice_below(&game->dice, SHORT_NS);
+
+    if (turn->timeout_ns >= 0 && (all || dice_chance(&game->dice, 2)))
+        ns = (uint64_t)turn->timeout_ns;
+    if (ns > LONG_NS && !all)
+        ns = LONG_NS;
+    game->world.now_ns += ns;
+    game->hasty_turns = turn->timeout_ns == 0 ? game->hasty_turns + 1 : 0;
+    if (game->hasty_turns == HASTY_TURNS)
+        script_violate(&game->script, "the worker spins");
+}
+
+static const struct lb_stream *stream_at(const struct game *game, unsigned number)
+{
+    return (const struct lb_stream *)(const void *)game->script.streams[number - 1].conn;
+}
+
+/* Its sink is there to hear it: an alarm that was due when the last events were told has rung. */
+static void look_at_alarm(struct game *game, unsigned number)
+{
+    struct game_stream *played = &game->streams[number - 1];
+    const struct lb_stream *stream = stream_at(game, number);
+
+    if (played->alarm_ns && played->alarm_ns < game->told_ns &&
+        (lb_stream_is_under_way(stream) || stream->state == LB_STREAM_ENDING))
+        script_violate(&game->script, "stream %u: its alarm did not ring", number);
+}
+
+static void look_at_streams(struct game *game)
+{
+    for (unsigned number = 1; number <= game->script.stream_count; number++) {
+        const struct script_stream *stream = &game->script.streams[number - 1];
+        struct game_stream *played = &game->streams[number - 1];
+
+        if (stream->forgotten && !game->stopping && !game->script.broken)
+            played->quiet = true;
+        if (!has_begun(stream))
+            continue;
+        look_at_alarm(game, number);
+        if (stream_at(game, number)->state == LB_STREAM_THROTTLED)
+            script_log(&game->script, "throttled%u ", number);
+        if (stream_at(game, number)->wire.queued > 0)
+            script_log(&game->script, "queued%u ", number);
+        if (dice_chance(&game->dice, 4))
+            game_hear(game, number);
+        if (dice_chance(&game->dice, 4))
+            game_drain(game, number, dice_below(&game->dice, 65536));
+    }
+}
+
+/* Returns how many events it made up. */
+static unsigned make_events(struct game *game, struct lb_event *events, const struct lb_turn *turn)
+{
+    unsigned count = 0, accepted = 0;
+
+    if (game->turn >= PLAY_TURNS)
+        return end_everything(game, events);
+    if (dice_chance(&game->dice, 12))
+        break_one(game);
+    for (unsigned i = dice_below(&game->dice, EVENTS + 1); i > 0; i--)
+        count += make_event(game, turn, &accepted, &events[count]);
+    return count;
+}
+
 static int play(struct script *script, struct lb_event *events, unsigned max,
                 const struct lb_turn *turn)
 {
     struct game *game = script->player;
-    unsigned count = 0, accepted = 0;
+    unsigned count;
 
     script_log(script, "| ");
     game->turn++;
     if (game->turn < PLAY_TURNS && dice_empty(&game->dice))
         game->turn = PLAY_TURNS;
+    if (max < EVENTS + SCRIPT_STREAMS + 1)
+        script_violate(script, "place for %u events only", max);
+    look_at_streams(game);
+    pass_time(game, turn);
     if (game->turn >= PLAY_TURNS || game->turn == game->break_turn)
         let_peers_leave(game);
     if (game->turn == game->break_turn)
@@ -429,17 +391,11 @@ static int play(struct script *script, struct lb_event *events, unsigned max,
     }
     look_at_stops(game);
     look_at_accepting(game, turn);
-    if (game->turn < PLAY_TURNS && dice_chance(&game->dice, 12))
-        break_one(game);
-    if (max < EVENTS + SCRIPT_STREAMS + 1)
-        script_violate(script, "place for %u events only", max);
-    for (unsigned i = dice_below(&game->dice, EVENTS + 1); game->turn < PLAY_TURNS && i > 0; i--)
-        count += make_event(game, turn, &accepted, &events[count]);
-    if (game->turn >= PLAY_TURNS)
-        count = end_everything(game, events);
+    count = make_events(game, events, turn);
     /* By then only the committer can be at work still. */
     if (script_await_wake(script, game->turn > PATIENT_TURN ? WAKE_MS : 0))
         events[count++] = (struct lb_event){.type = LB_EVENT_WAKE};
+    game->told_ns = game->world.now_ns;
     return (int)count;
 }
 
@@ -451,78 +407,133 @@ static unsigned random_turn(struct game *game, unsigned one_in)
                                             : UINT_MAX;
 }
 
+static uint64_t choose_rate(struct dice *dice)
+{
+    /* The first allows one piece and then no more before the end of the game. */
+    static const uint64_t rates[] = {1, 5000, 100000, 1000000};
+
+    return dice_chance(dice, 6) ? rates[dice_below(dice, 4)] : 0;
+}
+
 /* One after the other: the order in which an initialiser's parts are made is the compiler's. */
 static void choose_options(struct game *game, struct script_options *options)
 {
+    struct lb_config limits = {0};
     struct dice *dice = &game->dice;
 
     *options = (struct script_options){.context = game};
-    options->sink = &sinks[dice_below(dice, sizeof(sinks) / sizeof(sinks[0]))];
+    options->sink = &game_sinks[dice_below(dice, game_sink_count)];
     options->max_streams = 1 + dice_below(dice, 5);
     if (dice_chance(dice, 2))
         options->count = 1 + dice_below(dice, 8);
     if (dice_chance(dice, 2))
         options->drain_ms = 60000;
     options->one_stream_per_worker = dice_chance(dice, 4);
+    if (dice_chance(dice, 4))
+        limits.idle_timeout_ms = 1 + dice_below(dice, 3000);
     if (dice_chance(dice, 3))
-        options->limits.max_bytes = 1 + dice_below(dice, 20000);
-    /* That allows one piece and then no more before the end of the game. */
-    if (dice_chance(dice, 8))
-        options->rate = 1;
+        limits.max_bytes = 1 + dice_below(dice, 20000);
+    lb_limits_init(&options->limits, &limits);
+    options->rate = choose_rate(dice);
+    options->total_rate = choose_rate(dice);
     options->receipts = dice_chance(dice, 3);
+    if (dice_chance(dice, 4))
+        options->greeting = game_greeting;
     options->committer = (options->sink->flags & LB_SINK_SLOW_END) && !dice_chance(dice, 4);
 }
 
-/* How many streams there may be of one peer, which all of them are. */
+/* Which peers may come in, and how many streams there may be of each. */
 static int choose_admission(struct game *game)
 {
+    char denied[20] = "";
+    const char *const list[] = {denied, NULL};
     struct lb_config config = {0};
 
-    if (dice_chance(&game->dice, 6))
-        config.max_streams_per_peer = 1 + dice_below(&game->dice, 3);
+    game->addressed = dice_chance(&game->dice, 2);
+    if (dice_chance(&game->dice, 4))
+        game->per_peer = 1 + dice_below(&game->dice, 3);
+    if (game->addressed && dice_chance(&game->dice, 2))
+        game->denied = 1 + dice_below(&game->dice, GAME_HOSTS);
+    if (game->denied) {
+        snprintf(denied, sizeof(denied), "192.0.2.%u", game->denied);
+        config.deny = list;
+    }
+    config.max_streams_per_peer = game->per_peer;
     return lb_admission_init(&game->script.door.admission, &config, SCRIPT_STREAMS, NULL);
 }
 
 static int begin(struct game *game, struct dice dice)
 {
-    struct script_options options;
     int rc;
 
     memset(game, 0, sizeof(*game));
+    game->world = (struct game_world){GAME_BEGAN_NS, host_of, game};
     game->dice = dice;
-    choose_options(game, &options);
-    game->one_stream = options.one_stream_per_worker;
-    game->receipts = options.receipts;
-    game->may_pause = options.sink->flags & LB_SINK_MAY_PAUSE;
+    choose_options(game, &game->options);
+    game->one_stream = game->options.one_stream_per_worker;
+    game->may_pause = game->options.sink->flags & LB_SINK_MAY_PAUSE;
+    game->small_buffers = dice_chance(&game->dice, 3);
     game->stop_turns[0] = random_turn(game, 2);
     game->stop_turns[1] = random_turn(game, 3);
     game->break_turn = random_turn(game, 8);
-    rc = script_init(&game->script, &options);
+    rc = script_init(&game->script, &game->options);
     return rc < 0 ? rc : choose_admission(game);
+}
+
+/* Nothing that was said may be missing, unless it had to wait and there was no time. */
+static bool must_hear_all(const struct game *game, const struct game_stream *stream)
+{
+    return !game->small_buffers || (stream->quiet && !game->options.limits.idle_ns);
 }
 
 /* What the peer has heard is the truth. */
 static void check_receipt(struct game *game, unsigned number)
 {
+    const struct game_stream *stream = &game->streams[number - 1];
     struct script *script = &game->script;
-    bool opened = game->verdicts[number - 1].opened;
-    bool well = opened && game->verdicts[number - 1].end == LB_END_EOF;
-    char text[600] = "", wanted[40];
-    ssize_t size = recv(script->streams[number - 1].peer, text, sizeof(text) - 1, MSG_DONTWAIT);
+    char wanted[40] = "error ";
+    const char *text = stream->receipt;
+    size_t size = stream->receipt_size;
 
-    if (size < 0)
-        size = 0;
-    if (!game->receipts || (size == 0 && !opened)) {
+    if (!game->options.receipts || size == 0) {
         if (size > 0)
             script_violate(script, "stream %u: nobody asked for \"%s\"", number, text);
+        if (game->options.receipts && stream->opened && must_hear_all(game, stream))
+            script_violate(script, "stream %u has no receipt", number);
         return;
     }
-    snprintf(wanted, sizeof(wanted), "ok %" PRIu64 " ", game->verdicts[number - 1].taken);
-    if (!well)
-        strcpy(wanted, "error ");
-    if (strncmp(text, wanted, strlen(wanted)) != 0 || strchr(text, '\n') != text + size - 1)
+    /* A line of its own. */
+    if (stream->said > 0 && game_word(game, number, stream->said - 1) != '\n' && *text++ == '\n')
+        size--;
+    if (stream->opened && stream->end == LB_END_EOF)
+        snprintf(wanted, sizeof(wanted), "ok %" PRIu64 " ", stream->taken);
+    if (!must_hear_all(game, stream) && size < strlen(wanted))
+        return;
+    if (strncmp(text, wanted, strlen(wanted)) != 0 ||
+        (must_hear_all(game, stream) && strchr(text, '\n') != text + size - 1))
         script_violate(script, "stream %u: \"%s\" does not begin with \"%s\"", number, text,
                        wanted);
+}
+
+static void check_heard(struct game *game, unsigned number)
+{
+    const struct game_stream *stream = &game->streams[number - 1];
+
+    game_hear(game, number);
+    if (stream->heard < stream->said && must_hear_all(game, stream))
+        script_violate(&game->script, "stream %u has heard %" PRIu64 " of %" PRIu64 " bytes",
+                       number, stream->heard, stream->said);
+    check_receipt(game, number);
+}
+
+/* The door turns away those it was told to, and nobody else. */
+static void check_refusals(struct game *game)
+{
+    uint64_t refused = game->script.stats.refused;
+
+    if (refused > 0 && !game->denied && !game->per_peer)
+        script_violate(&game->script, "%" PRIu64 " peers were turned away for nothing", refused);
+    game->ends[LB_END_LIMIT] += refused; /* the sink never saw them */
 }
 
 static void check_promises(struct game *game)
@@ -532,8 +543,8 @@ static void check_promises(struct game *game)
 
     script_check(script);
     for (unsigned number = 1; number <= script->stream_count; number++)
-        check_receipt(game, number);
-    game->ends[LB_END_LIMIT] += stats->refused; /* at the door: the sink never saw them */
+        check_heard(game, number);
+    check_refusals(game);
     if (stats->accepted != game->opened + game->refused + stats->refused)
         script_violate(script, "%" PRIu64 " streams began, the sink saw %u", stats->accepted,
                        game->opened + game->refused);
@@ -557,7 +568,9 @@ int game_play(struct game *game, struct dice dice)
         return rc;
     game->script.play = play;
     game->script.player = game;
+    game_world_enter(&game->world);
     lb_worker_run(&game->script.worker);
+    game_world_leave();
     check_promises(game);
     script_done(&game->script);
     return 0;

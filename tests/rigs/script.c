@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,20 +105,44 @@ bool script_has_slot(const struct script *script)
     return script->worker.lane.pool.free_count > 0 && script->chunk_count < SCRIPT_CHUNKS;
 }
 
+size_t script_unread(const struct script *script, unsigned number)
+{
+    int unread = 0;
+
+    return ioctl(script->streams[number - 1].fd, FIONREAD, &unread) == 0 ? (size_t)unread : 0;
+}
+
+static void make_up_bytes(struct script_stream *stream, unsigned number, uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        data[i] = script_byte(number, stream->sent + i);
+    stream->sent += size;
+}
+
+static void receive_bytes(const struct script_stream *stream, uint8_t *data, size_t size)
+{
+    if (recv(stream->fd, data, size, MSG_DONTWAIT | MSG_WAITALL) != (ssize_t)size)
+        abort();
+}
+
 struct lb_event script_data(struct script *script, unsigned number, size_t size)
 {
     struct script_stream *stream = &script->streams[number - 1];
     struct lb_pool *pool = &script->worker.lane.pool;
     struct lb_event event = {.type = LB_EVENT_DATA, .conn = stream->conn};
+    size_t unread = script_unread(script, number);
     unsigned slot = 0;
 
     if (!stream->receiving || !script_has_slot(script) || !lb_pool_take(pool, &slot))
         abort(); /* the script itself is wrong */
+    if (unread > 0 && unread < size)
+        size = unread;
     event.chunk = (struct lb_chunk){lb_pool_data(pool, slot), size};
     lb_pool_lend(pool, event.chunk.data, size);
-    for (size_t i = 0; i < size; i++)
-        event.chunk.data[i] = script_byte(number, stream->sent + i);
-    stream->sent += size;
+    if (unread > 0)
+        receive_bytes(stream, event.chunk.data, size);
+    else
+        make_up_bytes(stream, number, event.chunk.data, size);
     script->chunks[script->chunk_count++] = (struct script_chunk){event.chunk, number};
     if (stream->once) {
         stream->receiving = false;
@@ -209,6 +234,7 @@ static void begin(void *state, struct lb_conn *conn, bool once, const char *call
         script_violate(state, "received from after a cancel");
     stream->receiving = true;
     stream->once = once;
+    stream->awaiting = strcmp(call, "await") == 0;
     conn->receiving = true;
 }
 

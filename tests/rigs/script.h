@@ -29,6 +29,7 @@ struct script_stream {
     int peer; /* the other end, ours */
     struct lb_conn *conn;
     bool receiving;
+    bool awaiting; /* receiving: it is only asked whether it is readable */
     bool once;
     bool cancelled;
     bool terminal;  /* its terminal event was played */
@@ -108,9 +109,13 @@ uint8_t script_byte(unsigned stream, uint64_t offset);
 
 /* Events, as backend.h wants them. */
 struct lb_event script_accept(struct script *script);
+/* Bytes that its peer has really sent come first, and alone: size is then a most. */
 struct lb_event script_data(struct script *script, unsigned number, size_t size);
 struct lb_event script_readable(struct script *script, unsigned number);
 struct lb_event script_terminal(struct script *script, unsigned number, int error);
+
+/* Bytes that the stream's peer has really sent, and nobody has received. */
+size_t script_unread(const struct script *script, unsigned number);
 
 /* A slot is free for script_data. */
 bool script_has_slot(const struct script *script);
