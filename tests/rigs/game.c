@@ -4,6 +4,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -350,6 +351,10 @@ static void look_at_streams(struct game *game)
             game_hear(game, number);
         if (dice_chance(&game->dice, 4))
             game_drain(game, number, dice_below(&game->dice, 65536));
+        if (played->target && !played->reader && dice_chance(&game->dice, 20)) {
+            script_log(&game->script, "refuse%u ", number);
+            fcntl(played->target - 1, F_SETFL, O_APPEND); /* nothing can be spliced there now */
+        }
     }
 }
 

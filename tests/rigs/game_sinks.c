@@ -358,14 +358,8 @@ static int random_target(struct lb_stream *stream, void *context)
 {
     const struct state *state = lb_stream_state(stream);
     struct game *game = context;
-    int target = stream_of(state)->target - 1;
 
-    /* Nothing can be spliced to there from now on. */
-    if (!stream_of(state)->reader && dice_chance(&game->dice, 10)) {
-        script_log(&game->script, "refuse%u ", state->number);
-        (void)!fcntl(target, F_SETFL, O_APPEND);
-    }
-    return dice_chance(&game->dice, 10) ? -1 : target;
+    return dice_chance(&game->dice, 10) ? -1 : stream_of(state)->target - 1;
 }
 
 static ssize_t random_place(struct lb_stream *stream, void *context, void **data)
