@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wire: the way back to the peer. Greeting, answer, receipt, refusal, shutdown, drain and reset go
- * through it and nothing else writes to a peer's socket. It never waits: what the socket doesn't
+ * The wire: the way back to the peer. Greeting, answer, receipt, refusal, shutdown, drain and reset
+ * go through it and nothing else writes to a peer's socket. It never waits: what the socket doesn't
  * take is queued, to a bound, and sent when the connection is ready.
  *
  * After an error the peer may still be sending. What it sends is then received and dropped for a
@@ -44,8 +44,8 @@ struct lb_wire {
     bool clean;    /* drained to the peer's EOF */
 };
 
-/* Sends bytes, or queues them, all of them. 0; -EPIPE: the peer has gone, and so has what was queued;
- * -ENOMEM: it is given up. */
+/* Sends bytes, or queues them, all of them. 0; -EPIPE: the peer has gone, and so has what was
+ * queued; -ENOMEM: it is given up. */
 int lb_wire_put(struct lb_stream *stream, const void *data, size_t size);
 
 /* How many bytes may be said now. */
@@ -61,7 +61,8 @@ static inline bool lb_wire_waits(const struct lb_wire *wire)
 }
 
 /* Begins to close the connection. patient: what needs time has it, in bounds; else it is given up
- * unless it can be done at once. lb_wire_go_on tells whether it is done, now and when the stream is ready, or until_ns has come. */
+ * unless it can be done at once. lb_wire_go_on tells whether it is done, now and when the stream is
+ * ready, or until_ns has come. */
 void lb_wire_finish(struct lb_stream *stream, enum lb_closing closing, bool patient);
 
 /* Sends what is queued, and goes on closing. Returns true if nothing is left to wait for. */

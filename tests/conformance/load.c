@@ -100,9 +100,9 @@ static unsigned trickle_round(struct server *server, const int *fds, uint64_t ro
     return late;
 }
 
-/* One worker, so that the flood's bytes are a clock which stands still when the machine is busy with
- * something else. Where every stream has a thread of its own, the kernel does the sharing, and only
- * progress is asked for. */
+/* One worker, so that the flood's bytes are a clock which stands still when the machine is busy
+ * with something else. Where every stream has a thread of its own, the kernel does the sharing, and
+ * only progress is asked for. */
 static void flood_and_trickles(void **state)
 {
     static struct flood flood; /* outlives a case that fails */

@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Streams with tags below stall: they take the first bytes and then nothing until the gate opens. */
+/* Streams with tags below stall: they take the first bytes and then nothing until the gate opens.
+ */
 enum { STALL_BELOW = 100, FIRST_BYTES = 1000 };
 
 static ssize_t stall(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
@@ -41,7 +42,8 @@ static void await_stalled(struct server *server, uint64_t tag)
     AWAIT(server, atomic_load(&entry->mark) == 1);
 }
 
-/* Sends without blocking until the connection takes no more. Returns how much of the payload went. */
+/* Sends without blocking until the connection takes no more. Returns how much of the payload went.
+ */
 static uint64_t send_until_full(struct server *server, int fd, uint64_t tag, uint64_t offset,
                                 uint64_t end)
 {
@@ -199,7 +201,8 @@ static void ready_fails(void **state)
     server_finish(server);
 }
 
-/* A regular file is always ready: it can't be watched. Anything that can is watched and withdrawn. */
+/* A regular file is always ready: it can't be watched. Anything that can is watched and withdrawn.
+ */
 static int try_watches(struct ledger_entry *entry, struct lb_stream *stream)
 {
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

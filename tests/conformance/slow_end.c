@@ -29,8 +29,8 @@ static int block_until_gate(struct ledger_entry *entry, struct lb_stream *stream
     return 0;
 }
 
-/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. One worker
- * sees their EOFs in a known order, and the ends have to keep it. */
+/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. One
+ * worker sees their EOFs in a known order, and the ends have to keep it. */
 static void slow_end(void **state)
 {
     struct server *server = *state;

@@ -191,8 +191,8 @@ class Disk(unittest.TestCase):
                 self.on_each(backend, check)
 
     def test_no_receipt_for_what_is_removed(self, backend):
-        """The directory is removed and made again while a stream is received: nobody would find what
-        was called safe."""
+        """The directory is removed and made again while a stream is received: nobody would find
+        what was called safe."""
         def check(backend, transport):
             drop = os.path.join(temporary_directory(self), "drop")
             os.mkdir(drop)

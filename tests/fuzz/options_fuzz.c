@@ -16,7 +16,7 @@
 
 enum { WORDS_MAX = 64, UNTOUCHED = 77 };
 
-/* ---- the console, which must hear one line of each mistake and nothing else -------------------- */
+/* ---- the console, which must hear one line of each mistake and nothing else ------------------ */
 
 static unsigned told;
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/symbols.sh LIBRARY...: every symbol that a library exports begins with lb_. For a static
-# library: every symbol of external linkage.
+# tests/install/symbols.sh LIBRARY...: every symbol that a library exports begins with lb_. For a
+# static library: every symbol of external linkage.
 set -euo pipefail
 
 for library; do

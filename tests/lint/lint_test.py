@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""tools/lint-layers and tools/lint-shape, on a small house in which one thing is wrong at a time."""
+"""tools/lint-layers and tools/lint-shape, on a small house in which one thing is wrong at a
+time."""
 
 import pathlib
 import subprocess
@@ -74,7 +75,8 @@ class Layers(Lint):
 
     def test_an_upward_include(self):
         self.write("engine/base/clock.h", '#include "pool.h"\n')
-        self.assert_finding("engine/base/clock.h:1:", "base may not know lane", "move what is needed")
+        self.assert_finding("engine/base/clock.h:1:", "base may not know lane",
+                            "move what is needed")
 
     def test_an_annex_that_knows_too_much(self):
         self.write("backends/epoll.c", '\n#include "lane.h"\n')
@@ -138,7 +140,8 @@ class Shape(Lint):
 
     def test_functions(self):
         self.assertEqual([], self.check("a.c", self.function(70)))
-        self.assertIn("a.c:1: 71 lines of static void f(void)", self.check("a.c", self.function(71))[0])
+        self.assertIn("a.c:1: 71 lines of static void f(void)",
+                      self.check("a.c", self.function(71))[0])
 
     def test_long_heads_count(self):
         head = "static void f(int a,\n              int b)\n{\n"

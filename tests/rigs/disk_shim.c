@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into the command: a disk that fails or stalls. It sees the calls on files that are opened
- * for writing relative to a directory, and on directories; that is what the sinks file and dir do. It
- * begins with the first listen(): what a start does on the disk is no stream's.
+ * Preloaded into the command: a disk that fails or stalls. It sees the calls on files that are
+ * opened for writing relative to a directory, and on directories; that is what the sinks file and
+ * dir do. It begins with the first listen(): what a start does on the disk is no stream's.
  *
  *   DISK_LOG=FILE     each call is noted in FILE, a line with its name, before it is made
  *   DISK_FAULT="CALL NTH WHAT" (once, or several times in a row)

@@ -2,8 +2,8 @@
 /*
  * The world of a game: a time that passes only when the game says so, and peers that come from
  * wherever it says. So a game waits for nothing, and the same dice make the same game. The linker
- * wraps clock_gettime, poll and getpeername (meson.build); other threads, and this one outside, see the
- * real ones.
+ * wraps clock_gettime, poll and getpeername (meson.build); other threads, and this one outside, see
+ * the real ones.
  */
 #ifndef GAME_WORLD_H
 #define GAME_WORLD_H

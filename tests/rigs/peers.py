@@ -13,8 +13,8 @@ TRANSPORTS = ("tcp", "unix")
 
 
 def everywhere(family, transports=TRANSPORTS):
-    """Turns each test_NAME(self, backend, transport) of a class into one test for each place, counted
-    in the table of faults."""
+    """Turns each test_NAME(self, backend, transport) of a class into one test for each place,
+    counted in the table of faults."""
     def expand(case):
         for name, method in list(vars(case).items()):
             if not name.startswith("test_"):
@@ -64,8 +64,8 @@ class Case(unittest.TestCase):
         self.directory = temporary_directory(self)
 
     def files(self, suffix=""):
-        """The content of each file that has that suffix: none (the stream is published), .partial or
-        .receiving (it is under way)."""
+        """The content of each file that has that suffix: none (the stream is published), .partial
+        or .receiving (it is under way)."""
         found = []
         for name in os.listdir(self.directory):
             # TIME-SEQUENCE and the suffix; the time has a dot of its own.

@@ -45,7 +45,7 @@ int directory_make(char *path, size_t size);
 /* Removes it with the plain files in it. */
 void directory_remove(const char *path);
 
-/* ---- a gate: closed until it is opened, to be blocked on or to be polled ----------------------- */
+/* ---- a gate: closed until it is opened, to be blocked on or to be polled --------------------- */
 
 struct gate {
     int fd; /* readable once the gate is open, and for ever after */
@@ -60,7 +60,7 @@ void gate_open(struct gate *gate);
 bool gate_is_open(struct gate *gate);
 void gate_wait(struct gate *gate);
 
-/* ---- payloads: bytes that a tag and an offset determine ------------------------------------------ */
+/* ---- payloads: bytes that a tag and an offset determine -------------------------------------- */
 
 /* The first eight bytes of a payload are its tag, so that the receiver knows what to expect. */
 enum { PAYLOAD_TAG_SIZE = 8 };

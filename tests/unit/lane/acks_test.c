@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Delayed ACKs: that the kernel sends fewer then, that this ends by itself, and whose are delayed. */
+/* Delayed ACKs: that the kernel sends fewer then, that this ends by itself, and whose are delayed.
+ */
 #include "unit.h"
 
 #include "acks.h"

@@ -56,7 +56,7 @@ static const struct lb_sink slow_sink = {
     .end = slow_end,
 };
 
-/* ---- in groups: which end and which settle wait for the gate is for the test to say ------------ */
+/* ---- in groups: which end and which settle wait for the gate is for the test to say ---------- */
 
 static struct {
     _Atomic unsigned ended, settles, settled;
