@@ -44,11 +44,16 @@ void lb_rules_lay_out(struct lb_rules *rules)
 
         use->offset = rules->stream_size;
         rules->stream_size += align(use->filter->state_size);
-        if (!may_pause || !use->filter->take)
+    }
+    /* All that comes of a piece has to fit into the one slot that a stream may keep: what the last
+     * one makes, of what the one before it makes. */
+    for (unsigned i = rules->filter_count; may_pause && i-- > 0;) {
+        const struct lb_filter *filter = rules->filters[i].filter;
+
+        if (!filter->take)
             continue;
-        /* All that comes of a piece has to fit into the one slot that a stream may keep. */
-        assert(use->filter->grows > 0 && use->filter->extra < rules->piece);
-        rules->piece = (rules->piece - use->filter->extra) / use->filter->grows;
+        assert(filter->grows > 0 && filter->extra < rules->piece);
+        rules->piece = (rules->piece - filter->extra) / filter->grows;
     }
 }
 
