@@ -191,8 +191,7 @@ class Disk(unittest.TestCase):
                 self.on_each(backend, check)
 
     def test_no_receipt_for_what_is_removed(self, backend):
-        """The directory is removed and made again while a stream is received: nobody would find
-        what was called safe."""
+        """The directory is removed while a stream is received, and another one made in its place."""
         def check(backend, transport):
             drop = os.path.join(temporary_directory(self), "drop")
             os.mkdir(drop)
@@ -201,10 +200,10 @@ class Disk(unittest.TestCase):
             until(lambda: os.listdir(drop), "the stream under way")
             shutil.rmtree(drop)
             os.mkdir(drop)
-            self.assertEqual(b"error sink:ESTALE 1000\n", sender.end().hear())
+            self.assertRegex(sender.end().hear(), rb"^error sink:(ESTALE|ENOENT) 1000\n$")
             self.assertEqual(b"error sink:ESTALE 0\n", send(server, DATA))
             self.assertEqual([], os.listdir(drop))
-            self.assertIn("the directory was removed", self.finish(server).errors)
+            self.assertIn("was removed", self.finish(server).errors)
 
         self.on_each(backend, check)
 
