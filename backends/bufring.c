@@ -168,7 +168,8 @@ void lb_bufring_skip(struct lb_bufring *bufring, unsigned slot)
 {
     catch_up(bufring, slot);
     if (bufring->incremental)
-        return; /* the kernel has put nothing in it, so it goes on there, or past it: see catch_up */
+        return; /* the kernel has put nothing in it, so it goes on there, or past it: see catch_up
+                 */
     advance_head(bufring);
     reuse(bufring, slot);
 }

@@ -312,8 +312,8 @@ static void receive_fresh(struct state *state, struct batch *batch)
     }
 }
 
-/* A conn that filled its slot has more, most likely. If nobody waits behind it, it may fill what the
- * batch has left: asking the kernel again, or gathering again, would cost more. */
+/* A conn that filled its slot has more, most likely. If nobody waits behind it, it may fill what
+ * the batch has left: asking the kernel again, or gathering again, would cost more. */
 static void receive_more(struct state *state, struct batch *batch)
 {
     bool received = true;

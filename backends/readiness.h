@@ -7,7 +7,8 @@
 #include "pool.h"
 
 /* One receive for a conn that is ready. Returns true if it gave an event: data (the slot is lent),
- * EOF or an error, or that it is readable where that was the question; false if there was nothing to receive after all. A slot must be free. */
+ * EOF or an error, or that it is readable where that was the question; false if there was nothing
+ * to receive after all. A slot must be free. */
 bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event);
 
 /* Marks a conn that is only to be told to be readable. */

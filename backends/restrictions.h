@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a ring of ours may do: with the backend's operations alone, somebody who gets hold of the
- * process can't use the ring to get round a seccomp filter, which doesn't see a ring's operations. */
+ * process can't use the ring to get round a seccomp filter, which doesn't see a ring's operations.
+ */
 #ifndef LB_RESTRICTIONS_H
 #define LB_RESTRICTIONS_H
 

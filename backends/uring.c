@@ -501,8 +501,8 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
     return 0;
 }
 
-/* The kernel goes round the ring, so the working set is all of it: what fits the L2 cache. A receive
- * that takes a whole slot, however small it is, wants many. */
+/* The kernel goes round the ring, so the working set is all of it: what fits the L2 cache. A
+ * receive that takes a whole slot, however small it is, wants many. */
 static struct lb_pool_shape shape(bool whole_slots)
 {
     bool few = whole_slots || lb_uring_modes().incremental;

@@ -24,8 +24,8 @@ struct lb_uring_modes {
 /* The best that passes a test here, tried once per process. */
 struct lb_uring_modes lb_uring_modes(void);
 
-/* Sets a request up as a multishot receive into the provided slots. Its length stays 0: as a cap for
- * each turn (6.17) it made streams stall on 6.18, some in a hundred, on Unix sockets. */
+/* Sets a request up as a multishot receive into the provided slots. Its length stays 0: as a cap
+ * for each turn (6.17) it made streams stall on 6.18, some in a hundred, on Unix sockets. */
 void lb_uring_prep_receive(struct io_uring_sqe *sqe, int fd, struct lb_uring_modes modes);
 
 #endif

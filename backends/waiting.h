@@ -18,7 +18,8 @@ struct lb_waiting {
 /* Nobody waits; the first batch has begun. It must not move in memory from now on. */
 void lb_waiting_init(struct lb_waiting *waiting);
 
-/* From now on, who had slots before counts as one that had none; who waits already keeps its place. */
+/* From now on, who had slots before counts as one that had none; who waits already keeps its place.
+ */
 static inline void lb_waiting_begin_batch(struct lb_waiting *waiting)
 {
     waiting->batch++;

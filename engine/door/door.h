@@ -48,8 +48,8 @@ void lb_door_add(struct lb_door *door, struct lb_inbox *inbox);
 void lb_door_stop(struct lb_door *door);
 void lb_door_stop_now(struct lb_door *door);
 
-/* The lane asks to be woken when there may be room; then it has to look once more, since there may be
- * some by now. */
+/* The lane asks to be woken when there may be room; then it has to look once more, since there may
+ * be some by now. */
 void lb_door_await_room(struct lb_door *door, unsigned lane);
 
 /* A connection is the lane's, or is not any more. */

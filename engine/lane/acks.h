@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACKs of small messages. When a receive leaves nothing behind, Linux sends an ACK at once, and for a
- * small message that is more work than all the rest of receiving it (DECISIONS.md). A socket in
+ * ACKs of small messages. When a receive leaves nothing behind, Linux sends an ACK at once, and for
+ * a small message that is more work than all the rest of receiving it (DECISIONS.md). A socket in
  * pingpong mode ACKs every other segment instead (tcp_cleanup_rbuf; RFC 1122, 4.2.3.2), or after
  * 40 ms, and that ends the mode.
  *

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Alarms: all deadlines of a lane, its own and its streams', in one heap. Who is to be called is the
- * owner's to know: an alarm is a member of what it belongs to.
+ * Alarms: all deadlines of a lane, its own and its streams', in one heap. Who is to be called is
+ * the owner's to know: an alarm is a member of what it belongs to.
  *
- * A pairing heap in the alarms themselves (Fredman, Sedgewick, Sleator and Tarjan, 1986): nothing is
- * allocated, setting costs a few instructions, taking the earliest out O(log n) over many. Nothing
- * is done per byte, and without an alarm no clock is read.
+ * A pairing heap in the alarms themselves (Fredman, Sedgewick, Sleator and Tarjan, 1986): nothing
+ * is allocated, setting costs a few instructions, taking the earliest out O(log n) over many.
+ * Nothing is done per byte, and without an alarm no clock is read.
  */
 #ifndef LB_ALARMS_H
 #define LB_ALARMS_H

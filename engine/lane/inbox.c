@@ -44,7 +44,8 @@ bool lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter)
     else
         inbox->first = letter;
     inbox->last = letter;
-    /* Under the lock: once the lane has seen its last letter it may end, and close the descriptor. */
+    /* Under the lock: once the lane has seen its last letter it may end, and close the descriptor.
+     */
     lb_inbox_wake(inbox);
     pthread_mutex_unlock(&inbox->lock);
     return true;

@@ -42,7 +42,8 @@ bool lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter);
 /* From any thread, and from a signal handler: the lane looks at what changed. */
 void lb_inbox_wake(const struct lb_inbox *inbox);
 
-/* On the lane's thread: empties the wake descriptor, and takes all letters, in the order of posts. */
+/* On the lane's thread: empties the wake descriptor, and takes all letters, in the order of posts.
+ */
 struct lb_letter *lb_inbox_take(struct lb_inbox *inbox);
 
 /* The same; if there are none, it was the last time: no letter is taken any more. */

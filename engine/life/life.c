@@ -118,6 +118,8 @@ static void try_end(struct lb_stream *stream)
         rc = lb_session_settle(&stream, 1);
     if (rc != -EINPROGRESS)
         conclude(stream, rc);
+    else
+        lb_stream_arm(stream); /* the sink hears its alarm again, which was no use while cancelled */
 }
 
 /* No receive is under way and nothing is held: the end is this one, unless the sink fails. */

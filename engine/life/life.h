@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream's life: the only writer of its state. What happens to a stream comes in here, as an event,
- * an alarm or a stop; helpers say what that means, by steps and verdicts; what follows is decided
- * here. Each step from state to state stands in one table and is asserted; ARCHITECTURE.md draws it.
+ * A stream's life: the only writer of its state. What happens to a stream comes in here, as an
+ * event, an alarm or a stop; helpers say what that means, by steps and verdicts; what follows is
+ * decided here. Each step from state to state stands in one table and is asserted; ARCHITECTURE.md
+ * draws it.
  *
  * All of it runs on the stream's lane. A stream may have been closed when a call returns.
  */

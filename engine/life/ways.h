@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Ways: how a piece of a stream's bytes comes from its socket to its session, in chunks, by splice or
- * into memory of the sink's. Each moves one piece and says how it went on; what follows from that is
- * decided in life.c. */
+/* Ways: how a piece of a stream's bytes comes from its socket to its session, in chunks, by splice
+ * or into memory of the sink's. Each moves one piece and says how it went on; what follows from
+ * that is decided in life.c. */
 #ifndef LB_WAYS_H
 #define LB_WAYS_H
 
@@ -19,8 +19,8 @@ void lb_way_begin(struct lb_stream *stream);
 /* Offers the rest of the held chunk, and gives it back once it is taken. */
 enum lb_step lb_way_chunk(struct lb_stream *stream, struct lb_verdict *verdict);
 
-/* Splices a piece, or receives one into the sink's memory; the connection is readable. *size is what
- * came. */
+/* Splices a piece, or receives one into the sink's memory; the connection is readable. *size is
+ * what came. */
 enum lb_step lb_way_splice(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict);
 enum lb_step lb_way_place(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict);
 

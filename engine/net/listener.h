@@ -40,8 +40,8 @@ void lb_listener_close(struct lb_listener_list *list);
  * stays as it is, and so do the names. */
 void lb_listener_shut(struct lb_listener_list *list);
 
-/* Accepts a peer that waits at a borrowed socket. Returns a close-on-exec descriptor that the caller
- * owns, or -EAGAIN if none does. */
+/* Accepts a peer that waits at a borrowed socket. Returns a close-on-exec descriptor that the
+ * caller owns, or -EAGAIN if none does. */
 int lb_listener_take(const struct lb_listener_list *list);
 
 /* The descriptor of listener that the worker accepts from. */

@@ -7,8 +7,8 @@
  * The controller looks at windows of a few milliseconds. It knows what the worker did in one, and
  * from that alone decides how long the next turns may gather: no clock, no socket, so it can be
  * tested with any trace of arrivals. Gathering pays in two ways, and it goes on for as long as one
- * of them still does: more receives share a wake-up, and a receive brings more bytes. Of messages so
- * small and rare that no two of a stream's merge, the ACKs cost most: acks.h spares some.
+ * of them still does: more receives share a wake-up, and a receive brings more bytes. Of messages
+ * so small and rare that no two of a stream's merge, the ACKs cost most: acks.h spares some.
  */
 #ifndef LB_GATHER_H
 #define LB_GATHER_H

@@ -3,8 +3,8 @@
  * A stream's limits: how many bytes, how long, how slow. Each ends its own stream alone.
  *
  * Time costs nothing per byte: each stream is looked at at times, some of them within the shortest
- * limit, and its bytes are compared with what the last look saw. Without a limit of time there is no
- * look. Judging knows no clock and no socket: it can be tested with any trace.
+ * limit, and its bytes are compared with what the last look saw. Without a limit of time there is
+ * no look. Judging knows no clock and no socket: it can be tested with any trace.
  */
 #ifndef LB_LIMIT_H
 #define LB_LIMIT_H

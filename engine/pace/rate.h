@@ -18,8 +18,8 @@ struct lb_rate {
 /* The time that bytes, at most 2^34, may take; rounded up. */
 uint64_t lb_rate_cost_ns(const struct lb_rate *rate, uint64_t bytes);
 
-/* Pays for bytes that came; an account begins at 0. Returns when the next may: now, or later. In any
- * time t there come at most limit * (t + burst) bytes and the piece that went beyond. */
+/* Pays for bytes that came; an account begins at 0. Returns when the next may: now, or later. In
+ * any time t there come at most limit * (t + burst) bytes and the piece that went beyond. */
 uint64_t lb_rate_pay(const struct lb_rate *rate, _Atomic uint64_t *account_ns, uint64_t bytes,
                      uint64_t now_ns);
 

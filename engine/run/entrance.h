@@ -46,9 +46,9 @@ unsigned lb_entrance_room(struct lb_entrance *entrance);
 /* Somebody has come in and not begun. */
 bool lb_entrance_is_busy(const struct lb_entrance *entrance);
 
-/* It accepts no more, for good. New peers are refused at once instead of waiting for nobody, as soon
- * as no lane accepts. heirs: others may accept from sockets that we were lent, and what waits there is
- * ours to take. */
+/* It accepts no more, for good. New peers are refused at once instead of waiting for nobody, as
+ * soon as no lane accepts. heirs: others may accept from sockets that we were lent, and what waits
+ * there is ours to take. */
 void lb_entrance_leave(struct lb_entrance *entrance, bool heirs);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker: one thread that runs a lane. It waits for its backend's events, hands them to the streams,
- * and looks at its alarms and its inbox. */
+/* A worker: one thread that runs a lane. It waits for its backend's events, hands them to the
+ * streams, and looks at its alarms and its inbox. */
 #ifndef LB_WORKER_H
 #define LB_WORKER_H
 

@@ -89,8 +89,8 @@ const char *lb_append_why_not(const struct stat *status, bool final)
     return NULL;
 }
 
-/* The file as it is now, whoever has put it there: it is opened without waiting for anything. Returns
- * a descriptor, -ENOENT if there is none, or -errno. */
+/* The file as it is now, whoever has put it there: it is opened without waiting for anything.
+ * Returns a descriptor, -ENOENT if there is none, or -errno. */
 static int open_file(const struct lb_append *file, bool final)
 {
     const struct lb_directory *directory = file->directory;

@@ -35,19 +35,19 @@ void lb_directory_close(struct lb_directory *directory);
 void lb_directory_tell(const struct lb_directory *directory, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Is it still there? -ESTALE, which is told once, if it was removed: another one in its place may be
- * anybody's. One that was moved is still the one. */
+/* Is it still there? -ESTALE, which is told once, if it was removed: another one in its place may
+ * be anybody's. One that was moved is still the one. */
 int lb_directory_check(struct lb_directory *directory);
 
 /* Can files still be made there? See struct lb_sink, check. */
 int lb_directory_check_rights(const struct lb_directory *directory, struct lb_error *error);
 
-/* Makes the names in it survive a crash of the machine. A failure is final, and told: the kernel has
- * dropped what it could not write, so that another try would succeed without it (fsync(2)). */
+/* Makes the names in it survive a crash of the machine. A failure is final, and told: the kernel
+ * has dropped what it could not write, so that another try would succeed without it (fsync(2)). */
 int lb_directory_sync(struct lb_directory *directory);
 
-/* Calls visit with each name in it, until that returns < 0, which is then returned. Returns the sum of
- * what it returned, or -errno. */
+/* Calls visit with each name in it, until that returns < 0, which is then returned. Returns the sum
+ * of what it returned, or -errno. */
 int lb_directory_each(const struct lb_directory *directory,
                       int (*visit)(void *context, const char *name), void *context);
 

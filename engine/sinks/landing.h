@@ -3,9 +3,9 @@
  * Where a stream's bytes land in a directory: a partial, written the ordinary way or past the page
  * cache, that is published or kept at the end.
  *
- * A sink whose streams land somewhere begins its context with a struct lb_directory and its streams'
- * state with a struct lb_landing; then the functions that take a stream are its own, as struct lb_sink
- * describes them.
+ * A sink whose streams land somewhere begins its context with a struct lb_directory and its
+ * streams' state with a struct lb_landing; then the functions that take a stream are its own, as
+ * struct lb_sink describes them.
  */
 #ifndef LB_LANDING_H
 #define LB_LANDING_H
@@ -17,8 +17,8 @@ struct lb_landing {
     struct lb_direct_slots *slots; /* NULL: written the ordinary way */
 };
 
-/* As lb_partial_open. A stream whose sender wants a receipt is refused if none can be given here any
- * more, and any if nobody would find it. */
+/* As lb_partial_open. A stream whose sender wants a receipt is refused if none can be given here
+ * any more, and any if nobody would find it. */
 int lb_landing_open(struct lb_stream *stream, struct lb_directory *directory, const char *name);
 
 /* What end promises has to be on the disk by then. */
@@ -35,8 +35,8 @@ int lb_landing_flush(struct lb_landing *landing);
  * called NAME.receiving. */
 int lb_landing_publish(struct lb_landing *landing, const struct lb_stream *stream);
 
-/* Nobody is told "ok" for what lands where nobody looks: 0 or -ESTALE. Without a receipt a stream ends
- * where it began. */
+/* Nobody is told "ok" for what lands where nobody looks: 0 or -ESTALE. Without a receipt a stream
+ * ends where it began. */
 int lb_landing_check(const struct lb_stream *stream, struct lb_directory *directory);
 
 /* Publishes what is complete, and keeps the rest as NAME.partial. */

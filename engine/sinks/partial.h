@@ -36,7 +36,8 @@ int lb_partial_open(struct lb_partial *partial, const struct lb_directory *direc
  * other processes from tidying too. -EBUSY if somebody writes to it. */
 int lb_partial_open_left(const struct lb_directory *directory, const char *temporary);
 
-/* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late. */
+/* Closes the file. It keeps the name NAME.receiving. Returns -errno for a write that failed late.
+ */
 int lb_partial_close(struct lb_partial *partial);
 
 /* Closes and removes it. */

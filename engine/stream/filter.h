@@ -68,7 +68,7 @@ struct lb_filter {
 /* All of them, in the order that bytes pass them, ending in NULL (filters/table.c). */
 extern const struct lb_filter *const lb_filters[];
 
-/* ---- what a filter calls ----------------------------------------------------------------------- */
+/* ---- what a filter calls --------------------------------------------------------------------- */
 
 void *lb_stage_state(const struct lb_stage *stage);
 int lb_stage_fd(const struct lb_stage *stage);
@@ -88,7 +88,7 @@ bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
 /* Says bytes to the peer, through the filters before this one. 0 or -errno. */
 int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);
 
-/* ---- what the rooms above call ----------------------------------------------------------------- */
+/* ---- what the rooms above call --------------------------------------------------------------- */
 
 /* Where each filter's state is, and how large a piece may be. After the filters and the pool's shape
  * are set: makes the slots larger if what a filter makes of the least piece would not fit. */

@@ -19,8 +19,8 @@ enum {
     DROP_TURN = 16        /* receives before other streams have their turn */
 };
 
-/* For a peer that does not read, without a limit of its own: as long as a slow line may need for what
- * is in the socket before a receipt. */
+/* For a peer that does not read, without a limit of its own: as long as a slow line may need for
+ * what is in the socket before a receipt. */
 #define PATIENCE_NS (30 * LB_NS_PER_S)
 
 /* For a peer that goes on sending: long enough for the line to travel there and be read, and not

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wire: the way back to the peer. Greeting, answer, receipt, refusal, shutdown, drain and reset go
- * through it and nothing else writes to a peer's socket. It never waits: what the socket doesn't
+ * The wire: the way back to the peer. Greeting, answer, receipt, refusal, shutdown, drain and reset
+ * go through it and nothing else writes to a peer's socket. It never waits: what the socket doesn't
  * take is queued, to a bound, and sent when the connection is ready.
  *
  * After an error the peer may still be sending. What it sends is then received and dropped for a
@@ -44,8 +44,8 @@ struct lb_wire {
     bool clean;    /* drained to the peer's EOF */
 };
 
-/* Sends bytes, or queues them, all of them. 0; -EPIPE: the peer has gone, and so has what was queued;
- * -ENOMEM: it is given up. */
+/* Sends bytes, or queues them, all of them. 0; -EPIPE: the peer has gone, and so has what was
+ * queued; -ENOMEM: it is given up. */
 int lb_wire_put(struct lb_stream *stream, const void *data, size_t size);
 
 /* How many bytes may be said now. */

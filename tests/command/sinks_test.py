@@ -8,8 +8,8 @@ import socket
 import subprocess
 import unittest
 
-from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, program, reset, seeded,
-                     send_by_nc, send_by_python, temporary_directory)
+from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, program, reset,
+                     seeded, send_by_nc, send_by_python, temporary_directory)
 
 
 def read_file(*path):

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import unittest
 
-from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, program, run,
+from harness import (DEADLINE, LASTBYTE, RIGS, Server, each_backend, exchange, main, program, run,
                      temporary_directory)
 
-UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "socket_unit.py")
+UNIT = os.path.join(RIGS, "socket_unit.py")
 
 
 def listener(test):

@@ -22,17 +22,17 @@ static bool all_under_way(struct server *server)
 static void thousand_streams(void **state)
 {
     struct server *server = *state;
-    const struct crowd crowd = {.server = server,
-                                .first_tag = 1,
-                                .peers = THOUSAND,
-                                .at_once = THOUSAND,
-                                .size_min = 8,
-                                .size_max = scale_count(40000, 10000),
-                                .gate = all_under_way};
+    const struct many_peers many = {.server = server,
+                                    .first_tag = 1,
+                                    .peers = THOUSAND,
+                                    .at_once = THOUSAND,
+                                    .size_min = 8,
+                                    .size_max = scale_count(40000, 10000),
+                                    .gate = all_under_way};
 
-    server_begin(server, crowd.peers);
-    crowd_run(&crowd);
-    crowd_check(&crowd);
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    many_peers_check(&many);
     server_finish(server);
     CHECK_SAME(server, server->stats.ends[LB_END_EOF], THOUSAND);
 }
@@ -100,9 +100,9 @@ static unsigned trickle_round(struct server *server, const int *fds, uint64_t ro
     return late;
 }
 
-/* One worker, so that the flood's bytes are a clock which stands still when the machine is busy with
- * something else. Where every stream has a thread of its own, the kernel does the sharing, and only
- * progress is asked for. */
+/* One worker, so that the flood's bytes are a clock which stands still when the machine is busy
+ * with something else. Where every stream has a thread of its own, the kernel does the sharing, and
+ * only progress is asked for. */
 static void flood_and_trickles(void **state)
 {
     static struct flood flood; /* outlives a case that fails */
@@ -144,27 +144,27 @@ static void flood_and_trickles(void **state)
 static void short_streams(void **state)
 {
     struct server *server = *state;
-    const struct crowd crowd = {.server = server,
-                                .first_tag = 1,
-                                .peers = scale_count(20000, 2000),
-                                .at_once = 32,
-                                .size_min = 8,
-                                .size_max = 300,
-                                .abrupt = true};
+    const struct many_peers many = {.server = server,
+                                    .first_tag = 1,
+                                    .peers = scale_count(20000, 2000),
+                                    .at_once = 32,
+                                    .size_min = 8,
+                                    .size_max = 300,
+                                    .abrupt = true};
     unsigned fds;
 
     /* So few slots that one which got lost would be missed soon. */
     server->config.slots = 4;
     server->config.slot_size = 4096;
-    server_begin(server, crowd.peers + 1);
+    server_begin(server, many.peers + 1);
     /* A first stream, so that what is made once has been made. */
     CHECK_OK(server, peer_finish(server_connect(server), NULL, 0));
     AWAIT(server, server_stats(server).streams == 1);
     fds = process_count_fds();
-    crowd_run(&crowd);
-    AWAIT(server, server_stats(server).streams == crowd.peers + 1);
+    many_peers_run(&many);
+    AWAIT(server, server_stats(server).streams == many.peers + 1);
     AWAIT(server, process_count_fds() <= fds);
-    crowd_check(&crowd);
+    many_peers_check(&many);
     server_finish(server);
 }
 
@@ -221,19 +221,19 @@ static void several_workers(void **state)
 {
     enum { WORKERS = 4 };
     struct server *server = *state;
-    const struct crowd crowd = {.server = server,
-                                .first_tag = 1,
-                                .peers = scale_count(300, 60),
-                                .at_once = 60,
-                                .size_min = 8,
-                                .size_max = 200000,
-                                .abrupt = true};
+    const struct many_peers many = {.server = server,
+                                    .first_tag = 1,
+                                    .peers = scale_count(300, 60),
+                                    .at_once = 60,
+                                    .size_min = 8,
+                                    .size_max = 200000,
+                                    .abrupt = true};
 
     server->config.workers = WORKERS;
-    server_begin(server, crowd.peers);
-    crowd_run(&crowd);
-    server_await_ends(server, crowd.peers);
-    crowd_check(&crowd);
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    server_await_ends(server, many.peers);
+    many_peers_check(&many);
     CHECK_SAME(server, server_stats(server).workers, WORKERS);
     server_finish(server);
 }

@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Streams with tags below stall: they take the first bytes and then nothing until the gate opens. */
+/* Streams with tags below stall: they take the first bytes and then nothing until the gate opens.
+ */
 enum { STALL_BELOW = 100, FIRST_BYTES = 1000 };
 
 static ssize_t stall(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
@@ -41,7 +42,8 @@ static void await_stalled(struct server *server, uint64_t tag)
     AWAIT(server, atomic_load(&entry->mark) == 1);
 }
 
-/* Sends without blocking until the connection takes no more. Returns how much of the payload went. */
+/* Sends without blocking until the connection takes no more. Returns how much of the payload went.
+ */
 static uint64_t send_until_full(struct server *server, int fd, uint64_t tag, uint64_t offset,
                                 uint64_t end)
 {
@@ -199,7 +201,8 @@ static void ready_fails(void **state)
     server_finish(server);
 }
 
-/* A regular file is always ready: it can't be watched. Anything that can is watched and withdrawn. */
+/* A regular file is always ready: it can't be watched. Anything that can is watched and withdrawn.
+ */
 static int try_watches(struct ledger_entry *entry, struct lb_stream *stream)
 {
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -234,32 +237,32 @@ static void watches(void **state)
 /* ---- the pool ------------------------------------------------------------------------------- */
 
 /* Many streams share one slot, then two. */
-static void run_crowd_on_slots(struct server *server, unsigned slots)
+static void run_many_on_slots(struct server *server, unsigned slots)
 {
-    struct crowd crowd = {.server = server,
-                          .first_tag = STALL_BELOW,
-                          .peers = 64,
-                          .at_once = 64,
-                          .size_min = 8,
-                          .size_max = 200000};
+    struct many_peers many = {.server = server,
+                              .first_tag = STALL_BELOW,
+                              .peers = 64,
+                              .at_once = 64,
+                              .size_min = 8,
+                              .size_max = 200000};
 
     server->config.workers = suite_is_blocking() ? 8 : 1;
     server->config.slots = slots;
     server->config.slot_size = 4096;
-    server_begin(server, crowd.peers);
-    crowd_run(&crowd);
-    crowd_check(&crowd);
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    many_peers_check(&many);
     server_finish(server);
 }
 
 static void one_slot(void **state)
 {
-    run_crowd_on_slots(*state, 1);
+    run_many_on_slots(*state, 1);
 }
 
 static void two_slots(void **state)
 {
-    run_crowd_on_slots(*state, 2);
+    run_many_on_slots(*state, 2);
 }
 
 /* More streams hold a chunk than there are slots to receive into, and others go on meanwhile. */

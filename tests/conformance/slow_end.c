@@ -29,8 +29,8 @@ static int block_until_gate(struct ledger_entry *entry, struct lb_stream *stream
     return 0;
 }
 
-/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. One worker
- * sees their EOFs in a known order, and the ends have to keep it. */
+/* While one end blocks, the others' bytes go on; their ends come one at a time behind it. One
+ * worker sees their EOFs in a known order, and the ends have to keep it. */
 static void slow_end(void **state)
 {
     struct server *server = *state;
@@ -96,20 +96,20 @@ static void slow_end_fails(void **state)
 static void slow_ends_of_many(void **state)
 {
     struct server *server = *state;
-    struct crowd crowd = {.server = server,
-                          .first_tag = SLOW_TAG + 1,
-                          .peers = scale_count(2000, 200),
-                          .at_once = 50,
-                          .size_min = 8,
-                          .size_max = 2000,
-                          .abrupt = true};
+    struct many_peers many = {.server = server,
+                              .first_tag = SLOW_TAG + 1,
+                              .peers = scale_count(2000, 200),
+                              .at_once = 50,
+                              .size_min = 8,
+                              .size_max = 2000,
+                              .abrupt = true};
 
     server->sink.flags = LB_SINK_SLOW_END;
     server->ledger.hooks.end = block_until_gate;
-    server_begin(server, crowd.peers);
-    crowd_run(&crowd);
-    server_await_ends(server, crowd.peers);
-    crowd_check(&crowd);
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    server_await_ends(server, many.peers);
+    many_peers_check(&many);
     CHECK_SAME(server, atomic_load(&server->ledger.most_ends_under_way), 1);
     server_finish(server);
 }

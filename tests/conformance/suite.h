@@ -160,7 +160,7 @@ void watchdog_rest(void);
 
 /* Many peers at once, driven by the calling thread through non-blocking sockets. Each sends the
  * payload of its tag, half-closes, and waits for the server's EOF. */
-struct crowd {
+struct many_peers {
     struct server *server;
     uint64_t first_tag;
     size_t peers;
@@ -171,9 +171,9 @@ struct crowd {
     bool abrupt; /* every third closes right after its last byte */
 };
 
-void crowd_run(const struct crowd *crowd);
-uint64_t crowd_size(const struct crowd *crowd, uint64_t tag);
+void many_peers_run(const struct many_peers *many);
+uint64_t many_peers_size(const struct many_peers *many, uint64_t tag);
 /* server_check_payload for each, all eof. */
-void crowd_check(const struct crowd *crowd);
+void many_peers_check(const struct many_peers *many);
 
 #endif

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Family 9: io_uring is denied. auto takes the next best, says so once, and receives all the same.
 
-The sysctl kernel.io_uring_disabled is the whole machine's, so it isn't touched: its file is covered in
-a mount namespace, and a seccomp filter answers as the kernel then does.
+The sysctl kernel.io_uring_disabled is the whole machine's, so it isn't touched: its file is covered
+in a mount namespace, and a seccomp filter answers as the kernel then does.
 """
 
 import json
@@ -13,16 +13,15 @@ import sys
 import unittest
 
 import tally
-from harness import (BACKENDS, DEADLINE, LASTBYTE, Server, exchange, main, program, reset, seeded,
-                     temporary_directory)
+from harness import (BACKENDS, DEADLINE, LASTBYTE, RIGS, Server, exchange, main, program, reset,
+                     seeded, temporary_directory)
 
-COMMAND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "command")
 SYSCTL = "/proc/sys/kernel/io_uring_disabled"
 TRANSPORTS = ("tcp", "unix")
 
 
 def without_io_uring(answer):
-    return [sys.executable, os.path.join(COMMAND, "without_io_uring.py"), answer]
+    return [sys.executable, os.path.join(RIGS, "without_io_uring.py"), answer]
 
 
 def probe(prefix):
@@ -48,8 +47,8 @@ class Denial:
         return "unix:" + os.path.join(temporary_directory(self), "socket")
 
     def receive(self, backend, transport, *options, prefix=None):
-        """Streams of several sizes and ends. Returns the server's result and what must not depend on
-        the backend: digests, bytes and ends, and the sums."""
+        """Streams of several sizes and ends. Returns the server's result and what must not depend
+        on the backend: digests, bytes and ends, and the sums."""
         server = Server(self, "--backend=" + backend, "--sink=hash", "--stats=json", "--count=5",
                         *options, prefix=self.denied if prefix is None else prefix,
                         listen=self.listen(transport))
@@ -181,12 +180,13 @@ class BySysctl2(BySysctl, unittest.TestCase):
 
 
 class Poor(unittest.TestCase):
-    """A real limit: newer kernels count a ring's memory otherwise, so that uring may run even so."""
+    """A real limit: newer kernels count a ring's memory otherwise, so that uring may run even
+    so."""
 
     def test_receives_whatever_backend_it_is(self):
         if os.geteuid() != 0:
             self.skipTest("only root can become nobody")
-        prefix = [sys.executable, os.path.join(COMMAND, "poor_user.py")]
+        prefix = [sys.executable, os.path.join(RIGS, "poor_user.py")]
         backends = probe(prefix)
         data = seeded(1 << 20)
         for backend in ("auto", *BACKENDS):

@@ -100,7 +100,8 @@ class Ends(Case):
         self.check(server, "reset")
 
     def test_half_close_with_unread_bytes(self, backend, transport):
-        """TCP has said its EOF by then. A Unix socket's close takes it back, unless it was heard."""
+        """TCP has said its EOF by then. A Unix socket's close takes it back, unless it was
+        heard."""
         server = self.serve(backend, transport, "--greeting=read this")
         connection = server.connect()
         await_unread(connection)

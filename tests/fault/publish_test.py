@@ -83,7 +83,8 @@ class Killed(unittest.TestCase):
     def test_file(self, backend):
         def check(directory, heard):
             self.check_whole(directory, heard)
-            for name in published(directory):  # its owner takes it away, and starts the server again
+            # Its owner takes it away, and starts the server again.
+            for name in published(directory):
                 os.remove(os.path.join(directory, name))
 
         self.kill_at_each_step(backend, lambda directory: [f"--sink=file:{directory}/file"], check)
@@ -115,7 +116,8 @@ class Killed(unittest.TestCase):
                 self.assertTrue(name == "file" or name.endswith(".partial"), name)
 
         self.prepare = prepare
-        self.kill_at_each_step(backend, lambda directory: ["--append", f"--sink=file:{directory}/file"],
+        self.kill_at_each_step(backend,
+                               lambda directory: ["--append", f"--sink=file:{directory}/file"],
                                check, come_back)
 
 

@@ -16,9 +16,9 @@ import time
 import unittest
 
 import tally
-from harness import (DEADLINE, SMALL, Server, each_backend, main, temporary_directory, until)
+from harness import (DEADLINE, RIGS, SMALL, Server, each_backend, main, temporary_directory, until)
 
-UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "command", "socket_unit.py")
+UNIT = os.path.join(RIGS, "socket_unit.py")
 CLIENTS = 4
 GENERATIONS = 4 if SMALL else 12
 BETWEEN = 10  # streams that end before the next generation

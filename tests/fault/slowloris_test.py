@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Hundreds of peers that send a byte now and then, just inside the idle limit: honest peers are served
-meanwhile, and the others end by the least rate."""
+"""Hundreds of peers that send a byte now and then, just inside the idle limit: honest peers are
+served meanwhile, and the others end by the least rate."""
 
 import hashlib
 import re

@@ -27,7 +27,8 @@ class Table(unittest.TestCase):
         return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
     def test_adds_up(self):
-        result = self.table({"stdout": "fault 3 uring tcp: 10 cases\nfault 3 epoll unix: 2 cases\n"},
+        result = self.table({"stdout": "fault 3 uring tcp: 10 cases\n"
+                                       "fault 3 epoll unix: 2 cases\n"},
                             {"stderr": "noise\nfault 3 uring tcp: 5 cases\n"})
         self.assertEqual(self.row(result, 3), ["15", "-", "-", "2", "-", "-"])
         self.assertEqual(self.row(result, 4), ["-"] * 6)

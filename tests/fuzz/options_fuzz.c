@@ -2,10 +2,10 @@
 /* Any command line, a word a line: read as options of every kind, and each word as every value. */
 #include "fuzz.h"
 
-#include "../../tools/command/options.h"
-#include "../../tools/command/value.h"
+#include "tools/command/options.h"
+#include "tools/command/value.h"
 
-#include "../../tools/command/console.h"
+#include "tools/command/console.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 
 enum { WORDS_MAX = 64, UNTOUCHED = 77 };
 
-/* ---- the console, which must hear one line of each mistake and nothing else -------------------- */
+/* ---- the console, which must hear one line of each mistake and nothing else ------------------ */
 
 static unsigned told;
 

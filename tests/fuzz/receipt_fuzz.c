@@ -3,8 +3,8 @@
  * receipt is found, as if it had come in one piece. */
 #include "fuzz.h"
 
-#include "../../tools/command/receipt.h"
 #include "dice.h"
+#include "tools/command/receipt.h"
 
 #include <inttypes.h>
 #include <stdio.h>

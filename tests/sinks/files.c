@@ -540,7 +540,7 @@ static void permission_can_be_checked_again(void **state)
         sink_close(&sinks[i]);
 }
 
-/* ---- what a run that died has left ------------------------------------------------------------ */
+/* ---- what a run that died has left ----------------------------------------------------------- */
 
 #define LEFT "20260102T030405.060708Z-000009"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
-#include "../../tools/command/receipt.h"
 #include "payload.h"
+#include "tools/command/receipt.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Honest, hostile and dying peers of every kind, at every backend, transport and sink at once.
 
-For LASTBYTE_SOAK_SECONDS (5, or 1 under sanitizers): memory and descriptors stay flat, and in the end the books balance.
+For LASTBYTE_SOAK_SECONDS (5, or 1 under sanitizers): memory and descriptors stay flat, and in the
+end the books balance.
 """
 
 import json

@@ -121,7 +121,8 @@ static unsigned check_file(struct run *run)
     return count;
 }
 
-/* exec: the commands wrote a file for each stream; of one that was not complete it may be a part. */
+/* exec: the commands wrote a file for each stream; of one that was not complete it may be a part.
+ */
 static unsigned check_commands(struct run *run)
 {
     for (unsigned i = 0; i < run->claims; i++) {

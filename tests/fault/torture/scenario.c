@@ -43,7 +43,7 @@ void scenario_break(struct outcome *outcome, const char *format, ...)
     va_end(arguments);
 }
 
-/* ---- the sink: a built-in one, overheard ------------------------------------------------------- */
+/* ---- the sink: a built-in one, overheard ----------------------------------------------------- */
 
 struct listening {
     struct run *run;
@@ -146,7 +146,7 @@ static struct lb_sink overhear(const struct lb_sink *sink)
     return overheard;
 }
 
-/* ---- peers --------------------------------------------------------------------------------------- */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 static bool wants_receipts(const struct scenario *scenario)
 {
@@ -212,7 +212,7 @@ static void run_peers(struct run *run, const char *address)
             await_answer(run, fds[i], scenario_size(run->scenario, (unsigned long)i + 1));
 }
 
-/* ---- the engine ---------------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 static void check_books(struct run *run, struct lb_engine *engine)
 {
@@ -325,7 +325,7 @@ static void run_sink(struct run *run, int output_fd)
     shim_leave();
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 struct drain {
     struct run *run;

@@ -16,7 +16,7 @@
 /* clang-format off */
 #define SHIM_CALLS(X)                                                                              \
     X(socket) X(socketpair) X(bind) X(listen) X(getsockname) X(setsockopt) X(getpeername)          \
-    X(accept4) X(recv) X(send) X(read) X(write) X(pread) X(pwrite) X(splice) X(open) X(openat)               \
+    X(accept4) X(recv) X(send) X(read) X(write) X(pread) X(pwrite) X(splice) X(open) X(openat)     \
     X(mkostemp) X(fsync) X(fdatasync) X(renameat2) X(linkat) X(unlinkat) X(close) X(fstat)         \
     X(ftruncate) X(lseek) X(copy_file_range) X(fcntl) X(pipe2) X(eventfd) X(poll)                  \
     X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(posix_spawn) X(pidfd_open) X(waitid)             \

@@ -308,7 +308,7 @@ WRAP(int, epoll_wait, int epoll, struct epoll_event *events, int max, int timeou
     return shim_fails(SHIM_epoll_wait) ? -1 : __real_epoll_wait(epoll, events, max, timeout_ms);
 }
 
-/* ---- processes and threads --------------------------------------------------------------------- */
+/* ---- processes and threads ------------------------------------------------------------------- */
 
 WRAP(int, posix_spawn, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[])
@@ -374,7 +374,7 @@ WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, v
     return error;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 WRAP(void *, mmap64, void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every
+# warning an error, as C11 and C++11, with each compiler that is here; no compiler for a language is
+# a failure.
+set -euo pipefail
+
+source=$(dirname "${BASH_SOURCE[0]}")/header_test.c
+warnings=(-pedantic-errors -Wall -Wextra -Wconversion -Werror)
+
+# compile LANGUAGE STANDARD COMPILER...
+compile() {
+    local language=$1 standard=$2 tried=0 compiler
+    for compiler in "${@:3}"; do
+        command -v "$compiler" >/dev/null || continue
+        tried=1
+        echo "$compiler -x $language -std=$standard"
+        "$compiler" -x "$language" -std="$standard" "${warnings[@]}" -I"$include" -fsyntax-only \
+            "$source"
+    done
+    [ "$tried" -eq 1 ] || {
+        echo "no compiler for $language: install g++" >&2
+        exit 1
+    }
+}
+
+include=${1:?name the directory that holds lastbyte/lastbyte.h}
+compile c c11 gcc clang
+compile c++ c++11 g++ clang++

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The entrance when it closes, and how many it lets in: what scripts don't reach. */
+#include "unit.h"
+
+#include "script_plan.h"
+#include "support.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A rig, a socket that it was lent, and two peers who wait there. */
+struct lent {
+    struct rig rig; /* first: rig_teardown's */
+    struct lb_backend backend;
+    char directory[100], address[140];
+    int listener, peers[2];
+};
+
+static void lend(struct lent *lent)
+{
+    struct lb_door *door = &lent->rig.script.door;
+    struct lb_listener_list here = {0};
+    const struct lb_listener_options options = {.sockets = 1};
+    char lent_name[20];
+    const char *const here_list[] = {lent->address, NULL}, *const lent_list[] = {lent_name, NULL};
+
+    assert_int_equal(directory_make(lent->directory, sizeof(lent->directory)), 0);
+    snprintf(lent->address, sizeof(lent->address), "unix:%s/socket", lent->directory);
+    assert_int_equal(lb_listener_open(&here, here_list, &options, NULL), 0);
+    lent->listener = dup(here.items[0].fds[0]);
+    for (int i = 0; i < 2; i++) {
+        lent->peers[i] = peer_connect(lent->address);
+        assert_true(lent->peers[i] >= 0);
+    }
+    lb_listener_close(&here);
+    snprintf(lent_name, sizeof(lent_name), "fd:%d", lent->listener);
+    assert_int_equal(lb_listener_open(&door->listeners, lent_list, &options, NULL), 0);
+}
+
+static struct lb_entrance *begin(struct lent *lent, bool wakes_one)
+{
+    struct lb_worker *worker = &lent->rig.script.worker;
+
+    assert_int_equal(rig_init(&lent->rig, (struct script_options){0}), 0);
+    lend(lent);
+    lent->backend = *worker->lane.backend;
+    lent->backend.wakes_one = wakes_one;
+    worker->lane.backend = &lent->backend;
+    return &worker->entrance;
+}
+
+static int setup(void **state)
+{
+    *state = calloc(1, sizeof(struct lent));
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct lent *lent = *state;
+
+    for (int i = 0; i < 2; i++)
+        close(lent->peers[i]);
+    close(lent->listener);
+    directory_remove(lent->directory);
+    return rig_teardown(state);
+}
+
+/* The kernel may have woken us alone for them, and our heirs would never hear of it. */
+static void what_woke_us_alone_is_ours(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+
+    lb_entrance_leave(entrance, true);
+    assert_int_equal(entrance->parked.count, 2);
+    assert_true(lb_entrance_is_busy(entrance));
+}
+
+/* All were woken, so the heirs are. */
+static void what_woke_all_is_left_to_the_heirs(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, false);
+
+    lb_entrance_leave(entrance, true);
+    assert_false(lb_entrance_is_busy(entrance));
+}
+
+static void in_a_hurry_nobody_is_taken(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+
+    lb_entrance_leave(entrance, false);
+    assert_false(lb_entrance_is_busy(entrance));
+    /* It has left: there is no second time. */
+    lb_entrance_leave(entrance, true);
+    assert_false(lb_entrance_is_busy(entrance));
+}
+
+static void only_the_last_lane_looks_who_waits(void **state)
+{
+    struct lent *lent = *state;
+    struct lb_entrance *entrance = begin(lent, true);
+    struct lb_inbox other;
+
+    assert_int_equal(lb_inbox_open(&other), 0);
+    lb_door_add(&lent->rig.script.door, &other);
+    lb_entrance_leave(entrance, true);
+    assert_false(lb_entrance_is_busy(entrance));
+    lb_inbox_close(&other);
+}
+
+static void while_somebody_waits_nobody_is_accepted(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+
+    assert_true(lb_entrance_room(entrance) > 0);
+    lb_entrance_take(entrance, lb_listener_take(&entrance->lane->door->listeners));
+    assert_int_equal(lb_entrance_room(entrance), 0);
+    lb_entrance_close(entrance);
+    assert_true(lb_entrance_room(entrance) > 0);
+}
+
+static void while_it_pauses_nobody_is_accepted(void **state)
+{
+    struct lent *lent = *state;
+    struct lb_entrance *entrance = begin(lent, true);
+    struct lb_alarms *alarms = &entrance->lane->alarms;
+
+    lb_entrance_pause(entrance, -EMFILE);
+    assert_int_equal(lb_entrance_room(entrance), 0);
+    assert_ptr_equal(lb_alarms_take_due(alarms, LB_NEVER - 1), &entrance->again);
+    assert_true(lb_entrance_room(entrance) > 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_woke_us_alone_is_ours),
+        TEST(what_woke_all_is_left_to_the_heirs),
+        TEST(in_a_hurry_nobody_is_taken),
+        TEST(only_the_last_lane_looks_who_waits),
+        TEST(while_somebody_waits_nobody_is_accepted),
+        TEST(while_it_pauses_nobody_is_accepted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
