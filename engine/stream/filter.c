@@ -232,9 +232,12 @@ void lb_filters_finish(struct lb_stream *stream)
 
 ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
 {
-    size_t room = lb_wire_room(&stream->wire);
+    size_t room;
     int rc;
 
+    if (!stream || (!data && size > 0))
+        return -EINVAL;
+    room = lb_wire_room(&stream->wire);
     if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_PARKED &&
         stream->state != LB_STREAM_ENDING)
         return -EBUSY;

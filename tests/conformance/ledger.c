@@ -247,11 +247,8 @@ static int ledger_on_end(struct lb_stream *stream, void *context, enum lb_end en
 }
 
 const struct lb_sink ledger_sink = {
-    .name = "ledger",
-    .state_size = sizeof(struct note),
-    .open = ledger_on_open,
-    .write = ledger_on_write,
-    .ready = ledger_on_ready,
+    LB_SINK_INIT,           .name = "ledger",         .state_size = sizeof(struct note),
+    .open = ledger_on_open, .write = ledger_on_write, .ready = ledger_on_ready,
     .end = ledger_on_end,
 };
 

@@ -212,6 +212,7 @@ static int random_settle(struct lb_stream *const *streams, size_t count, void *c
 
 static const struct lb_sink sinks[] = {
     {
+        LB_SINK_INIT,
         .name = "random",
         .state_size = sizeof(struct state),
         .open = random_open,
@@ -220,6 +221,7 @@ static const struct lb_sink sinks[] = {
         .end = random_end,
     },
     {
+        LB_SINK_INIT,
         .name = "random pausing",
         .flags = LB_SINK_MAY_PAUSE,
         .state_size = sizeof(struct state),
@@ -229,6 +231,7 @@ static const struct lb_sink sinks[] = {
         .end = random_end,
     },
     {
+        LB_SINK_INIT,
         .name = "random slow",
         .flags = LB_SINK_SLOW_END,
         .state_size = sizeof(struct state),
@@ -238,6 +241,7 @@ static const struct lb_sink sinks[] = {
         .end = random_slow_end,
     },
     {
+        LB_SINK_INIT,
         .name = "random slow and pausing",
         .flags = LB_SINK_SLOW_END | LB_SINK_MAY_PAUSE,
         .state_size = sizeof(struct state),
@@ -247,6 +251,7 @@ static const struct lb_sink sinks[] = {
         .end = random_slow_end,
     },
     {
+        LB_SINK_INIT,
         .name = "random to be settled",
         .flags = LB_SINK_SLOW_END,
         .state_size = sizeof(struct state),

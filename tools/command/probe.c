@@ -73,7 +73,7 @@ static int print_json(const struct lb_probe *probe)
 int probe_command(int argc, char **argv)
 {
     struct probe_settings settings = {0};
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
     int operand = options_read(rows, argc, argv, &settings);
 
     if (operand < 0)
