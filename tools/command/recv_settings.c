@@ -2,6 +2,7 @@
 #include "recv_settings.h"
 
 #include "admission.h"
+#include "build_features.h"
 #include "command.h"
 #include "console.h"
 #include "systemd_sockets.h"
@@ -209,6 +210,11 @@ static bool has_socket_file(const struct option_list *listen)
     return false;
 }
 
+static int check_sink(const char *specification)
+{
+    return features_tell_sink(specification) ? STATUS_USAGE : STATUS_OK;
+}
+
 static int check_addresses(const struct recv_settings *settings)
 {
     struct lb_error error = {LB_ERROR_INIT};
@@ -283,6 +289,8 @@ static int check(struct recv_settings *settings)
         status = check_addresses(settings);
     if (status == STATUS_OK)
         status = check_backend(settings->config.backend);
+    if (status == STATUS_OK)
+        status = check_sink(settings->sink);
     if (status == STATUS_OK)
         status = read_admission(settings);
     if (status == STATUS_OK)
