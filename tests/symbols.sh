@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/symbols.sh HEADER MAP LIBRARY...: a shared library exports what the header declares as
-# LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the same, and
-# whatever else it has of external linkage begins with lb_.
+# LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the same,
+# and whatever else it has of external linkage begins with lb_.
 set -euo pipefail
 
 header=$1 map=$2
@@ -19,7 +19,8 @@ public=$(awk '/^LB_PUBLIC / { text = "" ; on = 1 }
     on { text = text $0 }
     on && /\(/ { sub(/\(.*/, "", text); sub(/.*[ *]/, "", text); print text; on = 0 }' "$header" |
     sort)
-grep -q '^lb_engine_open$' <<<"$public" || fail "$header declares no lb_engine_open: is it the header?"
+grep -q '^lb_engine_open$' <<<"$public" ||
+    fail "$header declares no lb_engine_open: is it the header?"
 [ "$(wc -l <<<"$public")" -eq "$(grep -c '^LB_PUBLIC ' "$header")" ] ||
     fail "$header has declarations that this test can't read"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Public structs begin with their size, as lastbyte.h says: what a program has of one may be shorter
- * than what we know, if the program is older, or longer. */
+/* Public structs begin with their size, as lastbyte.h says: what a program has of one may be
+ * shorter than what we know, if the program is older, or longer. */
 #ifndef LB_SIZED_H
 #define LB_SIZED_H
 

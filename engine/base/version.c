@@ -2,8 +2,9 @@
 #include <lastbyte/lastbyte.h>
 
 /* LB_BUILD_VERSION_NUM is meson's project version, which is where a release sets it. */
-_Static_assert(LB_VERSION_NUM == LB_BUILD_VERSION_NUM,
-               "lastbyte.h and meson.build name different versions");
+#if LB_VERSION_NUM != LB_BUILD_VERSION_NUM
+#error "lastbyte.h and meson.build name different versions"
+#endif
 
 #define TEXT(word) #word
 #define DOTTED(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)

@@ -92,7 +92,7 @@ int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end
         rc = check_socket(fd);
     if (rc == 0)
         rc = lb_choice_make(&backend, "blocking", NULL, NULL, NULL);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rules.backend = backend;
     rules.pool = backend->shape(taken.flags & LB_SINK_MAY_PAUSE);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # alone_test.sh MESON SOURCE: the library needs libc, liburing, libxxhash and libcrypto, and nothing
-# else: built where no other package is to be found, as a part of another project. The program in there
-# is the README's. And what is not implemented yet can't be asked for.
+# else: built where no other package is to be found, as a part of another project. The program in
+# there is the README's. And what is not implemented yet can't be asked for.
 set -euo pipefail
 
 meson=$1 source=$2
@@ -67,5 +67,6 @@ set_up || fail "without jansson the command is not left out"
 grep -q jansson "$log" || fail "-Dcommand=enabled doesn't say that jansson is missing"
 for feature in tls s3 metrics; do
     ! set_up "-D$feature=enabled" || fail "-D$feature=enabled is taken"
-    grep -q "$feature is not implemented yet" "$log" || fail "-D$feature=enabled is refused unclearly"
+    grep -q "$feature is not implemented yet" "$log" ||
+        fail "-D$feature=enabled is refused unclearly"
 done

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Misuse from within: sinks that return nonsense, and calls that an engine's own threads can't make. */
+/* Misuse from within: sinks that return nonsense, and calls that an engine's own threads can't
+ * make. */
 #include "misuse.h"
 
 #include <errno.h>

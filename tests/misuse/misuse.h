@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Misuse of the library by a program: an error value in every build, never a crash or silence. Only
- * the public header is used, so that the same tests run against the static and the shared library. */
+ * the public header is used, so that the same tests run against the static and the shared one. */
 #ifndef MISUSE_H
 #define MISUSE_H
 
@@ -28,8 +28,8 @@ struct row {
 void check_rows(const struct row *rows, size_t count);
 #define CHECK_ROWS(rows) check_rows(rows, sizeof(rows) / sizeof((rows)[0]))
 
-/* For a call that tells why: told(lb_x(..., ask())) is what the call returned, or UNTOLD if the error
- * doesn't hold that and a text. */
+/* For a call that tells why: told(lb_x(..., ask())) is what the call returned, or UNTOLD if the
+ * error doesn't hold that and a text. */
 enum { UNTOLD = -100000 };
 struct lb_error *ask(void);
 int64_t told(int64_t returned);

@@ -174,8 +174,8 @@ static void a_newer_probe(void **state)
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-/* Telling why can't be the reason to fail: one without a size is left alone, a short one is filled as
- * far as it goes. */
+/* Telling why can't be the reason to fail: one without a size is left alone, a short one is filled
+ * as far as it goes. */
 static void errors(void **state)
 {
     struct lb_error error;

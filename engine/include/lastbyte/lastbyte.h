@@ -8,23 +8,23 @@
  *   by its own writes to sockets. Sinks that write to pipes expect SIGPIPE to be ignored.
  * - Sizes are in bytes, times are in the unit their name ends with.
  * - A pointer handed in is borrowed for the call unless its comment says otherwise.
- * - Misuse is an error value in every build: -EINVAL for NULL where something is needed, unknown bits
- *   of flags, or what no struct or enum can be; functions that return a pointer, a number or nothing
- *   return NULL or 0, or do nothing.
+ * - Misuse is an error value in every build: -EINVAL for NULL where something is needed, for unknown
+ *   bits of flags, for what no struct or enum can be. Functions that return a pointer, a number or
+ *   nothing return NULL or 0, or do nothing.
  *
- * Structs can grow, at their end. So each begins with its size as the program was compiled, and what
- * sets it is its init macro, the first thing between the braces:
+ * Structs can grow, at their end. So each begins with its size, as the program was compiled; what
+ * sets it is the struct's init macro, the first thing between the braces:
  *
  *     struct lb_error error = {LB_ERROR_INIT};
  *     static const struct lb_sink sink = {LB_SINK_INIT, .name = "lines", .write = take_lines};
  *
- * lb_config has lb_config_init instead, which sets every default too. In C++ the size sets itself, and the
- * macros are empty: lb_error error{}; lb_sink sink{}; sink.name = "lines". From other languages: all
- * zero, and size what sizeof says in C.
+ * lb_config has lb_config_init instead, which sets every default too. In C++ the size sets itself,
+ * and the macros are empty: lb_error error{}; lb_sink sink{}; sink.name = "lines". From other
+ * languages: all zero, and size what sizeof says in C.
  *
  * - What the program's struct hasn't got is as if it were zero, or left at its default.
  * - What it has and the library doesn't know must be zero: else -E2BIG, as the library is too old for
- *   what is asked. So is a size above 4096. In structs that the library fills, it stays untouched.
+ *   what is asked; so is a size above 4096. In structs that the library fills it stays untouched.
  * - A size below that of the struct's first layout, 0 above all, is -EINVAL: nobody has set it. An
  *   lb_error without room for a text is left alone; what the call returns is all that is told then.
  */
@@ -149,7 +149,8 @@ LB_PUBLIC bool lb_stream_receipt(const struct lb_stream *stream);
  * and the stream's own connection only while its end is in progress. Withdraw before closing fd.
  * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
  * descriptor can't be watched (-EPERM for a regular file, which is always ready; -EINVAL for the
- * stream's own connection before its EOF, and for other events; -EBUSY from an end that may block). */
+ * stream's own connection before its EOF, and for other events; -EBUSY from an end that may
+ * block). */
 LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
 
 /* ---- sinks ---------------------------------------------------------------------------------- */
@@ -277,13 +278,13 @@ struct lb_sink_options {
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
- * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets the
- * copy's size. */
+ * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
+ * the copy's size. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
-/* Closes a built-in sink. No engine may use it any more. sink may be NULL. Returns 0, or -EINVAL for a
- * sink that is not one of lb_sink_open's, which is left as it is. */
+/* Closes a built-in sink. No engine may use it any more. sink may be NULL. Returns 0, or -EINVAL for
+ * a sink that is not one of lb_sink_open's, which is left as it is. */
 LB_PUBLIC int lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
@@ -296,8 +297,8 @@ struct lb_description {
 };
 #define LB_DESCRIPTION_INIT LB_SIZE_INIT(lb_description)
 
-/* Describes the index-th of the built-in sinks, best known first. Returns false past the last, and for
- * a description whose size is not set. */
+/* Describes the index-th of the built-in sinks, best known first. Returns false past the last, and
+ * for a description whose size is not set. */
 LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
 
 /* ---- backends ------------------------------------------------------------------------------- */
@@ -494,8 +495,8 @@ LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 LB_PUBLIC int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
 
 /* Stops at once if still running, waits, and frees everything. engine may be NULL. Returns 0. From a
- * sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at once,
- * says so in a note, and is still to be closed, from elsewhere. */
+ * sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at
+ * once, says so in a note, and is still to be closed, from elsewhere. */
 LB_PUBLIC int lb_engine_close(struct lb_engine *engine);
 
 /* ---- one stream, in the calling thread ------------------------------------------------------ */
@@ -510,7 +511,8 @@ LB_PUBLIC int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, e
 
 /* Receives fd until EOF into memory. On success *data holds *size bytes and a terminating NUL that
  * is not counted; the caller frees it with free(). More than limit bytes: -EMSGSIZE. A stream that
- * did not end as eof: -ECONNRESET, -ETIMEDOUT or -EIO; nothing is returned then. Or as lb_receive_fd. */
+ * did not end as eof: -ECONNRESET, -ETIMEDOUT or -EIO; nothing is returned then. Or as
+ * lb_receive_fd. */
 LB_PUBLIC int lb_collect_fd(int fd, size_t limit, void **data, size_t *size);
 
 /* ---- addresses and sizes -------------------------------------------------------------------- */
