@@ -83,7 +83,7 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 
     assert(!conn->receiving && !state->conn);
     conn->receiving = true;
-    conn->once = once;
+    lb_conn_part(conn)->once = once;
     state->conn = conn;
 }
 
@@ -100,7 +100,7 @@ static void cancel(void *opaque, struct lb_conn *conn)
 {
     (void)opaque;
     if (conn->receiving)
-        conn->error = -ECANCELED;
+        lb_conn_part(conn)->error = -ECANCELED;
 }
 
 static void forget(void *opaque, struct lb_conn *conn)
@@ -200,7 +200,7 @@ static int wait_events(void *opaque, struct lb_event *events, unsigned max,
 {
     struct state *state = opaque;
 
-    if (state->conn && state->conn->error) {
+    if (state->conn && lb_conn_part(state->conn)->error) {
         lb_readiness_fail(state->conn, events);
         state->conn = NULL;
         return 1;

@@ -84,23 +84,23 @@ static int open_epoll(void **result, const struct lb_backend_config *config, str
 /* Its terminal event will say error. */
 static void fail(struct state *state, struct lb_conn *conn, int error)
 {
-    conn->error = error;
-    conn->next = state->failed;
+    lb_conn_part(conn)->error = error;
+    lb_conn_part(conn)->next = state->failed;
     state->failed = conn;
 }
 
 static void add_fresh(struct state *state, struct lb_conn *conn)
 {
-    conn->next = NULL;
+    lb_conn_part(conn)->next = NULL;
     *state->fresh_tail = conn;
-    state->fresh_tail = &conn->next;
+    state->fresh_tail = &lb_conn_part(conn)->next;
 }
 
 static void arm(struct state *state, struct lb_conn *conn)
 {
     int rc = control(state, EPOLL_CTL_ADD, conn->fd, EPOLLIN, (uintptr_t)conn | TAG_CONN);
 
-    conn->armed = rc == 0;
+    lb_conn_part(conn)->armed = rc == 0;
     if (rc < 0)
         fail(state, conn, rc);
 }
@@ -111,8 +111,8 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 {
     assert(!conn->receiving);
     conn->receiving = true;
-    conn->once = once;
-    if (!conn->armed)
+    lb_conn_part(conn)->once = once;
+    if (!lb_conn_part(conn)->armed)
         add_fresh(opaque, conn);
 }
 
@@ -120,18 +120,18 @@ static void await_readable(void *opaque, struct lb_conn *conn)
 {
     assert(!conn->receiving);
     lb_readiness_await(conn);
-    if (!conn->armed)
+    if (!lb_conn_part(conn)->armed)
         arm(opaque, conn);
 }
 
 static void cancel(void *opaque, struct lb_conn *conn)
 {
-    if (!conn->receiving || conn->error)
+    if (!conn->receiving || lb_conn_part(conn)->error)
         return;
-    if (conn->armed)
+    if (lb_conn_part(conn)->armed)
         fail(opaque, conn, -ECANCELED);
     else
-        conn->error = -ECANCELED; /* it is among the fresh */
+        lb_conn_part(conn)->error = -ECANCELED; /* it is among the fresh */
 }
 
 static int watch(void *opaque, int fd, unsigned events, void *cookie)
@@ -195,7 +195,7 @@ static unsigned accept_some(struct state *state, size_t listener, struct lb_even
 static void disarm(struct state *state, struct lb_conn *conn)
 {
     control(state, EPOLL_CTL_DEL, conn->fd, 0, 0);
-    conn->armed = false;
+    lb_conn_part(conn)->armed = false;
 }
 
 static void forget(void *opaque, struct lb_conn *conn)
@@ -204,7 +204,7 @@ static void forget(void *opaque, struct lb_conn *conn)
 
     /* close() would take it out of the epoll set only if nobody else held the connection open, and
      * a child between fork and exec does (epoll(7), questions and answers). */
-    if (conn->armed)
+    if (lb_conn_part(conn)->armed)
         disarm(state, conn);
     for (int i = state->ready_next; i < state->ready_count; i++)
         if (state->ready[i].data.u64 == ((uintptr_t)conn | TAG_CONN))
@@ -228,7 +228,7 @@ static unsigned translate(struct state *state, const struct epoll_event *ready,
         }
         /* EPOLLRDHUP, EPOLLHUP and EPOLLERR say the same as EPOLLIN here: receive, and believe
          * what that returns. What was queued before them comes first. */
-        return !conn->error && lb_readiness_receive(state->config.pool, conn, events);
+        return !lb_conn_part(conn)->error && lb_readiness_receive(state->config.pool, conn, events);
     case TAG_WATCH:
         *events = (struct lb_event){
             .type = LB_EVENT_READY,
@@ -251,7 +251,7 @@ static unsigned report_failed(struct state *state, struct lb_event *events, unsi
     for (; state->failed && count < max; count++) {
         struct lb_conn *conn = state->failed;
 
-        state->failed = conn->next;
+        state->failed = lb_conn_part(conn)->next;
         /* Its descriptor may be watched from now on, as anything else. */
         forget(state, conn);
         lb_readiness_fail(conn, &events[count]);
@@ -282,7 +282,7 @@ static void add_events(struct batch *batch, unsigned more)
 static bool stays_fresh(const struct state *state, struct lb_conn *conn,
                         const struct lb_event *event)
 {
-    return event->chunk.size < state->config.pool->slot_size && conn->batch++ == 0;
+    return event->chunk.size < state->config.pool->slot_size && lb_conn_part(conn)->batch++ == 0;
 }
 
 /* Each of the fresh once. */
@@ -295,12 +295,12 @@ static void receive_fresh(struct state *state, struct batch *batch)
     for (; conn; conn = next) {
         bool told = false;
 
-        next = conn->next;
+        next = lb_conn_part(conn)->next;
         if (!has_room(batch)) {
             add_fresh(state, conn);
             continue;
         }
-        if (conn->error)
+        if (lb_conn_part(conn)->error)
             lb_readiness_fail(conn, &batch->events[batch->count]);
         else
             told = lb_readiness_receive(state->config.pool, conn, &batch->events[batch->count]);
@@ -324,7 +324,7 @@ static void receive_more(struct state *state, struct batch *batch)
         struct lb_conn *conn = last->conn;
 
         if (last->type != LB_EVENT_DATA || last->chunk.size < state->config.pool->slot_size ||
-            !conn->receiving || !conn->armed || conn->error)
+            !conn->receiving || !lb_conn_part(conn)->armed || lb_conn_part(conn)->error)
             return;
         received = lb_readiness_receive(state->config.pool, conn, &batch->events[batch->count]);
         add_events(batch, received);

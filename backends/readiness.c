@@ -20,7 +20,7 @@ static bool receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event 
     lb_pool_cover(pool, slot);
     if (size > 0) {
         lb_pool_lend(pool, data, (size_t)size);
-        conn->receiving = !conn->once;
+        conn->receiving = !lb_conn_part(conn)->once;
         *event = (struct lb_event){
             .type = LB_EVENT_DATA,
             .conn = conn,
@@ -43,12 +43,12 @@ static bool receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event 
 static void stop_receiving(struct lb_conn *conn)
 {
     conn->receiving = false;
-    conn->awaiting = false;
+    lb_conn_part(conn)->awaiting = false;
 }
 
 bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_event *event)
 {
-    if (conn->awaiting) {
+    if (lb_conn_part(conn)->awaiting) {
         stop_receiving(conn);
         *event = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
         return true;
@@ -65,8 +65,9 @@ void lb_readiness_give_back(struct lb_pool *pool, const struct lb_chunk *chunk)
 void lb_readiness_fail(struct lb_conn *conn, struct lb_event *event)
 {
     stop_receiving(conn);
-    *event = (struct lb_event){.type = LB_EVENT_ERROR, .error = conn->error, .conn = conn};
-    conn->error = 0;
+    *event =
+        (struct lb_event){.type = LB_EVENT_ERROR, .error = lb_conn_part(conn)->error, .conn = conn};
+    lb_conn_part(conn)->error = 0;
 }
 
 int lb_readiness_prepare(const struct lb_backend_config *config)

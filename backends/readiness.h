@@ -3,7 +3,7 @@
 #ifndef LB_READINESS_H
 #define LB_READINESS_H
 
-#include "backend.h"
+#include "conn.h"
 #include "pool.h"
 
 /* One receive for a conn that is ready. Returns true if it gave an event: data (the slot is lent),
@@ -14,8 +14,8 @@ bool lb_readiness_receive(struct lb_pool *pool, struct lb_conn *conn, struct lb_
 static inline void lb_readiness_await(struct lb_conn *conn)
 {
     conn->receiving = true;
-    conn->awaiting = true;
-    conn->once = true;
+    lb_conn_part(conn)->awaiting = true;
+    lb_conn_part(conn)->once = true;
 }
 
 /* Lent slots become free. */

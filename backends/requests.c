@@ -34,9 +34,9 @@ void lb_request_conn(struct io_uring *ring, struct lb_conn *conn, struct lb_urin
 {
     struct io_uring_sqe *sqe = get_sqe(ring, about(LB_REQUEST_CONN, conn));
 
-    if (conn->awaiting) {
+    if (lb_conn_part(conn)->awaiting) {
         io_uring_prep_poll_add(sqe, conn->fd, POLLIN);
-    } else if (conn->once) {
+    } else if (lb_conn_part(conn)->once) {
         io_uring_prep_recv(sqe, conn->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = LB_BUFRING_GROUP;
@@ -49,7 +49,7 @@ void lb_request_conn(struct io_uring *ring, struct lb_conn *conn, struct lb_urin
         if (conn->is_unix)
             sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
     }
-    conn->armed = true;
+    lb_conn_part(conn)->armed = true;
 }
 
 void lb_request_accept(struct io_uring *ring, size_t listener, int fd, bool each)
@@ -62,11 +62,18 @@ void lb_request_accept(struct io_uring *ring, size_t listener, int fd, bool each
         io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
 }
 
-void lb_request_watch(struct io_uring *ring, struct lb_watch *watch, unsigned events)
+void lb_request_watch(struct io_uring *ring, struct lb_watch *watch)
 {
     struct io_uring_sqe *sqe = get_sqe(ring, about(LB_REQUEST_WATCH, watch));
 
-    io_uring_prep_poll_add(sqe, watch->fd, events);
+    io_uring_prep_poll_add(sqe, watch->fd, watch->events);
+}
+
+void lb_request_half_closed(struct io_uring *ring, int epoll)
+{
+    struct io_uring_sqe *sqe = get_sqe(ring, LB_REQUEST_HALF_CLOSED);
+
+    io_uring_prep_poll_add(sqe, epoll, POLLIN);
 }
 
 void lb_request_wake(struct io_uring *ring, int fd)

@@ -6,7 +6,7 @@
 #ifndef LB_REQUESTS_H
 #define LB_REQUESTS_H
 
-#include "backend.h"
+#include "conn.h"
 #include "uring.h"
 
 struct lb_watch;
@@ -18,6 +18,7 @@ enum lb_request {
     LB_REQUEST_ACCEPT,
     LB_REQUEST_WAKE,
     LB_REQUEST_CANCEL,
+    LB_REQUEST_HALF_CLOSED,
     LB_REQUEST_MASK = 15,
 };
 
@@ -43,8 +44,11 @@ void lb_request_conn(struct io_uring *ring, struct lb_conn *conn, struct lb_urin
 /* One connection from fd, or each that comes. */
 void lb_request_accept(struct io_uring *ring, size_t listener, int fd, bool each);
 
-/* One completion once the watch's descriptor is ready for events (POLLIN, POLLOUT). */
-void lb_request_watch(struct io_uring *ring, struct lb_watch *watch, unsigned events);
+/* One completion once the watch's descriptor is ready for its events. */
+void lb_request_watch(struct io_uring *ring, struct lb_watch *watch);
+
+/* One once the epoll set has something. */
+void lb_request_half_closed(struct io_uring *ring, int epoll);
 
 /* A completion each time that fd becomes readable. */
 void lb_request_wake(struct io_uring *ring, int fd);

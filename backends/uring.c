@@ -12,8 +12,8 @@
 #include "probes.h"
 #include "requests.h"
 #include "restrictions.h"
+#include "uring_watches.h"
 #include "waiting.h"
-#include "watches.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ struct state {
     struct lb_backend_config config;
     struct lb_backend_status status;
     struct lb_bufring buffers;
-    struct lb_watches watches;
+    struct lb_uring_watches watches;
     enum accept_state *accepts; /* one per listener */
     struct lb_waiting waiting;  /* found no slot, or failed */
     unsigned receiving;         /* conns that are */
@@ -93,8 +93,8 @@ static void stop_receiving(struct state *state, struct lb_conn *conn)
 {
     state->receiving--;
     conn->receiving = false;
-    conn->awaiting = false;
-    conn->error = 0;
+    lb_conn_part(conn)->awaiting = false;
+    lb_conn_part(conn)->error = 0;
 }
 
 static struct lb_event terminal_event(struct state *state, struct lb_conn *conn, int error)
@@ -121,7 +121,7 @@ static unsigned lend_rest(struct state *state, struct lb_event *events, unsigned
         chunk->data = lb_bufring_consume(&state->buffers, &rest->slot, &rest->size, &chunk->size);
     }
     if (rest->size == 0 && rest->terminal && count < max) {
-        events[count++] = terminal_event(state, rest->conn, rest->conn->error);
+        events[count++] = terminal_event(state, rest->conn, lb_conn_part(rest->conn)->error);
         rest->terminal = false;
     }
     return count;
@@ -144,9 +144,9 @@ static unsigned received(struct state *state, struct lb_conn *conn, const struct
         .slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT,
         .size = (size_t)cqe->res,
     };
-    if (ended && conn->once) {
+    if (ended && lb_conn_part(conn)->once) {
         stop_receiving(state, conn);
-    } else if (ended && conn->error) {
+    } else if (ended && lb_conn_part(conn)->error) {
         state->rest.terminal = true;
     } else if (ended) {
         lb_waiting_add(&state->waiting, conn); /* its last receive may have emptied the ring */
@@ -160,8 +160,8 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
     struct lb_conn *conn = lb_request_subject(cqe);
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
-        conn->armed = false;
-    if (conn->awaiting && cqe->res >= 0) {
+        lb_conn_part(conn)->armed = false;
+    if (lb_conn_part(conn)->awaiting && cqe->res >= 0) {
         stop_receiving(state, conn);
         events[0] = (struct lb_event){.type = LB_EVENT_READABLE, .conn = conn};
         return 1;
@@ -181,7 +181,8 @@ static unsigned conn_completed(struct state *state, const struct io_uring_cqe *c
         lb_waiting_add(&state->waiting, conn);
         return 0;
     default:
-        events[0] = terminal_event(state, conn, conn->error ? conn->error : cqe->res);
+        events[0] = terminal_event(
+            state, conn, lb_conn_part(conn)->error ? lb_conn_part(conn)->error : cqe->res);
         return 1;
     }
 }
@@ -203,18 +204,6 @@ static unsigned accept_completed(struct state *state, const struct io_uring_cqe 
     return 1;
 }
 
-static unsigned watch_completed(struct state *state, const struct io_uring_cqe *cqe,
-                                struct lb_event *event)
-{
-    struct lb_watch *watch = lb_request_subject(cqe);
-    unsigned count = !watch->withdrawn;
-
-    if (count)
-        *event = (struct lb_event){.type = LB_EVENT_READY, .cookie = watch->cookie};
-    lb_watches_remove(&state->watches, watch);
-    return count;
-}
-
 static unsigned wake_completed(struct state *state, const struct io_uring_cqe *cqe,
                                struct lb_event *event)
 {
@@ -233,9 +222,11 @@ static unsigned completed(struct state *state, const struct io_uring_cqe *cqe,
     case LB_REQUEST_ACCEPT:
         return accept_completed(state, cqe, events);
     case LB_REQUEST_WATCH:
-        return watch_completed(state, cqe, events);
+        return lb_uring_watch_completed(&state->watches, &state->ring, cqe, events);
     case LB_REQUEST_WAKE:
         return wake_completed(state, cqe, events);
+    case LB_REQUEST_HALF_CLOSED:
+        return lb_uring_half_closed_completed(&state->watches, &state->ring, events, max);
     case LB_REQUEST_CANCEL:
     default:
         return 0;
@@ -265,11 +256,11 @@ static unsigned reap(struct state *state, struct lb_event *events, unsigned max)
 static unsigned serve(struct state *state, struct lb_conn *conn, struct lb_event *event,
                       unsigned room)
 {
-    if (conn->error && room > 0) {
-        *event = terminal_event(state, conn, conn->error);
+    if (lb_conn_part(conn)->error && room > 0) {
+        *event = terminal_event(state, conn, lb_conn_part(conn)->error);
         return 1;
     }
-    if (!conn->error && lb_bufring_provided(&state->buffers) > 0)
+    if (!lb_conn_part(conn)->error && lb_bufring_provided(&state->buffers) > 0)
         arm_receive(state, conn);
     else
         lb_waiting_add(&state->waiting, conn);
@@ -284,7 +275,7 @@ static unsigned serve_waiting(struct state *state, struct lb_event *events, unsi
     unsigned count = 0;
 
     for (struct lb_conn *conn = lb_waiting_take(&state->waiting); conn; conn = next) {
-        next = conn->next;
+        next = lb_conn_part(conn)->next;
         count += serve(state, conn, events + count, max - count);
     }
     return count;
@@ -296,10 +287,10 @@ static void receive(void *opaque, struct lb_conn *conn, bool once)
 {
     struct state *state = opaque;
 
-    assert(!conn->receiving && !conn->error);
+    assert(!conn->receiving && !lb_conn_part(conn)->error);
     conn->receiving = true;
     state->receiving++;
-    conn->once = once;
+    lb_conn_part(conn)->once = once;
     /* Armed at once it would be served before those that found no slot. */
     if (lb_waiting_any(&state->waiting))
         lb_waiting_add_last(&state->waiting, conn);
@@ -312,11 +303,11 @@ static void await_readable(void *opaque, struct lb_conn *conn)
 {
     struct state *state = opaque;
 
-    assert(!conn->receiving && !conn->error);
+    assert(!conn->receiving && !lb_conn_part(conn)->error);
     conn->receiving = true;
     state->receiving++;
-    conn->awaiting = true;
-    conn->once = true;
+    lb_conn_part(conn)->awaiting = true;
+    lb_conn_part(conn)->once = true;
     arm_receive(state, conn);
 }
 
@@ -324,10 +315,10 @@ static void cancel(void *opaque, struct lb_conn *conn)
 {
     struct state *state = opaque;
 
-    if (!conn->receiving || conn->error)
+    if (!conn->receiving || lb_conn_part(conn)->error)
         return;
-    conn->error = -ECANCELED;
-    if (conn->armed)
+    lb_conn_part(conn)->error = -ECANCELED;
+    if (lb_conn_part(conn)->armed)
         lb_request_cancel_conn(&state->ring, conn);
 }
 
@@ -341,19 +332,8 @@ static void forget(void *opaque, struct lb_conn *conn)
 static int watch(void *opaque, int fd, unsigned events, void *cookie)
 {
     struct state *state = opaque;
-    struct lb_watch *watch = lb_watches_find(&state->watches, fd);
 
-    if (watch) {
-        lb_watches_withdraw(&state->watches, watch);
-        lb_request_cancel_watch(&state->ring, watch);
-    }
-    if (events == 0)
-        return 0;
-    watch = lb_watches_add(&state->watches, fd, cookie);
-    if (!watch)
-        return -ENOMEM;
-    lb_request_watch(&state->ring, watch, events);
-    return 0;
+    return lb_uring_watch(&state->watches, &state->ring, fd, events, cookie);
 }
 
 static int enable(struct state *state)
@@ -482,7 +462,7 @@ static void close_uring(void *opaque)
     close_unclaimed(state);
     io_uring_queue_exit(&state->ring);
     lb_bufring_close(&state->buffers);
-    lb_watches_done(&state->watches);
+    lb_uring_watches_done(&state->watches);
     free(state->accepts);
     free(state);
 }

@@ -15,22 +15,22 @@ void lb_waiting_init(struct lb_waiting *waiting)
 
 void lb_waiting_add(struct lb_waiting *waiting, struct lb_conn *conn)
 {
-    if (conn->batch == waiting->batch) {
+    if (lb_conn_part(conn)->batch == waiting->batch) {
         lb_waiting_add_last(waiting, conn);
         return;
     }
-    conn->next = *waiting->sated;
+    lb_conn_part(conn)->next = *waiting->sated;
     *waiting->sated = conn;
     if (waiting->end == waiting->sated)
-        waiting->end = &conn->next;
-    waiting->sated = &conn->next;
+        waiting->end = &lb_conn_part(conn)->next;
+    waiting->sated = &lb_conn_part(conn)->next;
 }
 
 void lb_waiting_add_last(struct lb_waiting *waiting, struct lb_conn *conn)
 {
-    conn->next = NULL;
+    lb_conn_part(conn)->next = NULL;
     *waiting->end = conn;
-    waiting->end = &conn->next;
+    waiting->end = &lb_conn_part(conn)->next;
 }
 
 struct lb_conn *lb_waiting_take(struct lb_waiting *waiting)

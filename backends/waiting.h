@@ -6,7 +6,7 @@
 #ifndef LB_WAITING_H
 #define LB_WAITING_H
 
-#include "backend.h"
+#include "conn.h"
 
 struct lb_waiting {
     struct lb_conn *first;
@@ -27,7 +27,7 @@ static inline void lb_waiting_begin_batch(struct lb_waiting *waiting)
 /* The conn had a slot in this batch. */
 static inline void lb_waiting_had_slot(const struct lb_waiting *waiting, struct lb_conn *conn)
 {
-    conn->batch = waiting->batch;
+    lb_conn_part(conn)->batch = waiting->batch;
 }
 
 static inline bool lb_waiting_any(const struct lb_waiting *waiting)

@@ -26,7 +26,7 @@ static bool make_room(struct lb_watches *watches, int fd)
     return true;
 }
 
-struct lb_watch *lb_watches_add(struct lb_watches *watches, int fd, void *cookie)
+struct lb_watch *lb_watches_add(struct lb_watches *watches, int fd, unsigned events, void *cookie)
 {
     struct lb_watch *watch;
 
@@ -37,6 +37,7 @@ struct lb_watch *lb_watches_add(struct lb_watches *watches, int fd, void *cookie
     if (!watch)
         return NULL;
     watch->fd = fd;
+    watch->events = events;
     watch->cookie = cookie;
     watch->next = watches->all;
     if (watches->all)

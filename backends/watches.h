@@ -7,8 +7,10 @@
 
 struct lb_watch {
     int fd;
+    unsigned events; /* POLLIN, POLLOUT */
     void *cookie;
     bool withdrawn;                   /* only its last completion is awaited */
+    bool half_closed;                 /* it waits in half_closed.c's set, and not in the ring */
     struct lb_watch *next, *previous; /* in the list of all */
 };
 
@@ -22,7 +24,7 @@ struct lb_watches {
 struct lb_watch *lb_watches_find(const struct lb_watches *watches, int fd);
 
 /* A new watch for a descriptor that has none; aligned to 16. NULL: out of memory. */
-struct lb_watch *lb_watches_add(struct lb_watches *watches, int fd, void *cookie);
+struct lb_watch *lb_watches_add(struct lb_watches *watches, int fd, unsigned events, void *cookie);
 
 /* The descriptor has no watch any more; the watch itself lives on until removed. */
 void lb_watches_withdraw(struct lb_watches *watches, struct lb_watch *watch);

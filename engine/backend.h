@@ -16,20 +16,22 @@
 
 struct lb_pool;
 
-/* A backend's part of a stream: the first member of struct lb_stream. Its address is stable and
- * aligned to 16 from accept until the stream's terminal event. */
+/* Bytes of a conn that are the backend's alone. */
+enum { LB_CONN_TAIL = 24 };
+
+/* A backend's part of a stream: the first member of struct lb_stream. Its address is stable from accept
+ * until the stream's terminal event, and aligned to LB_COOKIE_ALIGN. */
 struct lb_conn {
     int fd;       /* set by the worker; the backend borrows it */
     bool is_unix; /* set by the worker */
-    /* The rest is the backend's. */
-    int error;            /* of the terminal event, when that is decided already */
-    bool receiving;       /* a terminal event (or, for once, a chunk) is owed */
-    bool awaiting;        /* receiving: only that it is readable is asked for */
-    bool once;            /* stop after one chunk */
-    bool armed;           /* the kernel watches it */
-    unsigned batch;       /* the number of the last batch that brought it data, or of tries */
-    struct lb_conn *next; /* in one of the backend's lists */
+    bool
+        receiving; /* set by the backend: an event is owed, the terminal one or, for once, a chunk */
+    _Alignas(8) unsigned char tail[LB_CONN_TAIL]; /* zeroed before the first receive */
 };
+
+/* A conn's address and a watch's cookie go through the kernel as 64 bits whose low four are the
+ * backend's, to tell what an event is about. So both are aligned to that. */
+enum { LB_COOKIE_ALIGN = 16 };
 
 /* Received bytes inside the pool: a part of a slot, or a run through neighbouring slots. */
 struct lb_chunk {
@@ -99,7 +101,7 @@ struct lb_backend {
     bool one_stream_per_worker;
     bool shared_listeners; /* every worker waits on the same listening sockets */
     bool wakes_one;        /* of all who accept from one socket, the kernel wakes one for a peer */
-    unsigned workers;      /* default; 0: one per usable core, at most 4 */
+    unsigned workers;      /* default; 0: one per usable core */
 
     /* The pool that suits it, if a chunk in use keeps its whole slot, or if not. */
     struct lb_pool_shape (*shape)(bool whole_slots);
@@ -131,8 +133,8 @@ struct lb_backend {
      * forget it. */
     void (*forget)(void *state, struct lb_conn *conn);
 
-    /* One READY event with cookie once fd is ready for events (POLLIN, POLLOUT); replaces an
-     * earlier request for fd; events 0 withdraws it. */
+    /* One READY event with cookie, which is aligned to LB_COOKIE_ALIGN, once fd is ready for events
+     * (POLLIN, POLLOUT); replaces an earlier request for fd; events 0 withdraws it. */
     int (*watch)(void *state, int fd, unsigned events, void *cookie);
 
     /* Waits for events as turn says. Returns how many were written to events, at most max (at

@@ -37,6 +37,14 @@ int patience_ms(void)
     return scale_small() ? 120000 : 30000;
 }
 
+uint64_t time_thread_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 uint64_t time_now_ns(void)
 {
     struct timespec now;

@@ -29,6 +29,9 @@ int patience_ms(void);
 
 uint64_t time_now_ns(void);
 
+/* Processor time that this thread has used. */
+uint64_t time_thread_ns(void);
+
 /* Sleeps for a moment between two looks at a condition. */
 void time_nap(void);
 

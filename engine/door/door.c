@@ -51,6 +51,25 @@ void lb_door_await_room(struct lb_door *door, unsigned lane)
     atomic_store(&door->lanes[lane].hungry, true);
 }
 
+/* Below a load of eight each: as even as can be, since each may be one that fills a core. Above: within
+ * an eighth of the mean, so that a crowd of short streams is not handed round. */
+unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
+{
+    unsigned own = atomic_load_explicit(&door->lanes[lane].load, memory_order_relaxed);
+    unsigned least = own, chosen = lane, sum = 0;
+
+    for (unsigned i = 0; own > 0 && i < door->lane_count; i++) {
+        unsigned load = atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
+
+        sum += load;
+        if (load < least) {
+            least = load;
+            chosen = i;
+        }
+    }
+    return own > least + sum / door->lane_count / 8 ? chosen : lane;
+}
+
 void lb_door_look_again(struct lb_door *door)
 {
     if (lb_gate_finished(&door->gate)) {

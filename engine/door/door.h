@@ -19,7 +19,8 @@ enum lb_stop_level {
 /* One lane, as the others see it. */
 struct lb_door_lane {
     struct lb_inbox *inbox;
-    _Atomic bool hungry; /* waits for room: wake it when there may be some */
+    _Atomic bool hungry;   /* waits for room: wake it when there may be some */
+    _Atomic unsigned load; /* connections that are its */
 };
 
 struct lb_door {
@@ -50,6 +51,22 @@ void lb_door_stop_now(struct lb_door *door);
 /* The lane asks to be woken when there may be room; then it has to look once more, since there may be
  * some by now. */
 void lb_door_await_room(struct lb_door *door, unsigned lane);
+
+/* A connection is the lane's, or is not any more. */
+static inline void lb_door_load(struct lb_door *door, unsigned lane)
+{
+    atomic_fetch_add_explicit(&door->lanes[lane].load, 1, memory_order_relaxed);
+}
+
+static inline void lb_door_unload(struct lb_door *door, unsigned lane)
+{
+    atomic_fetch_sub_explicit(&door->lanes[lane].load, 1, memory_order_relaxed);
+}
+
+/* Which lane a connection that this one has accepted should be of: this one, unless another has clearly
+ * less to do. The kernel spreads peers by chance, and two bulk streams on one of two cores would leave
+ * the other idle. */
+unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane);
 
 /* Something has ended that others may wait for: room, or the last end. */
 void lb_door_look_again(struct lb_door *door);

@@ -31,10 +31,14 @@ void lb_inbox_wake(const struct lb_inbox *inbox)
     errno = saved;
 }
 
-void lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter)
+bool lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter)
 {
     letter->next = NULL;
     pthread_mutex_lock(&inbox->lock);
+    if (inbox->shut) {
+        pthread_mutex_unlock(&inbox->lock);
+        return false;
+    }
     if (inbox->first)
         inbox->last->next = letter;
     else
@@ -43,9 +47,10 @@ void lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter)
     /* Under the lock: once the lane has seen its last letter it may end, and close the descriptor. */
     lb_inbox_wake(inbox);
     pthread_mutex_unlock(&inbox->lock);
+    return true;
 }
 
-struct lb_letter *lb_inbox_take(struct lb_inbox *inbox)
+static struct lb_letter *take(struct lb_inbox *inbox, bool shut)
 {
     struct lb_letter *letters;
     uint64_t count;
@@ -54,6 +59,17 @@ struct lb_letter *lb_inbox_take(struct lb_inbox *inbox)
     pthread_mutex_lock(&inbox->lock);
     letters = inbox->first;
     inbox->first = inbox->last = NULL;
+    inbox->shut = shut && !letters;
     pthread_mutex_unlock(&inbox->lock);
     return letters;
+}
+
+struct lb_letter *lb_inbox_take(struct lb_inbox *inbox)
+{
+    return take(inbox, false);
+}
+
+struct lb_letter *lb_inbox_shut(struct lb_inbox *inbox)
+{
+    return take(inbox, true);
 }

@@ -7,6 +7,7 @@
 #define LB_INBOX_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 enum lb_letter_kind {
     LB_LETTER_COMMITTED, /* a member of a stream: its sink's end is done */
@@ -27,6 +28,7 @@ struct lb_adopted {
 struct lb_inbox {
     pthread_mutex_t lock;
     struct lb_letter *first, *last;
+    bool shut;   /* takes no more letters */
     int wake_fd; /* an eventfd: readable when the lane should look; -1: not open */
 };
 
@@ -34,13 +36,16 @@ struct lb_inbox {
 int lb_inbox_open(struct lb_inbox *inbox);
 void lb_inbox_close(struct lb_inbox *inbox);
 
-/* From any thread. */
-void lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter);
+/* From any thread. Returns false if the lane takes no more: the letter is still the caller's. */
+bool lb_inbox_post(struct lb_inbox *inbox, struct lb_letter *letter);
 
 /* From any thread, and from a signal handler: the lane looks at what changed. */
 void lb_inbox_wake(const struct lb_inbox *inbox);
 
 /* On the lane's thread: empties the wake descriptor, and takes all letters, in the order of posts. */
 struct lb_letter *lb_inbox_take(struct lb_inbox *inbox);
+
+/* The same; if there are none, it was the last time: no letter is taken any more. */
+struct lb_letter *lb_inbox_shut(struct lb_inbox *inbox);
 
 #endif

@@ -72,6 +72,7 @@ static void close_stream(struct lb_stream *stream)
         lane->backend->forget(lane->backend_state, &stream->conn);
     close(stream->conn.fd);
     move_to(stream, LB_STREAM_FREE);
+    lb_door_unload(lane->door, lane->index);
     lb_stream_table_retire(lane->streams, stream);
 }
 
@@ -272,6 +273,7 @@ struct lb_stream *lb_life_accept(struct lb_lane *lane, int fd)
     stream->lane = lane;
     lb_peer_get(&stream->peer, fd);
     stream->conn.is_unix = stream->peer.family == AF_UNIX;
+    lb_door_load(lane->door, lane->index);
     move_to(stream, LB_STREAM_PARKED);
     return stream;
 }

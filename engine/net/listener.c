@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -105,6 +106,23 @@ static int name_tcp(struct lb_listener *listener, const struct binding *binding)
     return listener->name ? 0 : -ENOMEM;
 }
 
+/* Peers go to the first count sockets of the group, whoever else joins it: any program of the same user
+ * can, as long as SO_REUSEPORT is set. By chance, since a peer's address is what it chooses (BPF
+ * programs of SO_ATTACH_REUSEPORT_CBPF return an index: socket(7)). */
+static int keep_to_ours(int fd, unsigned count)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_AD_OFF + SKF_AD_RANDOM),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    const struct sock_fprog program = {.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
+               ? -errno
+               : 0;
+}
+
 /* One socket per worker on the same address. The first is bound without SO_REUSEPORT, and gets it
  * only then: so it can't join a group that another program (another lastbyte, even) has there, and
  * a port in use is an error instead of a silent sharing. On success binding holds the real port. */
@@ -128,6 +146,8 @@ static int listen_tcp(struct lb_listener *listener, struct binding *binding,
             rc = start(listener->fds[i], options);
     }
     binding->join = false;
+    if (rc == 0 && listener->count > 1)
+        rc = keep_to_ours(listener->fds[0], listener->count);
     return rc == 0 ? name_tcp(listener, binding) : rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "backend_choice.h"
 #include "clock.h"
+#include "cores.h"
 #include "settle.h"
 #include "sized.h"
 
@@ -141,6 +142,18 @@ static struct lb_engine *engine_of(struct lb_worker *worker)
                                         offsetof(struct lb_engine, door));
 }
 
+/* Each on one core of the list, if there is one. It was checked; a core may have gone since. */
+static void pin(const struct lb_engine *engine, const struct lb_worker *worker)
+{
+    cpu_set_t all, one;
+
+    if (!engine->config.cpus || lb_cores_parse(&all, engine->config.cpus, NULL) < 0)
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(lb_cores_pick(&all, worker->lane.index), &one);
+    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
 static void *run_worker(void *argument)
 {
     struct lb_worker *worker = argument;
@@ -149,6 +162,7 @@ static void *run_worker(void *argument)
     /* A bound on gathering of 1 ms means that: the usual slack is 50 µs more. */
     prctl(PR_SET_TIMERSLACK, 1);
     here = engine;
+    pin(engine, worker);
     lb_worker_run(worker);
     atomic_store(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
     pthread_mutex_lock(&engine->running_lock);

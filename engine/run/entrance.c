@@ -7,6 +7,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,6 +64,32 @@ void lb_entrance_take(struct lb_entrance *entrance, int fd)
     }
 }
 
+/* Returns false if the other takes no more, or there is no memory. */
+static bool hand_over(const struct lb_lane *lane, unsigned other, int fd)
+{
+    struct lb_adopted *adopted = malloc(sizeof(*adopted));
+
+    if (!adopted)
+        return false;
+    *adopted = (struct lb_adopted){.letter.kind = LB_LETTER_ADOPTED, .fd = fd};
+    if (lb_inbox_post(lane->door->lanes[other].inbox, &adopted->letter))
+        return true;
+    free(adopted);
+    return false;
+}
+
+void lb_entrance_accepted(struct lb_entrance *entrance, int fd)
+{
+    const struct lb_lane *lane = entrance->lane;
+    unsigned chosen = lane->index;
+
+    /* A lane of one stream at a time accepts only when it has none. */
+    if (!lane->backend->one_stream_per_worker)
+        chosen = lb_door_choose_lane(lane->door, lane->index);
+    if (chosen == lane->index || !hand_over(lane, chosen, fd))
+        lb_entrance_take(entrance, fd);
+}
+
 int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
 {
     struct lb_stream *stream = lb_life_accept(entrance->lane, fd);
@@ -117,13 +144,16 @@ void lb_entrance_go_on(struct lb_entrance *entrance)
     struct lb_lane *lane = entrance->lane;
     struct lb_stream *stream;
 
-    while ((stream = lb_stream_queue_take(&lane->streams->entered)))
-        admit(entrance, stream);
-    while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
-        lb_life_begin(lb_stream_queue_take(&entrance->parked));
-    while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
-           claim(lane, lb_gate_claim_entrance))
-        lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+    do {
+        while ((stream = lb_stream_queue_take(&lane->streams->entered)))
+            admit(entrance, stream);
+        while (entrance->parked.first && may_go_on(lane) && claim(lane, lb_gate_claim))
+            lb_life_begin(lb_stream_queue_take(&entrance->parked));
+        while (entrance->lobby.first && !entrance->parked.first && may_go_on(lane) &&
+               claim(lane, lb_gate_claim_entrance))
+            lb_life_enter(lb_stream_queue_take(&entrance->lobby));
+        /* A prelude that had come already is over at once, and no event will tell of it. */
+    } while (lane->streams->entered.first);
 }
 
 unsigned lb_entrance_room(struct lb_entrance *entrance)

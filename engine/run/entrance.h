@@ -24,6 +24,9 @@ void lb_entrance_init(struct lb_entrance *entrance, struct lb_lane *lane);
 /* Those that still wait are closed; their peers should know. */
 void lb_entrance_close(struct lb_entrance *entrance);
 
+/* A connection has been accepted here: another lane's that has less to do, or this one's. */
+void lb_entrance_accepted(struct lb_entrance *entrance, int fd);
+
 /* A connection has come, and is the lane's. */
 void lb_entrance_take(struct lb_entrance *entrance, int fd);
 

@@ -2,13 +2,13 @@
 #include "settle.h"
 
 #include "clock.h"
+#include "cores.h"
 #include "error.h"
 #include "filter.h"
 #include "sized.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
 
 /* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
@@ -100,8 +100,10 @@ int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struc
     return rc < 0 ? rc : check_sink(sink, error);
 }
 
-static int check_peers(const struct lb_config *config, struct lb_error *error)
+static int check_rest(const struct lb_config *config, struct lb_error *error)
 {
+    cpu_set_t cores;
+
     if (config->unix_mode > 0777)
         return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
                             config->unix_mode);
@@ -116,6 +118,8 @@ static int check_peers(const struct lb_config *config, struct lb_error *error)
                             config->allow_uid_count);
     if ((unsigned)config->note_level > LB_NOTE_WARNING)
         return lb_error_set(error, -EINVAL, "there is no level %d of notes", config->note_level);
+    if (config->cpus && lb_cores_parse(&cores, config->cpus, error) < 0)
+        return -EINVAL;
     return 0;
 }
 
@@ -144,7 +148,7 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
                             "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
                             ": no stream could keep both",
                             config->min_rate, config->rate_limit);
-    return check_peers(config, error);
+    return check_rest(config, error);
 }
 
 int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct lb_config *given,
@@ -164,20 +168,18 @@ int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct 
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-static unsigned usable_cores(void)
+static unsigned default_workers(const struct lb_backend *backend, const struct lb_config *config)
 {
+    unsigned cores;
     cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
-static unsigned default_workers(const struct lb_backend *backend)
-{
-    unsigned cores = usable_cores();
 
     if (backend->workers)
         return backend->workers;
-    return cores < 4 ? cores : 4;
+    if (config->cpus && lb_cores_parse(&set, config->cpus, NULL) == 0)
+        cores = (unsigned)CPU_COUNT(&set);
+    else
+        cores = lb_cores_usable("");
+    return cores < LB_WORKERS_MAX ? cores : LB_WORKERS_MAX;
 }
 
 /* A slot is the least that a stream gets at once: small against what its rate allows in a second. */
@@ -226,7 +228,7 @@ static void settle_config(struct lb_config *config, const struct lb_backend *bac
     if (!config->max_handshakes)
         config->max_handshakes = DEFAULT_HANDSHAKES;
     if (!config->workers)
-        config->workers = default_workers(backend);
+        config->workers = default_workers(backend, config);
     /* A worker that could never get a stream would only hold peers in its backlog. */
     if (config->count && config->count < config->workers)
         config->workers = (unsigned)config->count;

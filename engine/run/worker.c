@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BATCH = 256,  /* events per wait */
@@ -70,8 +71,21 @@ int lb_worker_init(struct lb_worker *worker, const struct lb_worker_shares *shar
     return rc;
 }
 
+/* What was handed over to a lane that broke, or never ran. */
+static void drop_letters(struct lb_worker *worker)
+{
+    struct lb_letter *letter = lb_inbox_shut(&worker->lane.inbox), *next;
+
+    for (; letter; letter = next) {
+        next = letter->next;
+        close(((struct lb_adopted *)(void *)letter)->fd); /* no stream is left to be committed */
+        free(letter);
+    }
+}
+
 void lb_worker_done(struct lb_worker *worker)
 {
+    drop_letters(worker);
     lb_entrance_close(&worker->entrance);
     lb_lane_close(&worker->lane);
     lb_stream_table_done(&worker->streams);
@@ -98,14 +112,19 @@ static void open_letter(struct lb_worker *worker, struct lb_letter *letter)
     }
 }
 
-static void take_letters(struct lb_worker *worker)
+static void open_letters(struct lb_worker *worker, struct lb_letter *letters)
 {
     struct lb_letter *next;
 
-    for (struct lb_letter *letter = lb_inbox_take(&worker->lane.inbox); letter; letter = next) {
+    for (struct lb_letter *letter = letters; letter; letter = next) {
         next = letter->next;
         open_letter(worker, letter);
     }
+}
+
+static void take_letters(struct lb_worker *worker)
+{
+    open_letters(worker, lb_inbox_take(&worker->lane.inbox));
 }
 
 static void stop_streams(struct lb_worker *worker)
@@ -236,7 +255,7 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
 {
     switch (event->type) {
     case LB_EVENT_ACCEPTED:
-        lb_entrance_take(&worker->entrance, event->fd);
+        lb_entrance_accepted(&worker->entrance, event->fd);
         break;
     case LB_EVENT_ACCEPT_FAILED:
         lb_entrance_pause(&worker->entrance, event->error);
@@ -327,10 +346,16 @@ static bool is_done(const struct lb_worker *worker)
 
 void lb_worker_run(struct lb_worker *worker)
 {
+    struct lb_letter *letters;
     int rc = 0;
 
-    while (rc >= 0 && !is_done(worker))
-        rc = turn(worker);
+    do {
+        while (rc >= 0 && !is_done(worker))
+            rc = turn(worker);
+        /* What other lanes have handed over until now is served as the rest is. */
+        letters = rc < 0 ? NULL : lb_inbox_shut(&worker->lane.inbox);
+        open_letters(worker, letters);
+    } while (letters);
     if (rc < 0) {
         give_up(worker, rc);
         await_ends(worker);

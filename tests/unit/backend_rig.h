@@ -15,7 +15,7 @@ enum { CONNS = 24, PEERS_MAX = 300, EVENTS = 64, SLOT_SIZE = 4096, SHORT_MS = 30
 extern const struct lb_backend *backend;
 
 struct peer {
-    alignas(16) struct lb_conn conn;
+    alignas(LB_COOKIE_ALIGN) struct lb_conn conn;
     bool open; /* conn's descriptor */
     int fd;    /* the other end */
 };

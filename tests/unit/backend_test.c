@@ -372,6 +372,36 @@ static void a_watch_is_replaced_or_withdrawn(void **state)
     close(pipes[1]);
 }
 
+/* A peer that has sent its EOF and reads nothing: whoever waits for room wakes nobody until there is
+ * some, and takes no processor time. */
+static void a_half_closed_peer_without_room_costs_nothing(void **state)
+{
+    static char bytes[64 << 10];
+    struct rig *rig = *state;
+    struct peer *peer;
+    int cookie[4] __attribute__((aligned(LB_COOKIE_ALIGN)));
+    uint64_t before, until;
+
+    rig_open(rig, 4, false);
+    peer = rig_add_peer(rig);
+    rig_receive(rig, peer, false);
+    assert_int_equal(shutdown(peer->fd, SHUT_WR), 0);
+    rig_assert_terminal(rig, peer, 0);
+    while (send(peer->conn.fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        ;
+    assert_int_equal(backend->watch(rig->state, peer->conn.fd, POLLOUT, cookie), 0);
+    before = time_thread_ns();
+    until = time_now_ns() + 10 * (uint64_t)SHORT_MS * 1000000;
+    while (time_now_ns() < until)
+        assert_int_equal(rig_wait(rig, SHORT_MS, 0), 0);
+    assert_true(time_thread_ns() - before < 3 * (uint64_t)SHORT_MS * 1000000);
+    while (recv(peer->fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(rig_next_event(rig)->type, LB_EVENT_READY);
+    backend->watch(rig->state, peer->conn.fd, 0, NULL);
+    rig_forget(rig, peer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 static int run(void)
@@ -379,6 +409,7 @@ static int run(void)
     const struct CMUnitTest tests[] = {
         TEST(data_then_eof),
         TEST(data_then_reset),
+        TEST(a_half_closed_peer_without_room_costs_nothing),
         TEST(once_means_one_chunk),
         TEST(an_awaited_conn_is_told_to_be_readable),
         TEST(a_cancel_is_answered),

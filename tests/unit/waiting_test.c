@@ -29,7 +29,7 @@ static void assert_taken(struct room *room, const char *order)
     for (; *order; order++) {
         assert_non_null(conn);
         assert_int_equal(conn - room->conns, *order - '0');
-        conn = conn->next;
+        conn = lb_conn_part(conn)->next;
     }
     assert_null(conn);
     assert_false(lb_waiting_any(&room->waiting));
@@ -135,7 +135,7 @@ static void who_is_taken_may_wait_again(void **state)
     add(room, "012345");
     lb_waiting_begin_batch(&room->waiting);
     for (struct lb_conn *conn = lb_waiting_take(&room->waiting); conn; conn = next) {
-        next = conn->next;
+        next = lb_conn_part(conn)->next;
         if (conn != &room->conns[0] && conn != &room->conns[3])
             lb_waiting_add(&room->waiting, conn);
     }

@@ -42,7 +42,7 @@ static void finds_what_was_added(void **state)
     assert_null(lb_watches_find(watches, 0));
     /* Downwards, so that the table grows at once; every second one. */
     for (int fd = FDS - 2; fd >= 0; fd -= 2) {
-        struct lb_watch *watch = lb_watches_add(watches, fd, &cookies[fd]);
+        struct lb_watch *watch = lb_watches_add(watches, fd, 0, &cookies[fd]);
 
         assert_non_null(watch);
         assert_int_equal((uintptr_t)watch % 16, 0);
@@ -67,7 +67,7 @@ static void grows_upwards(void **state)
     struct lb_watches *watches = *state;
 
     for (int fd = 0; fd < FDS; fd++)
-        assert_non_null(lb_watches_add(watches, fd, NULL));
+        assert_non_null(lb_watches_add(watches, fd, 0, NULL));
     for (int fd = 0; fd < FDS; fd++)
         assert_int_equal(lb_watches_find(watches, fd)->fd, fd);
 }
@@ -75,7 +75,7 @@ static void grows_upwards(void **state)
 static void no_descriptor_has_no_watch(void **state)
 {
     assert_null(lb_watches_find(*state, -1));
-    assert_non_null(lb_watches_add(*state, 0, NULL));
+    assert_non_null(lb_watches_add(*state, 0, 0, NULL));
     assert_null(lb_watches_find(*state, -1));
     assert_null(lb_watches_find(*state, -1000000));
 }
@@ -84,13 +84,13 @@ static void a_withdrawn_watch_makes_place_and_lives_on(void **state)
 {
     struct lb_watches *watches = *state;
     int old_cookie, new_cookie;
-    struct lb_watch *old = lb_watches_add(watches, 7, &old_cookie);
+    struct lb_watch *old = lb_watches_add(watches, 7, 0, &old_cookie);
     struct lb_watch *new;
 
     lb_watches_withdraw(watches, old);
     assert_null(lb_watches_find(watches, 7));
     assert_true(old->withdrawn);
-    new = lb_watches_add(watches, 7, &new_cookie);
+    new = lb_watches_add(watches, 7, 0, &new_cookie);
     assert_ptr_not_equal(new, old);
     /* The old one's completion comes now, and must not take the new one with it. */
     assert_ptr_equal(old->cookie, &old_cookie);
@@ -107,7 +107,7 @@ static void removes_from_everywhere_in_the_list(void **state)
     struct lb_watch *made[4];
 
     for (int fd = 0; fd < 4; fd++)
-        made[fd] = lb_watches_add(watches, fd, NULL);
+        made[fd] = lb_watches_add(watches, fd, 0, NULL);
     lb_watches_remove(watches, made[1]); /* in the middle */
     assert_int_equal(count_all(watches), 3);
     lb_watches_remove(watches, made[3]); /* the head */
@@ -121,29 +121,29 @@ static void done_frees_also_the_withdrawn(void **state)
 {
     struct lb_watches *watches = *state;
 
-    lb_watches_add(watches, 1, NULL);
-    lb_watches_withdraw(watches, lb_watches_add(watches, 2, NULL));
+    lb_watches_add(watches, 1, 0, NULL);
+    lb_watches_withdraw(watches, lb_watches_add(watches, 2, 0, NULL));
     lb_watches_done(watches);
     assert_null(watches->all);
     assert_null(lb_watches_find(watches, 1));
     /* It may be used again. */
-    assert_non_null(lb_watches_add(watches, 1, NULL));
+    assert_non_null(lb_watches_add(watches, 1, 0, NULL));
 }
 
 static void add_twice(void *argument)
 {
-    lb_watches_add(argument, 3, NULL);
-    lb_watches_add(argument, 3, NULL);
+    lb_watches_add(argument, 3, 0, NULL);
+    lb_watches_add(argument, 3, 0, NULL);
 }
 
 static void add_no_descriptor(void *argument)
 {
-    lb_watches_add(argument, -1, NULL);
+    lb_watches_add(argument, -1, 0, NULL);
 }
 
 static void withdraw_twice(void *argument)
 {
-    struct lb_watch *watch = lb_watches_add(argument, 3, NULL);
+    struct lb_watch *watch = lb_watches_add(argument, 3, 0, NULL);
 
     lb_watches_withdraw(argument, watch);
     lb_watches_withdraw(argument, watch);

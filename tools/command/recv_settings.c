@@ -62,8 +62,10 @@ static const struct option_row rows[] = {
     {OPTION_TEXT, 'b', "backend", "NAME", AT(config.backend),
      .help = "auto (default: the best that works), or one of those below"},
     {OPTION_COUNT, 'w', "workers", "N", AT(config.workers), .least = 1, .most = LB_WORKERS_MAX,
-     .help = "threads (default: one per usable core, at most 4,\n"
-             "unless the backend says otherwise below)"},
+     .help = "threads (default: one per usable core, unless the backend says\n"
+             "otherwise below)"},
+    {OPTION_TEXT, .name = "cpus", .argument = "LIST", AT(config.cpus),
+     .help = "run the workers on these cores, 0-3,8; and by default as many"},
     {OPTION_SIZE, .name = "buffer-size", .argument = "SIZE", AT(config.slot_size), .least = 1,
      .most = LB_SLOT_SIZE_MAX, .help = "bytes of one slot of the pool; sizes take K, M or G"},
     {OPTION_COUNT, .name = "buffers", .argument = "N", AT(config.slots), .least = 1,

@@ -168,6 +168,7 @@ static const char *const allowed[] = {
     "sched_getaffinity",
     "sched_getparam",
     "sched_getscheduler",
+    "sched_setaffinity",
     "sched_yield",
     "set_robust_list",
     "sigaltstack",

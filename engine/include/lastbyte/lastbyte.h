@@ -349,7 +349,10 @@ struct lb_config {
     const struct lb_sink *sink;
     void *sink_context;
 
-    unsigned workers;     /* threads; default: usable cores, at most 4; blocking: 64 */
+    unsigned workers;     /* threads; default: one for each core that affinity and the quotas of control
+                             groups leave this process; blocking: 64 */
+    const char *cpus;     /* "0-3,8": workers run on these cores, one after the other round; default
+                             workers is then how many they are. NULL: where the kernel sees fit */
     size_t slot_size;     /* bytes of one slot of the pool; default: the backend's; rounded up to
                              a page */
     unsigned slots;       /* slots per worker; default: the backend's */
