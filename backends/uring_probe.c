@@ -286,7 +286,8 @@ static int self_test(struct lb_uring_modes modes, struct lb_error *error)
 
 static pthread_once_t modes_once = PTHREAD_ONCE_INIT;
 static struct lb_uring_modes best;
-static struct lb_error bundles_error, incremental_error, restricted_error;
+static struct lb_error bundles_error = {LB_ERROR_INIT}, incremental_error = {LB_ERROR_INIT},
+                       restricted_error = {LB_ERROR_INIT};
 
 /* Each alone is older than all together (bundles of incremental slots: 6.14), so each is tried on
  * top of those that work. */
@@ -322,14 +323,14 @@ static void add_feature(struct lb_probe *probe, const char *name, bool usable, c
 {
     struct lb_feature *feature = &probe->features[probe->count++];
 
-    *feature = (struct lb_feature){.name = name, .usable = usable};
+    *feature = (struct lb_feature){LB_FEATURE_INIT, .name = name, .usable = usable};
     if (!usable)
         snprintf(feature->why, sizeof(feature->why), "%.*s", (int)sizeof(feature->why) - 1, why);
 }
 
 int lb_uring_probe(struct lb_probe *probe, struct lb_error *error)
 {
-    struct lb_error why = {0};
+    struct lb_error why = {LB_ERROR_INIT};
     int rc = self_test((struct lb_uring_modes){0}, &why);
 
     if (rc < 0)

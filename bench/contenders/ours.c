@@ -63,8 +63,8 @@ static int end_checked(struct lb_stream *stream, void *context, enum lb_end end)
 
 static int use_builtin(const char *specification, bool direct)
 {
-    struct lb_sink_options options = {.direct = direct};
-    struct lb_error error;
+    struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .direct = direct};
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (strncmp(specification, "hash", 4) == 0) {
         int fd = memfd_create("digests", MFD_CLOEXEC);
@@ -106,11 +106,8 @@ static int end_tally(struct lb_stream *stream, void *context, enum lb_end end)
 }
 
 static const struct lb_sink tally_sink = {
-    .name = "tally",
-    .state_size = sizeof(struct tally),
-    .open = open_tally,
-    .write = write_tally,
-    .end = end_tally,
+    LB_SINK_INIT,       .name = "tally",      .state_size = sizeof(struct tally),
+    .open = open_tally, .write = write_tally, .end = end_tally,
 };
 
 /* ---- the engine ------------------------------------------------------------------------------ */
@@ -141,7 +138,7 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
     static const char *const listen[] = {"127.0.0.1:0", NULL};
     const struct trial *trial = ours.receiver->trial;
     struct lb_config config;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     lb_config_init(&config);
     config.listen = listen;
@@ -215,7 +212,7 @@ int ours_receive(const struct contender *contender, struct receiver *receiver)
 
 const char *ours_missing(const struct contender *contender, char *buffer, size_t size)
 {
-    static struct lb_probe probe;
+    static struct lb_probe probe = {LB_PROBE_INIT};
 
     if (probe.backends == 0)
         lb_probe(&probe);

@@ -3,8 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { NOTE_SIZE = 600 };
+/* Those whose tell this thread is in. */
+static _Thread_local const struct lb_notes *telling;
 
 void lb_notes_init(struct lb_notes *notes)
 {
@@ -17,9 +19,35 @@ void lb_notes_done(struct lb_notes *notes)
     pthread_mutex_destroy(&notes->lock);
 }
 
+/* The lock is this thread's already. One is enough, and there may be no end of them: what they are
+ * about is done in tell. */
+static void keep_for_later(struct lb_notes *notes, enum lb_note_level level, const char *text)
+{
+    memcpy(notes->later, text, sizeof(notes->later));
+    notes->later_level = level;
+}
+
+static void tell(struct lb_notes *notes, enum lb_note_level level, const char *text)
+{
+    const struct lb_notes *before = telling;
+
+    pthread_mutex_lock(&notes->lock);
+    telling = notes;
+    notes->tell(notes->context, level, text);
+    if (notes->later[0]) {
+        char later[LB_NOTE_SIZE];
+
+        memcpy(later, notes->later, sizeof(later));
+        notes->tell(notes->context, notes->later_level, later);
+        notes->later[0] = '\0';
+    }
+    telling = before;
+    pthread_mutex_unlock(&notes->lock);
+}
+
 void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *format, ...)
 {
-    char text[NOTE_SIZE];
+    char text[LB_NOTE_SIZE];
     va_list arguments;
 
     if (!lb_notes_wants(notes, level))
@@ -27,9 +55,10 @@ void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *forma
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    pthread_mutex_lock(&notes->lock);
-    notes->tell(notes->context, level, text);
-    pthread_mutex_unlock(&notes->lock);
+    if (telling == notes)
+        keep_for_later(notes, level, text);
+    else
+        tell(notes, level, text);
 }
 
 bool lb_hush_tells(struct lb_hush *hush, uint64_t now_ns, uint64_t period_ns, uint64_t *untold)

@@ -8,12 +8,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { LB_NOTE_SIZE = 600 };
+
 struct lb_notes {
     void (*tell)(void *context, enum lb_note_level level,
                  const char *text); /* NULL: nobody listens */
     void *context;
     enum lb_note_level level; /* the least that is told */
     pthread_mutex_t lock;
+    char later[LB_NOTE_SIZE]; /* told from within tell: its turn comes after it; else empty */
+    enum lb_note_level later_level;
 };
 
 void lb_notes_init(struct lb_notes *notes);

@@ -7,6 +7,9 @@
 /* How long a stream waits for others to be settled with: well below what a disk needs to sync. */
 #define GROUP_NS (2 * LB_NS_PER_MS)
 
+/* Whose this thread is. */
+static _Thread_local const struct lb_committer *here;
+
 static void hand_back(struct lb_stream *stream, int result)
 {
     stream->end_result = result;
@@ -88,6 +91,7 @@ static void *run(void *argument)
     struct lb_committer *committer = argument;
     uint64_t cpu_ns = 0;
 
+    here = committer;
     pthread_mutex_lock(&committer->lock);
     while (!is_over(committer)) {
         uint64_t cpu_before_ns = cpu_ns;
@@ -132,6 +136,11 @@ int lb_committer_start(struct lb_committer *committer, const struct lb_sink *sin
     if (rc != 0)
         lb_committer_stop(committer);
     return -rc;
+}
+
+bool lb_committer_is_here(const struct lb_committer *committer)
+{
+    return here == committer;
 }
 
 void lb_committer_stop(struct lb_committer *committer)

@@ -40,6 +40,9 @@ struct lb_committer {
 /* Returns 0 or -errno. On failure it is as if it had not been called. */
 int lb_committer_start(struct lb_committer *committer, const struct lb_sink *sink);
 
+/* The calling thread is one of its own. */
+bool lb_committer_is_here(const struct lb_committer *committer);
+
 /* After the last submit: waits for what is queued. */
 void lb_committer_stop(struct lb_committer *committer);
 

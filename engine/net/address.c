@@ -92,6 +92,8 @@ static int parse_tcp(struct lb_address *address, const char *text, struct lb_err
 int lb_address_parse(struct lb_address *address, const char *text, struct lb_error *error)
 {
     memset(address, 0, sizeof(*address));
+    if (!text)
+        return lb_error_set(error, -EINVAL, "no address");
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(address, text, text + 5, error);
     if (strncmp(text, "fd:", 3) == 0)

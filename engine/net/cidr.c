@@ -105,6 +105,8 @@ int lb_network_check(const char *text, struct lb_error *error)
 {
     struct lb_cidr network;
 
+    if (!text)
+        return lb_error_set(error, -EINVAL, "no network");
     return lb_cidr_parse(&network, text, error);
 }
 

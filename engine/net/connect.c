@@ -106,7 +106,7 @@ static int connect_tcp(const struct lb_address *address, uint64_t deadline_ns,
 int lb_connect(const char *text, int timeout_ms, struct lb_error *error)
 {
     uint64_t deadline_ns = timeout_ms < 0 ? 0 : lb_clock_ns() + (uint64_t)timeout_ms * LB_NS_PER_MS;
-    struct lb_error why = {0};
+    struct lb_error why = {LB_ERROR_INIT};
     struct lb_address address;
     int rc = lb_address_parse(&address, text, &why);
 

@@ -415,7 +415,7 @@ static const char *remedy(int rc)
 static int open_one(struct lb_listener_list *list, const char *text,
                     const struct lb_listener_options *options, struct lb_error *error)
 {
-    struct lb_error why = {0};
+    struct lb_error why = {LB_ERROR_INIT};
     struct lb_address address;
     int rc = lb_address_parse(&address, text, &why);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend_choice.h"
 
-#include "error.h"
+#include "sized.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@ static int choose_best(const struct lb_backend **backend,
                        void (*refused)(void *context, const char *text), void *context,
                        struct lb_error *error)
 {
-    struct lb_error why;
+    struct lb_error why = {LB_ERROR_INIT};
 
     for (size_t i = 0; lb_backends[i]; i++) {
         char text[sizeof(why.text) + 64];
@@ -44,7 +44,7 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
                    void (*refused)(void *context, const char *text), void *context,
                    struct lb_error *error)
 {
-    struct lb_error why = {0};
+    struct lb_error why = {LB_ERROR_INIT};
     char names[200];
 
     if (!name || strcmp(name, "auto") == 0)
@@ -68,30 +68,61 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
 
 bool lb_backend_describe(size_t index, struct lb_description *description)
 {
-    for (size_t i = 0; lb_backends[i]; i++) {
-        if (i != index)
-            continue;
-        *description =
-            (struct lb_description){.name = lb_backends[i]->name, .help = lb_backends[i]->help};
-        return true;
-    }
+    for (size_t i = 0; lb_backends[i]; i++)
+        if (i == index)
+            return lb_description_give(description, &(struct lb_description){
+                                                        LB_DESCRIPTION_INIT,
+                                                        .name = lb_backends[i]->name,
+                                                        .help = lb_backends[i]->help,
+                                                    });
     return false;
 }
 
-void lb_probe(struct lb_probe *probe)
+/* ---- the probe ------------------------------------------------------------------------------- */
+
+static void look(struct lb_probe *probe)
 {
-    *probe = (struct lb_probe){0};
     for (size_t i = 0; lb_backends[i]; i++)
         probe->features[probe->count++] = (struct lb_feature){
+            LB_FEATURE_INIT,
             .name = lb_backends[i]->name,
             .ring = lb_backends[i]->ring,
         };
     probe->backends = probe->count;
     for (size_t i = 0; lb_backends[i]; i++) {
-        struct lb_error why = {0};
+        struct lb_error why = {LB_ERROR_INIT};
 
         probe->features[i].usable = lb_backends[i]->probe(probe, &why) == 0;
         snprintf(probe->features[i].why, sizeof(probe->features[i].why), "%.*s",
                  (int)sizeof(probe->features[i].why) - 1, why.text);
     }
+}
+
+/* Each feature as long as the program's first. */
+int lb_probe(struct lb_probe *probe)
+{
+    static const struct lb_layout layout = {
+        .name = "struct lb_feature",
+        .first = LB_FIRST_LAYOUT(struct lb_feature, why),
+        .known = sizeof(struct lb_feature),
+    };
+    const size_t head = offsetof(struct lb_probe, features);
+    struct lb_probe found = {LB_PROBE_INIT};
+    size_t each;
+
+    if (!probe || probe->size < head + LB_FEATURES_MAX * layout.first)
+        return -EINVAL;
+    each = probe->features[0].size;
+    if (each < layout.first || each > (probe->size - head) / LB_FEATURES_MAX)
+        return -EINVAL;
+    look(&found);
+    probe->backends = found.backends;
+    probe->count = found.count;
+    for (size_t i = 0; i < found.count; i++) {
+        void *feature = (char *)probe + head + i * each;
+
+        *(size_t *)feature = each;
+        lb_sized_give(&layout, feature, &found.features[i]);
+    }
+    return 0;
 }

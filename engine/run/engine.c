@@ -5,8 +5,8 @@
 #include "clock.h"
 #include "cores.h"
 #include "settle.h"
+#include "sized.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -98,17 +98,21 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
 {
     const struct lb_backend *backend;
     struct lb_engine *engine;
-    int rc = lb_settle_check(config, error);
+    int rc;
 
-    if (rc < 0)
-        return rc;
+    if (!result)
+        return lb_error_set(error, -EINVAL, "no place for the engine");
     engine = calloc(1, sizeof(*engine));
     if (!engine)
         return lb_error_set(error, -ENOMEM, "out of memory");
-    engine->config = *config;
+    rc = lb_settle_take(&engine->config, &engine->sink, config, error);
+    if (rc < 0) {
+        free(engine);
+        return rc;
+    }
     init_locks(engine);
     begin_notes(engine);
-    rc = lb_choice_make(&backend, config->backend, note_refused, &engine->notes, error);
+    rc = lb_choice_make(&backend, engine->config.backend, note_refused, &engine->notes, error);
     if (rc == 0)
         rc = lb_settle(&engine->rules, &engine->config, backend, &engine->throttle, error);
     if (rc == 0)
@@ -127,6 +131,9 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
 }
 
 /* ---- run ------------------------------------------------------------------------------------- */
+
+/* The engine whose worker this thread is. */
+static _Thread_local const struct lb_engine *here;
 
 static struct lb_engine *engine_of(struct lb_worker *worker)
 {
@@ -154,12 +161,13 @@ static void *run_worker(void *argument)
 
     /* A bound on gathering of 1 ms means that: the usual slack is 50 µs more. */
     prctl(PR_SET_TIMERSLACK, 1);
+    here = engine;
     pin(engine, worker);
     lb_worker_run(worker);
     atomic_store(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
     pthread_mutex_lock(&engine->running_lock);
     if (--engine->running == 0)
-        pthread_cond_signal(&engine->ended);
+        pthread_cond_broadcast(&engine->ended);
     pthread_mutex_unlock(&engine->running_lock);
     return NULL;
 }
@@ -194,21 +202,38 @@ int lb_engine_start(struct lb_engine *engine)
     sigset_t all, before;
     int rc;
 
-    assert(!engine->started);
-    engine->started = true;
+    if (!engine)
+        return -EINVAL;
+    if (atomic_exchange(&engine->started, true))
+        return -EALREADY;
     /* Signals are for the program's own threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = start_threads(engine);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc < 0)
+        lb_door_stop_now(&engine->door);
     return rc;
+}
+
+/* From one of the engine's own threads, which can't wait for themselves. */
+static bool is_inside(const struct lb_engine *engine)
+{
+    return here == engine || lb_committer_is_here(&engine->committer);
+}
+
+static int refuse_inside(struct lb_engine *engine, const char *function, const char *remedy)
+{
+    lb_note(&engine->notes, LB_NOTE_WARNING,
+            "%s was called from one of the engine's own threads, which would wait for itself: %s",
+            function, remedy);
+    return -EDEADLK;
 }
 
 static void join(struct lb_engine *engine)
 {
-    if (engine->joined)
+    if (atomic_exchange(&engine->joined, true))
         return;
-    engine->joined = true;
     for (unsigned i = 0; i < engine->threads; i++)
         pthread_join(engine->workers[i].thread, NULL);
     lb_committer_stop(&engine->committer);
@@ -219,7 +244,10 @@ int lb_engine_wait(struct lb_engine *engine, int timeout_ms)
     struct timespec until;
     int rc = 0;
 
-    assert(engine->started);
+    if (!engine || !engine->started)
+        return -EINVAL;
+    if (is_inside(engine))
+        return refuse_inside(engine, "lb_engine_wait", "wait elsewhere");
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * (long)LB_NS_PER_MS;
@@ -240,21 +268,22 @@ int lb_engine_wait(struct lb_engine *engine, int timeout_ms)
 
 void lb_engine_stop(struct lb_engine *engine)
 {
-    lb_door_stop(&engine->door);
+    if (engine)
+        lb_door_stop(&engine->door);
 }
 
 /* ---- look ------------------------------------------------------------------------------------ */
 
 const char *lb_engine_address(const struct lb_engine *engine, size_t index)
 {
-    const struct lb_listener_list *list = &engine->door.listeners;
+    const struct lb_listener_list *list = engine ? &engine->door.listeners : NULL;
 
-    return index < list->count ? list->items[index].name : NULL;
+    return list && index < list->count ? list->items[index].name : NULL;
 }
 
 const char *lb_engine_backend(const struct lb_engine *engine)
 {
-    return engine->rules.backend->name;
+    return engine ? engine->rules.backend->name : NULL;
 }
 
 static uint64_t cpu_ns(const struct lb_engine *engine, const struct lb_worker *worker)
@@ -267,26 +296,48 @@ static uint64_t cpu_ns(const struct lb_engine *engine, const struct lb_worker *w
     return pthread_getcpuclockid(worker->thread, &clock) == 0 ? lb_clock_read(clock) : 0;
 }
 
-void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
+static struct lb_stats collect_stats(const struct lb_engine *engine)
 {
     uint64_t cpu = atomic_load(&engine->committer.cpu_ns);
-
-    *stats = (struct lb_stats){
+    struct lb_stats stats = {
+        LB_STATS_INIT,
         .backend = engine->rules.backend->name,
         .workers = engine->worker_count,
         .active = atomic_load(&engine->door.gate.active),
     };
     for (unsigned i = 0; i < engine->worker_count; i++)
-        lb_counters_add(stats, &engine->workers[i].lane.counters);
+        lb_counters_add(&stats, &engine->workers[i].lane.counters);
     for (unsigned i = 0; i < engine->threads; i++)
         cpu += cpu_ns(engine, &engine->workers[i]);
-    stats->cpu_seconds = (double)cpu / (double)LB_NS_PER_S;
+    stats.cpu_seconds = (double)cpu / (double)LB_NS_PER_S;
+    return stats;
 }
 
-void lb_engine_close(struct lb_engine *engine)
+int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
+{
+    static const struct lb_layout layout = {
+        .name = "struct lb_stats",
+        .first = LB_FIRST_LAYOUT(struct lb_stats, starved),
+        .known = sizeof(struct lb_stats),
+    };
+    struct lb_stats now;
+
+    if (!engine)
+        return -EINVAL;
+    now = collect_stats(engine);
+    return lb_sized_give(&layout, stats, &now);
+}
+
+/* ---- close ----------------------------------------------------------------------------------- */
+
+int lb_engine_close(struct lb_engine *engine)
 {
     if (!engine)
-        return;
+        return 0;
+    if (is_inside(engine)) {
+        lb_door_stop_now(&engine->door);
+        return refuse_inside(engine, "lb_engine_close", "it stops instead; close it elsewhere");
+    }
     if (engine->started && !engine->joined) {
         lb_door_stop_now(&engine->door);
         join(engine);
@@ -300,4 +351,5 @@ void lb_engine_close(struct lb_engine *engine)
     pthread_mutex_destroy(&engine->running_lock);
     pthread_cond_destroy(&engine->ended);
     free(engine);
+    return 0;
 }

@@ -9,6 +9,7 @@
 
 struct lb_engine {
     struct lb_config config; /* settled */
+    struct lb_sink sink;     /* the program's, as far as it is known */
     struct lb_rules rules;
     struct lb_throttle_limits throttle;
     struct lb_door door;
@@ -21,7 +22,7 @@ struct lb_engine {
     pthread_cond_t ended;
     _Atomic unsigned threads; /* that were started */
     unsigned running;         /* of them, under running_lock */
-    bool started;
+    _Atomic bool started;
     _Atomic bool joined;
 };
 

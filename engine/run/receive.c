@@ -3,10 +3,12 @@
 #include "backend_choice.h"
 #include "door.h"
 #include "filter.h"
+#include "settle.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,22 +57,45 @@ static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
     return rc;
 }
 
-int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end)
+/* A connection that has been reset has no peer any more either, but its way in is closed. */
+static bool was_connected(int fd)
 {
-    const struct lb_backend *backend;
-    struct lb_rules rules = {.sink = sink, .sink_context = context, .max_streams = 1};
+    struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 || errno != ENOTCONN)
+        return true;
+    return poll(&poller, 1, 0) == 1 && poller.revents & POLLRDHUP;
+}
+
+static int check_socket(int fd)
+{
     socklen_t size = sizeof(int);
-    int type = 0, rc;
+    int type = 0;
 
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
         return -errno;
     if (type != SOCK_STREAM)
         return -EPROTOTYPE;
-    rc = lb_choice_make(&backend, "blocking", NULL, NULL, NULL);
-    if (rc < 0)
+    return was_connected(fd) ? 0 : -ENOTCONN;
+}
+
+int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end)
+{
+    const struct lb_backend *backend;
+    struct lb_sink taken;
+    struct lb_rules rules = {.sink = &taken, .sink_context = context, .max_streams = 1};
+    int rc = lb_settle_take_sink(&taken, sink, NULL);
+
+    if (rc == 0)
+        rc = check_socket(fd);
+    if (rc == 0)
+        rc = lb_choice_make(&backend, "blocking", NULL, NULL, NULL);
+    if (rc != 0)
         return rc;
     rules.backend = backend;
-    rules.pool = backend->shape(sink->flags & LB_SINK_MAY_PAUSE);
+    rules.pool = backend->shape(taken.flags & LB_SINK_MAY_PAUSE);
     lb_rules_lay_out(&rules);
     return receive_one(&rules, fd, end);
 }
@@ -133,11 +158,14 @@ static int error_of_end(enum lb_end end, const struct collection *collection)
 
 int lb_collect_fd(int fd, size_t limit, void **data, size_t *size)
 {
-    static const struct lb_sink sink = {.name = "collect", .write = collect};
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "collect", .write = collect};
     struct collection collection = {.limit = limit};
     enum lb_end end = LB_END_ERROR;
-    int rc = lb_receive_fd(fd, &sink, &collection, &end);
+    int rc;
 
+    if (!data || !size)
+        return -EINVAL;
+    rc = lb_receive_fd(fd, &sink, &collection, &end);
     if (rc == 0)
         rc = error_of_end(end, &collection);
     if (rc == 0)

@@ -6,10 +6,12 @@
 #include "error.h"
 #include "filter.h"
 #include "seal.h"
+#include "sized.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* The pool for sinks that may pause many streams at a time: each of those keeps a slot. */
 static const struct lb_pool_shape pausing_shape = {.slot_size = 16 << 10, .slots = 64};
@@ -27,27 +29,112 @@ enum { SLOT_SIZE_THROTTLED = 4096, SLOTS_THROTTLED = 64 };
 
 static const char *const default_listen[] = {":1090", NULL};
 
-void lb_config_init(struct lb_config *config)
+static const struct lb_config defaults = {
+    .size = sizeof(defaults),
+    .listen = default_listen,
+    .backend = "auto",
+    .max_streams = DEFAULT_STREAMS,
+    .drain_ms = 10000,
+    .keepalive_ms = DEFAULT_KEEPALIVE_MS,
+    .gather_max_us = DEFAULT_GATHER_US,
+    .handshake_timeout_ms = DEFAULT_HANDSHAKE_MS,
+    .max_handshakes = DEFAULT_HANDSHAKES,
+    .note_level = LB_NOTE_WARNING,
+};
+
+static const struct lb_layout config_layout = {
+    .name = "struct lb_config",
+    .first = LB_FIRST_LAYOUT(struct lb_config, note_context),
+    .known = sizeof(struct lb_config),
+};
+
+static const struct lb_layout sink_layout = {
+    .name = "struct lb_sink",
+    .first = LB_FIRST_LAYOUT(struct lb_sink, check),
+    .known = sizeof(struct lb_sink),
+};
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+int lb_config_init_sized(struct lb_config *config, size_t size)
 {
-    *config = (struct lb_config){
-        .listen = default_listen,
-        .backend = "auto",
-        .max_streams = DEFAULT_STREAMS,
-        .drain_ms = 10000,
-        .keepalive_ms = DEFAULT_KEEPALIVE_MS,
-        .gather_max_us = DEFAULT_GATHER_US,
-        .handshake_timeout_ms = DEFAULT_HANDSHAKE_MS,
-        .max_handshakes = DEFAULT_HANDSHAKES,
-        .note_level = LB_NOTE_WARNING,
-    };
+    if (!config || size < config_layout.first || size > LB_SIZED_MAX)
+        return -EINVAL;
+    memset(config, 0, size);
+    config->size = size;
+    return lb_sized_give(&config_layout, config, &defaults);
 }
 
-int lb_settle_check(const struct lb_config *config, struct lb_error *error)
+static int check_sink(const struct lb_sink *sink, struct lb_error *error)
+{
+    const unsigned flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE | LB_SINK_SLOW_END;
+    const unsigned needs = LB_NEEDS_PROGRAMS | LB_NEEDS_NETWORK | LB_NEEDS_OUTPUT |
+                           LB_NEEDS_TEMPORARY | LB_NEEDS_DIRECTORY;
+    const char *name = sink->name ? sink->name : "without a name";
+
+    if (!sink->write)
+        return lb_error_set(error, -EINVAL, "the sink %s has no write", name);
+    if (sink->flags & ~flags)
+        return lb_error_set(error, -EINVAL, "the sink %s has flags that nobody knows: 0x%x", name,
+                            sink->flags & ~flags);
+    if (sink->needs & ~needs)
+        return lb_error_set(error, -EINVAL, "the sink %s has needs that nobody knows: 0x%x", name,
+                            sink->needs & ~needs);
+    if (sink->settle && !(sink->flags & LB_SINK_SLOW_END))
+        return lb_error_set(error, -EINVAL, "the sink %s has settle without LB_SINK_SLOW_END",
+                            name);
+    if (sink->needs & LB_NEEDS_DIRECTORY && !sink->directory)
+        return lb_error_set(error, -EINVAL, "the sink %s needs a directory and tells none", name);
+    if (sink->state_size > LB_STATE_SIZE_MAX)
+        return lb_error_set(error, -EINVAL, "the sink %s has a state of %zu bytes: at most 1G",
+                            name, sink->state_size);
+    return 0;
+}
+
+int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struct lb_error *error)
+{
+    int rc;
+
+    if (!given)
+        return lb_error_set(error, -EINVAL, "no sink");
+    *sink = (struct lb_sink){LB_SINK_INIT};
+    rc = lb_sized_take(&sink_layout, sink, given, error);
+    return rc < 0 ? rc : check_sink(sink, error);
+}
+
+static int check_rest(const struct lb_config *config, struct lb_error *error)
 {
     cpu_set_t cores;
 
-    if (!config->sink || !config->sink->write)
-        return lb_error_set(error, -EINVAL, "no sink");
+    if (config->unix_mode > 0777)
+        return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
+                            config->unix_mode);
+    if (config->greeting_size > LB_GREETING_MAX)
+        return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
+                            config->greeting_size, LB_GREETING_MAX);
+    if (config->greeting_size > 0 && !config->greeting)
+        return lb_error_set(error, -EINVAL, "a greeting of %zu bytes that is NULL",
+                            config->greeting_size);
+    if (config->allow_uid_count > 0 && !config->allow_uids)
+        return lb_error_set(error, -EINVAL, "a list of %zu users that is NULL",
+                            config->allow_uid_count);
+    if ((unsigned)config->note_level > LB_NOTE_WARNING)
+        return lb_error_set(error, -EINVAL, "there is no level %d of notes", config->note_level);
+    if (config->cpus && lb_cores_parse(&cores, config->cpus, error) < 0)
+        return -EINVAL;
+    if (config->max_handshakes > LB_HANDSHAKES_MAX)
+        return lb_error_set(error, -EINVAL, "%u handshakes at once: at most %d",
+                            config->max_handshakes, LB_HANDSHAKES_MAX);
+    if (config->seal_key && !config->seal)
+        return lb_error_set(error, -EINVAL, "a seal key without seal: nothing would be checked");
+    if (config->seal_key && config->seal_key_size < LB_SEAL_KEY_MIN)
+        return lb_error_set(error, -EINVAL, "a seal key of %zu bytes: at least %d",
+                            config->seal_key_size, LB_SEAL_KEY_MIN);
+    return 0;
+}
+
+static int check_config(const struct lb_config *config, struct lb_error *error)
+{
     if (!config->listen || !config->listen[0])
         return lb_error_set(error, -EINVAL, "no address to listen on");
     if (config->workers > LB_WORKERS_MAX)
@@ -71,24 +158,25 @@ int lb_settle_check(const struct lb_config *config, struct lb_error *error)
                             "a least rate of %" PRIu64 " above the rate limit of %" PRIu64
                             ": no stream could keep both",
                             config->min_rate, config->rate_limit);
-    if (config->seal_key && !config->seal)
-        return lb_error_set(error, -EINVAL, "a seal key without seal: nothing would be checked");
-    if (config->seal_key && config->seal_key_size < LB_SEAL_KEY_MIN)
-        return lb_error_set(error, -EINVAL, "a seal key of %zu bytes: at least %d",
-                            config->seal_key_size, LB_SEAL_KEY_MIN);
-    if (config->max_handshakes > LB_HANDSHAKES_MAX)
-        return lb_error_set(error, -EINVAL, "%u handshakes at once: at most %d",
-                            config->max_handshakes, LB_HANDSHAKES_MAX);
-    if (config->unix_mode > 0777)
-        return lb_error_set(error, -EINVAL, "mode %o of a Unix socket: at most 777",
-                            config->unix_mode);
-    if (config->cpus && lb_cores_parse(&cores, config->cpus, error) < 0)
-        return -EINVAL;
-    if (config->greeting_size > LB_GREETING_MAX)
-        return lb_error_set(error, -EINVAL, "a greeting of %zu bytes: at most %d",
-                            config->greeting_size, LB_GREETING_MAX);
-    return 0;
+    return check_rest(config, error);
 }
+
+int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct lb_config *given,
+                   struct lb_error *error)
+{
+    int rc;
+
+    *config = defaults;
+    rc = lb_sized_take(&config_layout, config, given, error);
+    if (rc == 0)
+        rc = lb_settle_take_sink(sink, config->sink, error);
+    if (rc < 0)
+        return rc;
+    config->sink = sink;
+    return check_config(config, error);
+}
+
+/* ---- settling -------------------------------------------------------------------------------- */
 
 static unsigned default_workers(const struct lb_backend *backend, const struct lb_config *config)
 {

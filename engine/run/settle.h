@@ -5,10 +5,14 @@
 
 #include "rules.h"
 
-/* Returns 0, or -EINVAL with what is wrong in error. */
-int lb_settle_check(const struct lb_config *config, struct lb_error *error);
+/* Takes a program's sink, and checks it. Returns 0, or -errno with what is wrong in error. */
+int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struct lb_error *error);
 
-/* Settles config, which was checked, for backend, and makes rules of it; throttle is what they share,
+/* Takes a program's configuration, and checks it; config's sink is sink then. Returns as above. */
+int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct lb_config *given,
+                   struct lb_error *error);
+
+/* Settles config, which was taken, for backend, and makes rules of it; throttle is what they share,
  * and lives as long as they do. Returns 0, or -errno with error filled. */
 int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
               struct lb_throttle_limits *throttle, struct lb_error *error);

@@ -126,6 +126,7 @@ static int dir_check(void *context, struct lb_error *error)
 const struct lb_builtin lb_sink_dir = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "dir",
             .state_size = sizeof(struct dir_state),
             .flags = LB_SINK_SLOW_END,

@@ -88,7 +88,7 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
 
     if (fd < 0)
         return fd;
-    *directory = (struct lb_directory){.fd = fd, .sync = !options || !options->no_fsync};
+    *directory = (struct lb_directory){.fd = fd, .sync = !options->no_fsync};
     if (options) {
         directory->note = options->note;
         directory->note_context = options->note_context;
@@ -103,7 +103,7 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
             "%s:%s: its file system can neither rename without replacing nor make hard "
             "links, so no file would get its name; use another file system",
             sink_name, argument);
-    if (rc == 0 && options && options->direct)
+    if (rc == 0 && options->direct)
         rc = lb_direct_open(&directory->direct, fd, direct_streams, sink_name, argument, error);
     if (rc < 0)
         lb_directory_close(directory);

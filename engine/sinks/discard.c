@@ -10,6 +10,6 @@ static ssize_t discard_write(struct lb_stream *stream, void *context, const void
 }
 
 const struct lb_builtin lb_sink_discard = {
-    .sink = {.name = "discard", .write = discard_write},
+    .sink = {LB_SINK_INIT, .name = "discard", .write = discard_write},
     .help = "received, then dropped",
 };

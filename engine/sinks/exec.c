@@ -347,7 +347,7 @@ static int exec_setup(void **context, const char *argument, const struct lb_sink
         return lb_error_set(error, -ENOMEM, "exec: out of memory");
     }
     memcpy(sink->line, argument, size);
-    sink->spool_max = options && options->spool_max ? options->spool_max : SPOOL_MAX;
+    sink->spool_max = options->spool_max ? options->spool_max : SPOOL_MAX;
     *context = sink;
     return 0;
 }
@@ -363,6 +363,7 @@ static void exec_teardown(void *context)
 const struct lb_builtin lb_sink_exec = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "exec",
             .state_size = sizeof(struct exec_state),
             .flags = LB_SINK_MAY_PAUSE,

@@ -161,7 +161,7 @@ static int file_setup(void **context, const char *argument, const struct lb_sink
     sink = calloc(1, sizeof(*sink));
     if (!sink)
         return lb_error_set(error, -ENOMEM, "file: out of memory");
-    sink->append = options && options->append;
+    sink->append = options->append;
     rc = split(sink, argument, options, error);
     if (rc < 0) {
         free(sink);
@@ -203,6 +203,7 @@ static int file_check(void *context, struct lb_error *error)
 const struct lb_builtin lb_sink_file = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "file",
             .state_size = sizeof(struct file_state),
             .flags = LB_SINK_SERIAL | LB_SINK_SLOW_END,

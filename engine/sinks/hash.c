@@ -100,6 +100,7 @@ static void hash_teardown(void *context)
 const struct lb_builtin lb_sink_hash = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "hash",
             .state_size = sizeof(struct hash_state),
             .flags = LB_SINK_SLOW_END,

@@ -12,7 +12,7 @@
 int lb_output_init(struct lb_output *output, const char *sink_name,
                    const struct lb_sink_options *options, struct lb_error *error)
 {
-    int fd = options && options->output_fd ? options->output_fd : STDOUT_FILENO;
+    int fd = options->output_fd ? options->output_fd : STDOUT_FILENO;
     int flags = fcntl(fd, F_GETFL);
     struct stat status;
 

@@ -131,6 +131,7 @@ static int print_setup(void **context, const char *argument, const struct lb_sin
 const struct lb_builtin lb_sink_print = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "print",
             .state_size = sizeof(struct print_state),
             .flags = LB_SINK_SLOW_END,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "error.h"
 #include "sinks.h"
+#include "sized.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,16 +63,28 @@ static int check_options(const struct lb_builtin *builtin, const char *specifica
     return 0;
 }
 
-int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
-                 const struct lb_sink_options *options, struct lb_error *error)
+static int take_options(struct lb_sink_options *options, const struct lb_sink_options *given,
+                        struct lb_error *error)
+{
+    static const struct lb_layout layout = {
+        .name = "struct lb_sink_options",
+        .first = LB_FIRST_LAYOUT(struct lb_sink_options, note_context),
+        .known = sizeof(struct lb_sink_options),
+    };
+
+    *options = (struct lb_sink_options){LB_SINK_OPTIONS_INIT};
+    return given ? lb_sized_take(&layout, options, given, error) : 0;
+}
+
+static int open_builtin(const struct lb_builtin **result, void **context, const char *specification,
+                        const struct lb_sink_options *options, struct lb_error *error)
 {
     const char *colon = strchr(specification, ':');
     const char *argument = colon ? colon + 1 : NULL;
     size_t length = colon ? (size_t)(colon - specification) : strlen(specification);
     const struct lb_builtin *builtin = find(specification, length);
     char all[200];
-    void *made = NULL;
-    int rc = 0;
+    int rc;
 
     if (!builtin)
         return lb_error_set(error, -EINVAL, "there is no sink \"%s\"; use %s", specification,
@@ -85,10 +96,26 @@ int lb_sink_open(const struct lb_sink **sink, void **context, const char *specif
         return lb_error_set(error, -EINVAL, "%s: needs %s after the colon; use %s:%s",
                             specification, builtin->argument, builtin->sink.name,
                             builtin->argument);
-    if (options)
-        rc = check_options(builtin, specification, options, error);
-    if (rc == 0 && builtin->setup)
-        rc = builtin->setup(&made, argument, options, error);
+    *result = builtin;
+    rc = check_options(builtin, specification, options, error);
+    return rc == 0 && builtin->setup ? builtin->setup(context, argument, options, error) : rc;
+}
+
+int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
+                 const struct lb_sink_options *options, struct lb_error *error)
+{
+    const struct lb_builtin *builtin = NULL;
+    struct lb_sink_options taken;
+    void *made = NULL;
+    int rc;
+
+    if (!sink || !context)
+        return lb_error_set(error, -EINVAL, "no place for the sink and its context");
+    if (!specification)
+        return lb_error_set(error, -EINVAL, "no specification of a sink");
+    rc = take_options(&taken, options, error);
+    if (rc == 0)
+        rc = open_builtin(&builtin, &made, specification, &taken, error);
     if (rc < 0)
         return rc;
     *sink = &builtin->sink;
@@ -96,16 +123,20 @@ int lb_sink_open(const struct lb_sink **sink, void **context, const char *specif
     return 0;
 }
 
-void lb_sink_close(const struct lb_sink *sink, void *context)
+int lb_sink_close(const struct lb_sink *sink, void *context)
 {
-    const struct lb_builtin *builtin;
-
     if (!sink)
-        return;
-    builtin = find(sink->name, strlen(sink->name));
-    assert(builtin && &builtin->sink == sink);
-    if (builtin->teardown)
-        builtin->teardown(context);
+        return 0;
+    for (size_t i = 0; lb_builtins[i]; i++) {
+        if (sink != &lb_builtins[i]->sink)
+            continue;
+        if (lb_builtins[i]->teardown && !context)
+            return -EINVAL;
+        if (lb_builtins[i]->teardown)
+            lb_builtins[i]->teardown(context);
+        return 0;
+    }
+    return -EINVAL;
 }
 
 bool lb_sink_describe(size_t index, struct lb_description *description)
@@ -113,11 +144,15 @@ bool lb_sink_describe(size_t index, struct lb_description *description)
     for (size_t i = 0; lb_builtins[i]; i++) {
         const struct lb_builtin *builtin = lb_builtins[i];
 
-        if (i != index)
-            continue;
-        *description = (struct lb_description){builtin->sink.name, builtin->argument,
-                                               builtin->argument_optional, builtin->help};
-        return true;
+        if (i == index)
+            return lb_description_give(description,
+                                       &(struct lb_description){
+                                           LB_DESCRIPTION_INIT,
+                                           .name = builtin->sink.name,
+                                           .argument = builtin->argument,
+                                           .argument_optional = builtin->argument_optional,
+                                           .help = builtin->help,
+                                       });
     }
     return false;
 }

@@ -135,6 +135,7 @@ static void stdout_teardown(void *context)
 const struct lb_builtin lb_sink_stdout = {
     .sink =
         {
+            LB_SINK_INIT,
             .name = "stdout",
             .state_size = sizeof(struct stdout_state),
             .flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE,

@@ -285,6 +285,8 @@ ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
     const uint8_t *bytes = data;
     size_t said = 0, room;
 
+    if (!stream || (!data && size > 0))
+        return -EINVAL;
     if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_PARKED &&
         stream->state != LB_STREAM_ENDING)
         return -EBUSY;

@@ -7,6 +7,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -186,6 +187,16 @@ int lb_session_settle(struct lb_stream *const *streams, size_t count)
     return rc > 0 || rc == -EINPROGRESS ? broken(streams[0], "settle", "returns nonsense") : rc;
 }
 
+/* A word of visible ASCII, short enough: it stands in a line that others take apart. */
+static bool is_receipt_id(const char *id)
+{
+    size_t size = 0;
+
+    while (id[size] > ' ' && id[size] <= '~' && size <= RECEIPT_ID_MAX)
+        size++;
+    return size > 0 && size <= RECEIPT_ID_MAX && id[size] == '\0';
+}
+
 const char *lb_session_receipt_id(struct lb_stream *stream)
 {
     const struct lb_session *session = &stream->session;
@@ -193,26 +204,34 @@ const char *lb_session_receipt_id(struct lb_stream *stream)
 
     if (session->sink->receipt_id)
         id = session->sink->receipt_id(stream, session->context);
-    return id && strlen(id) <= RECEIPT_ID_MAX ? id : NULL;
+    if (!id || is_receipt_id(id))
+        return id;
+    broken(stream, "receipt_id", "returns no word of visible ASCII characters");
+    return NULL;
 }
 
 /* ---- what a sink asks ------------------------------------------------------------------------ */
 
 uint64_t lb_stream_bytes(const struct lb_stream *stream)
 {
-    return stream->session.meter.bytes;
+    return stream ? stream->session.meter.bytes : 0;
 }
 
 bool lb_stream_receipt(const struct lb_stream *stream)
 {
-    return stream->session.meter.digest.algorithm;
+    return stream && stream->session.meter.digest.algorithm;
 }
 
 int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
 {
-    const struct lb_lane *lane = stream->lane;
+    const struct lb_lane *lane;
     struct stat status;
 
+    if (!stream || events & ~(unsigned)(POLLIN | POLLOUT))
+        return -EINVAL;
+    /* The committer's threads are none of the lane's. */
+    if (stream->state == LB_STREAM_COMMITTING)
+        return -EBUSY;
     if (fd == stream->conn.fd && stream->state != LB_STREAM_ENDING)
         return -EINVAL;
     /* Backends differ in what they say of these. */
@@ -220,11 +239,14 @@ int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
         return -errno;
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
         return -EPERM;
+    lane = stream->lane;
     return lane->backend->watch(lane->backend_state, fd, events, stream);
 }
 
 int lb_stream_alarm(struct lb_stream *stream, unsigned ms)
 {
+    if (!stream)
+        return -EINVAL;
     if (!lb_stream_is_under_way(stream) && stream->state != LB_STREAM_ENDING &&
         stream->state != LB_STREAM_PARKED)
         return -EBUSY;

@@ -143,25 +143,25 @@ void lb_stream_give_back(struct lb_stream *stream, struct lb_chunk *chunk)
 
 uint64_t lb_stream_id(const struct lb_stream *stream)
 {
-    return stream->id;
+    return stream ? stream->id : 0;
 }
 
 const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE])
 {
-    return lb_peer_name(&stream->peer, name);
+    return stream && name ? lb_peer_name(&stream->peer, name) : NULL;
 }
 
 const char *lb_stream_why(const struct lb_stream *stream)
 {
-    return stream->verdict.why;
+    return stream ? stream->verdict.why : NULL;
 }
 
 int lb_stream_fd(const struct lb_stream *stream)
 {
-    return stream->conn.fd;
+    return stream ? stream->conn.fd : -EINVAL;
 }
 
 void *lb_stream_state(const struct lb_stream *stream)
 {
-    return (void *)(uintptr_t)stream->memory;
+    return stream ? (void *)(uintptr_t)stream->memory : NULL;
 }

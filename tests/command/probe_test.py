@@ -22,9 +22,22 @@ class Probe(unittest.TestCase):
 
     def test_the_table_says_the_same(self):
         lines = run("probe").output.decode().splitlines()
-        for item in probe()["backends"] + probe()["features"]:
+        for item in probe()["backends"] + probe()["features"] + probe()["build"]:
             line = next(line for line in lines if line.split()[:1] == [item["name"]])
             self.assertEqual("yes" if item["usable"] else "no", line.split()[1])
+
+    def test_what_the_build_lacks_is_named_and_refused(self):
+        lacking = {item["name"]: item["why"] for item in probe()["build"] if not item["usable"]}
+        needs = {"tls": ("--tls", "--tls-cert=x"), "s3": ("--sink=s3:bucket/name",),
+                 "metrics": ("--metrics=127.0.0.1:0",)}
+        self.assertEqual(set(needs), set(lacking))
+        for name, options in needs.items():
+            for option in options:
+                result = run("recv", "--listen=127.0.0.1:0", option)
+                self.assertEqual(2, result.status, result)
+                self.assertEqual(1, result.errors.count("\n"), result)
+                self.assertIn(f"needs the feature {name}, which this build lacks: {lacking[name]}",
+                              result.errors)
 
     def test_auto_is_the_best_usable_one(self):
         best = next(item["name"] for item in probe()["backends"] if item["usable"])

@@ -228,7 +228,7 @@ static void two_addresses(void **state)
 static void connect_by_name(void **state)
 {
     struct server *server = *state;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     int fd;
 
     server_begin(server, 1);

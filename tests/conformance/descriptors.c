@@ -42,8 +42,9 @@ struct bench {
 static void bench_open(struct bench *bench, struct server *server, const struct mode *mode,
                        const char *spec, int output_fd)
 {
-    const struct lb_sink_options options = {.output_fd = output_fd, .direct = mode->direct};
-    struct lb_error error = {0};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .output_fd = output_fd,
+                                            .direct = mode->direct};
+    struct lb_error error = {LB_ERROR_INIT};
     char text[300];
 
     *bench = (struct bench){.server = server};

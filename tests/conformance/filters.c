@@ -246,8 +246,8 @@ static void run_own(struct server *server, struct own *own, const struct lb_sink
 /* A prelude takes nothing of that away; who has to see the bytes does. */
 static void spliced_behind_a_prelude(void **state)
 {
-    static const struct lb_sink sink = {
-        .name = "own", .write = own_write, .target = own_target, .end = own_end};
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "own", .write = own_write,
+                                        .target = own_target, .end = own_end};
     struct server *server = *state;
     struct own own;
 
@@ -259,8 +259,8 @@ static void spliced_behind_a_prelude(void **state)
 
 static void placed_behind_a_prelude(void **state)
 {
-    static const struct lb_sink sink = {
-        .name = "own", .write = own_write, .place = own_place, .end = own_end};
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "own", .write = own_write,
+                                        .place = own_place, .end = own_end};
     struct server *server = *state;
     struct own own;
 

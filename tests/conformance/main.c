@@ -33,7 +33,7 @@ static bool parse_family(const char *name)
 /* 0 to go on, else the status to exit with. */
 static int check_backend(void)
 {
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
     const char *required = getenv("LASTBYTE_REQUIRE_URING");
 
     lb_probe(&probe);

@@ -274,7 +274,7 @@ static void silence_costs_nothing(void **state)
 {
     enum { SILENT = 40 };
     struct server *server = *state;
-    struct lb_stats before;
+    struct lb_stats before = {LB_STATS_INIT};
     int fds[SILENT];
 
     server->config.max_handshakes = SILENT / 2;

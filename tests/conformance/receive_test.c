@@ -93,18 +93,14 @@ static int log_end(struct lb_stream *stream, void *context, enum lb_end end)
     return log->end_result;
 }
 
-static const struct lb_sink log_sink = {
-    .name = "log", .open = log_open, .write = log_write, .end = log_end};
-static const struct lb_sink pausing_sink = {.name = "pausing",
-                                            .flags = LB_SINK_MAY_PAUSE,
-                                            .open = log_open,
-                                            .write = log_write,
-                                            .end = log_end};
-static const struct lb_sink slow_sink = {.name = "slow",
-                                         .flags = LB_SINK_SLOW_END,
-                                         .open = log_open,
-                                         .write = log_write,
-                                         .end = log_end};
+static const struct lb_sink log_sink = {LB_SINK_INIT, .name = "log", .open = log_open,
+                                        .write = log_write, .end = log_end};
+static const struct lb_sink pausing_sink = {
+    LB_SINK_INIT,     .name = "pausing",  .flags = LB_SINK_MAY_PAUSE,
+    .open = log_open, .write = log_write, .end = log_end};
+static const struct lb_sink slow_sink = {
+    LB_SINK_INIT,     .name = "slow",     .flags = LB_SINK_SLOW_END,
+    .open = log_open, .write = log_write, .end = log_end};
 
 static int log_setup(void **state)
 {

@@ -86,7 +86,7 @@ int server_teardown(void **state)
 
 void server_open(struct server *server, size_t room)
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     CHECK_OK(server, ledger_reserve(&server->ledger, room));
     server->ledger.slow_end = server->sink.flags & LB_SINK_SLOW_END;
@@ -121,7 +121,7 @@ int server_connect(struct server *server)
 
 struct lb_stats server_stats(struct server *server)
 {
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
 
     lb_engine_stats(server->engine, &stats);
     return stats;
@@ -256,7 +256,7 @@ void server_dump(struct server *server)
 {
     struct ledger *ledger = &server->ledger;
     size_t opened = atomic_load(&ledger->opened), shown = 0;
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
 
     fprintf(stderr, "%s on %s, %s\n", server->name, suite.backend, server->path);
     if (server->engine) {

@@ -221,10 +221,10 @@ static ssize_t only_count(struct lb_stream *stream, void *context, const void *d
 
 static void only_write(void **state)
 {
-    static const struct lb_sink sink = {.name = "counter", .write = only_count};
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "counter", .write = only_count};
     struct server *server = *state;
     _Atomic uint64_t bytes = 0;
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
 
     server->config.sink = &sink;
     server->config.sink_context = &bytes;

@@ -64,11 +64,8 @@ static int tell_sender(struct lb_stream *stream, void *context, enum lb_end end)
 }
 
 static const struct lb_sink sink = {
-    .name = "courier",
-    .flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE,
-    .write = deliver,
-    .target = find_pipe,
-    .end = tell_sender,
+    LB_SINK_INIT,     .name = "courier",   .flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE,
+    .write = deliver, .target = find_pipe, .end = tell_sender,
 };
 
 /* An open file description of our own: O_NONBLOCK on one that is shared would surprise the others. */
@@ -88,7 +85,7 @@ int main(int argc, char **argv)
     struct courier courier;
     struct lb_config config;
     struct lb_engine *engine;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (argc != 4) {
         fprintf(stderr, "usage: courier ADDRESS FIFO STREAMS\n");

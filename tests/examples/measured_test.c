@@ -51,7 +51,8 @@ static int note_end(struct lb_stream *stream, void *context, enum lb_end end)
 
 static struct lb_engine *start(struct result *result)
 {
-    static const struct lb_sink sink = {.name = "keep", .write = keep, .end = note_end};
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "keep", .write = keep,
+                                        .end = note_end};
     static const char *const listen[] = {"127.0.0.1:0", NULL};
     struct lb_config config;
     struct lb_engine *engine;
@@ -80,7 +81,7 @@ static int send_all(struct lb_engine *engine, const char *data, size_t size)
 
 static struct lb_stats finish(struct lb_engine *engine, int fd)
 {
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
 
     assert_int_equal(lb_engine_wait(engine, PATIENCE_MS), 0);
     lb_engine_stats(engine, &stats);

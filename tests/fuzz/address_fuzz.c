@@ -32,7 +32,7 @@ static void write_address(const struct lb_address *address, bool brackets, char 
 static void check_good(const char *text, const struct lb_address *address)
 {
     struct lb_address again;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     char written[600];
 
     write_address(address, text[0] == '[', written, sizeof(written));
@@ -53,7 +53,7 @@ static void check_error(const char *text, int rc, const struct lb_error *error)
 static void check_address(const char *text)
 {
     struct lb_address address;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     int rc = lb_address_parse(&address, text, &error);
 
     if (rc != lb_address_check(text, NULL))
@@ -101,7 +101,7 @@ static void check_members(const char *text, const struct lb_cidr *network)
 static void check_network(const char *text)
 {
     struct lb_cidr network, again;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     int rc = lb_cidr_parse(&network, text, &error);
     char written[INET6_ADDRSTRLEN + 8];
     size_t length;

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every
-# warning an error, as C11 and C++11, with each compiler that is here; no compiler for a language is
-# a failure.
+# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every warning an
+# error, as C11, C++11, C++17 and C++20, with each compiler that is here; no compiler for a language
+# is a failure.
 set -euo pipefail
 
 source=$(dirname "${BASH_SOURCE[0]}")/header_test.c
@@ -28,3 +28,5 @@ compile() {
 include=${1:?name the directory that holds lastbyte/lastbyte.h}
 compile c c11 gcc clang
 compile c++ c++11 g++ clang++
+compile c++ c++17 g++ clang++
+compile c++ c++20 g++ clang++

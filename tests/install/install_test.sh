@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS: installs into a DESTDIR, then does what a
-# packager and an outside program do, with nothing but what was installed there. The program is the
-# README's, word for word.
+# install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS KIND: installs into a DESTDIR, then does what
+# a packager and an outside program do, with nothing but what was installed there. The program is the
+# README's, word for word. KIND of library is shared, static or both.
 set -euo pipefail
 
-build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5
+build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5 kind=$6
 root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-install.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 
@@ -20,9 +20,16 @@ fail() {
 }
 
 for file in "$prefix/bin/lastbyte" "$prefix/include/lastbyte/lastbyte.h" \
-    "$prefix/$libdir/liblastbyte.so" "$prefix/$libdir/liblastbyte.a" \
     "$prefix/$libdir/pkgconfig/lastbyte.pc" "$prefix/share/man/man1/lastbyte.1"; do
     [ -s "$root$file" ] || fail "$file is not installed"
+done
+for file in liblastbyte.so liblastbyte.so.1 liblastbyte.a; do
+    wanted=yes
+    case $kind:$file in
+    static:*.so* | shared:*.a) wanted=no ;;
+    esac
+    [ -s "$libraries/$file" ] && found=yes || found=no
+    [ "$wanted" = "$found" ] || fail "$file: wanted $wanted, found $found"
 done
 headers=$(find "$root$prefix/include" -type f | wc -l)
 [ "$headers" -eq 1 ] || fail "$headers headers are installed; there is one public header"
@@ -54,12 +61,16 @@ read -ra shared < <(pkg-config --libs lastbyte)
 read -ra static < <(pkg-config --static --libs lastbyte)
 static=("${static[@]/#-llastbyte/-l:liblastbyte.a}")
 compiler=${CC:-cc}
-"$compiler" "${cflags[@]}" -o "$root/shared" "$root/program.c" "${shared[@]}"
-"$compiler" "${cflags[@]}" -o "$root/static" "$root/program.c" "${static[@]}"
-readelf --dynamic "$root/shared" | grep -q 'NEEDED.*liblastbyte' ||
-    fail "the shared program does not use the shared library"
-if readelf --dynamic "$root/static" | grep -q 'NEEDED.*liblastbyte'; then
-    fail "the static program uses the shared library"
+if [ "$kind" != static ]; then
+    "$compiler" "${cflags[@]}" -o "$root/shared" "$root/program.c" "${shared[@]}"
+    readelf --dynamic "$root/shared" | grep -q 'NEEDED.*\[liblastbyte\.so\.1\]' ||
+        fail "the shared program does not use the shared library"
+fi
+if [ "$kind" != shared ]; then
+    "$compiler" "${cflags[@]}" -o "$root/static" "$root/program.c" "${static[@]}"
+    if readelf --dynamic "$root/static" | grep -q 'NEEDED.*liblastbyte'; then
+        fail "the static program uses the shared library"
+    fi
 fi
 
 # Sends three lines to the program, on whatever port it got.
@@ -76,5 +87,5 @@ try_program() {
         fail "$1 says '$line'"
 }
 
-try_program "$root/shared"
-try_program "$root/static"
+[ "$kind" = static ] || try_program "$root/shared"
+[ "$kind" = shared ] || try_program "$root/static"

@@ -1,24 +1,52 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/symbols.sh LIBRARY...: every symbol that a library exports begins with lb_. For a
-# static library: every symbol of external linkage.
+# tests/install/symbols.sh HEADER MAP LIBRARY...: a shared library exports what the header declares as
+# LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the same,
+# and whatever else it has of external linkage begins with lb_.
 set -euo pipefail
 
+header=$1 map=$2
+shift 2
+fail() {
+    echo "FAILED: $1" >&2
+    [ -z "${2-}" ] || printf '%s\n' "$2" >&2
+    exit 1
+}
+
+# The name before the first parenthesis of each declaration, which may go over some lines.
+public=$(awk '/^LB_PUBLIC / { text = "" ; on = 1 }
+    on { text = text $0 }
+    on && /\(/ { sub(/\(.*/, "", text); sub(/.*[ *]/, "", text); print text; on = 0 }' "$header" |
+    sort)
+grep -q '^lb_engine_open$' <<<"$public" ||
+    fail "$header declares no lb_engine_open: is it the header?"
+[ "$(wc -l <<<"$public")" -eq "$(grep -c '^LB_PUBLIC ' "$header")" ] ||
+    fail "$header has declarations that this test can't read"
+
+listed=$(sed -n 's/^ *\(lb_[a-z0-9_]*\);$/\1/p' "$map" | sort)
+difference=$(diff <(echo "$public") <(echo "$listed") || true)
+[ -z "$difference" ] || fail "$header (<) and $map (>) differ:" "$difference"
+
+# The sanitizers and the linker add their own: all begin with an underscore or with asan., tsan.
+own='^(_|[at]san\.)'
 for library; do
-    # The sanitizers and the linker add their own: all begin with an underscore or with asan., tsan.
     case $library in
-    *.a) names=$(nm --defined-only --extern-only --format=posix "$library") ;;
-    *) names=$(nm --dynamic --defined-only --extern-only --format=posix "$library") ;;
+    *.a)
+        names=$(nm --defined-only --extern-only --format=posix "$library" |
+            awk 'NF >= 2 && $2 !~ /:$/ { print $1 }' | sort -u)
+        foreign=$(grep -vE "^lb_|$own" <<<"$names" || true)
+        [ -z "$foreign" ] || fail "$library has names that do not begin with lb_:" "$foreign"
+        missing=$(comm -23 <(echo "$public") <(echo "$names"))
+        [ -z "$missing" ] || fail "$library lacks:" "$missing"
+        ;;
+    *)
+        names=$(nm --dynamic --defined-only --extern-only --format=posix "$library" |
+            awk '$2 != "A" { print $1 }' | grep -vE "$own" | sort)
+        difference=$(diff <(echo "$public") <(cut -d @ -f 1 <<<"$names") || true)
+        [ -z "$difference" ] || fail "$header (<) and $library (>) differ:" "$difference"
+        unversioned=$(grep -v '@@LASTBYTE_[0-9.]*$' <<<"$names" || true)
+        [ -z "$unversioned" ] || fail "$library exports without a version:" "$unversioned"
+        ;;
     esac
-    names=$(awk 'NF >= 2 && $2 !~ /:$/ { sub(/@.*/, "", $1); print $1 }' <<<"$names")
-    foreign=$(grep -vE '^(lb_|_|[at]san\.)' <<<"$names" || true)
-    if [ -n "$foreign" ]; then
-        printf '%s exports names that do not begin with lb_:\n%s\n' "$library" "$foreign" >&2
-        exit 1
-    fi
-    grep -q '^lb_engine_open$' <<<"$names" || {
-        echo "$library does not export lb_engine_open: is it the library?" >&2
-        exit 1
-    }
 done

@@ -154,7 +154,7 @@ void peer_send_text(const struct peer *peer, const char *text)
 
 int backend_main(int argc, char **argv, int (*run)(void))
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     for (size_t i = 0; argc > 1 && lb_backends[i]; i++)
         if (strcmp(lb_backends[i]->name, argv[1]) == 0)

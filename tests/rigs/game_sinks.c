@@ -522,7 +522,7 @@ static int random_settle(struct lb_stream *const *streams, size_t count, void *c
 
 #define RANDOM_SINK(...)                                                                           \
     {                                                                                              \
-        .state_size = sizeof(struct state), .ready = random_ready, __VA_ARGS__                     \
+        LB_SINK_INIT, .state_size = sizeof(struct state), .ready = random_ready, __VA_ARGS__       \
     }
 
 const struct lb_sink game_sinks[] = {

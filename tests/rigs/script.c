@@ -461,7 +461,7 @@ void script_check(struct script *script)
 {
     const struct lb_pool *pool = &script->worker.lane.pool;
 
-    script->stats = (struct lb_stats){0};
+    script->stats = (struct lb_stats){LB_STATS_INIT};
     lb_counters_add(&script->stats, &script->worker.lane.counters);
     if (script->chunk_count > 0)
         script_violate(script, "%u chunks never came back", script->chunk_count);

@@ -103,28 +103,19 @@ static int plan_end(struct lb_stream *stream, void *context, enum lb_end end)
 }
 
 const struct lb_sink plan_sink = {
-    .name = "plan",
-    .open = plan_open,
-    .write = plan_write,
-    .ready = plan_ready,
-    .end = plan_end,
+    LB_SINK_INIT,        .name = "plan",      .open = plan_open,
+    .write = plan_write, .ready = plan_ready, .end = plan_end,
 };
 
 const struct lb_sink plan_pausing_sink = {
-    .name = "pausing plan",
-    .flags = LB_SINK_MAY_PAUSE,
-    .open = plan_open,
-    .write = plan_write,
-    .ready = plan_ready,
+    LB_SINK_INIT,      .name = "pausing plan", .flags = LB_SINK_MAY_PAUSE,
+    .open = plan_open, .write = plan_write,    .ready = plan_ready,
     .end = plan_end,
 };
 
 const struct lb_sink plan_slow_sink = {
-    .name = "slow plan",
-    .flags = LB_SINK_SLOW_END,
-    .open = plan_open,
-    .write = plan_write,
-    .end = plan_end,
+    LB_SINK_INIT,      .name = "slow plan", .flags = LB_SINK_SLOW_END,
+    .open = plan_open, .write = plan_write, .end = plan_end,
 };
 
 int plan_target = -1;
@@ -137,11 +128,8 @@ static int give_target(struct lb_stream *stream, void *context)
 }
 
 const struct lb_sink plan_target_sink = {
-    .name = "target plan",
-    .open = plan_open,
-    .write = plan_write,
-    .target = give_target,
-    .end = plan_end,
+    LB_SINK_INIT,        .name = "target plan", .open = plan_open,
+    .write = plan_write, .target = give_target, .end = plan_end,
 };
 
 /* ---- the events ------------------------------------------------------------------------------ */

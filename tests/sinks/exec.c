@@ -90,7 +90,7 @@ static void a_slow_peer_is_waited_for(void **state)
 static void more_output_than_may_wait_ends_as_sink(void **state)
 {
     enum { MAX = 100000 };
-    const struct lb_sink_options options = {.spool_max = MAX};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .spool_max = MAX};
     struct opened exec = sink_open(&options, "exec:%s", "cat");
     uint8_t *payload = payload_make(5, 4 * MIB);
     struct exchange exchange = {.data = payload, .size = 4 * MIB};
@@ -327,7 +327,7 @@ static struct lb_engine *begin_endless(const struct opened *exec, int *peer)
 {
     struct lb_engine *engine;
     struct lb_config config;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     lb_config_init(&config);
     config.listen = (const char *const[]){"127.0.0.1:0", NULL};
@@ -346,7 +346,7 @@ static void a_second_stop_kills_the_command(void **state)
 {
     const char *path = path_in(*state, "started");
     struct opened exec = sink_open(NULL, "exec:cat; >'%s'; exec sleep 1000", path);
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
     int peer;
     struct lb_engine *engine = begin_endless(&exec, &peer);
 

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct lb_sink_options append = {.append = true};
+static const struct lb_sink_options append = {LB_SINK_OPTIONS_INIT, .append = true};
 
 static void expect_private(const char *path)
 {
@@ -243,8 +243,8 @@ static void append_is_for_what_is_ours(void **state)
                                                make_foreign};
     const struct fixture *fixture = *state;
     char note[500], name[50];
-    const struct lb_sink_options options = {
-        .append = true, .note = take_notes, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .append = true,
+                                            .note = take_notes, .note_context = note};
 
     for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
         struct opened file;
@@ -422,8 +422,8 @@ static int remove_all(struct exchange *exchange)
 static void check_removed(const struct fixture *fixture, bool dir)
 {
     char note[500] = "";
-    const struct lb_sink_options options = {
-        .append = !dir, .note = take_notes, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .append = !dir,
+                                            .note = take_notes, .note_context = note};
     struct opened sink =
         sink_open(&options, dir ? "dir:%s" : "file:%s/received", fixture->directory);
     struct exchange exchange = {
@@ -451,7 +451,7 @@ static void a_directory_that_was_removed_is_found_out(void **state)
 /* In a child, which can't get the names back. Returns its exit status. */
 static int open_without_names(const char *specification)
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     const struct lb_sink *sink;
     void *context;
 
@@ -514,7 +514,7 @@ static void permission_can_be_checked_again(void **state)
         sink_open(NULL, "file:%s", path_in(fixture, "new")),
         sink_open(&append, "file:%s", path_in(fixture, "received")),
     };
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(LB_NEEDS_DIRECTORY, sinks[i].sink->needs);
@@ -554,7 +554,8 @@ static void dir_keeps_what_was_left_unfinished(void **state)
 {
     const struct fixture *fixture = *state;
     char note[500] = "";
-    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .note = take_note,
+                                            .note_context = note};
     struct opened dir;
 
     file_write(path_in(fixture, LEFT ".receiving"), "half", 4);
@@ -580,7 +581,8 @@ static int begin_another(struct exchange *exchange)
 {
     const struct fixture *fixture = exchange->argument;
     char note[500] = "", specification[300];
-    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .note = take_note,
+                                            .note_context = note};
     const struct lb_sink *sink;
     void *context;
     int rc = await_receiving(fixture);
@@ -645,7 +647,8 @@ static void file_moves_what_was_left_unfinished(void **state)
 {
     const struct fixture *fixture = *state;
     char note[500] = "", name[300];
-    const struct lb_sink_options options = {.note = take_note, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .note = take_note,
+                                            .note_context = note};
     struct opened file;
 
     file_write(path_in(fixture, "received.receiving"), "half", 4);
@@ -664,8 +667,8 @@ static void check_recovery(const struct fixture *fixture, const char *before, co
 {
     const char *path = path_in(fixture, "received");
     char note[500] = "";
-    const struct lb_sink_options options = {
-        .append = true, .note = take_notes, .note_context = note};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .append = true,
+                                            .note = take_notes, .note_context = note};
     struct opened file;
 
     file_write(path, before, strlen(before));

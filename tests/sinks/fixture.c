@@ -56,7 +56,7 @@ const char *path_in(const struct fixture *fixture, const char *name)
 struct opened sink_open(const struct lb_sink_options *options, const char *format, ...)
 {
     struct opened opened = {0};
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     char specification[1000];
     va_list arguments;
 
@@ -77,7 +77,7 @@ void expect_refused(const struct lb_sink_options *options, int code, const char 
                     const char *const *words)
 {
     const struct lb_sink *sink;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     void *context;
 
     assert_int_equal(code, lb_sink_open(&sink, &context, specification, options, &error));

@@ -34,7 +34,7 @@ static void every_sink_is_described(void **state)
 {
     const char *const names[] = {"print", "stdout", "discard", "hash", "file", "dir", "exec"};
     const char *const arguments[] = {NULL, NULL, NULL, "ALGO", "PATH", "PATH", "COMMAND"};
-    struct lb_description description;
+    struct lb_description description = {LB_DESCRIPTION_INIT};
 
     (void)state;
     for (size_t i = 0; i < 7; i++) {
@@ -58,11 +58,21 @@ static void options_of_other_sinks_are_refused(void **state)
         struct lb_sink_options options;
         const char *words[4];
     } cases[] = {
-        {"print", {.append = true}, {"print", "--append", "use file:PATH", NULL}},
-        {"dir:/tmp", {.append = true}, {"dir:/tmp", "--append", "use file:PATH", NULL}},
-        {"hash", {.direct = true}, {"hash", "--direct", "use file:PATH or dir:PATH", NULL}},
-        {"exec:cat", {.no_fsync = true}, {"exec", "--no-fsync", "use file:PATH or dir:PATH", NULL}},
-        {"discard", {.spool_max = 1}, {"discard", "--spool-max", "use exec:COMMAND", NULL}},
+        {"print",
+         {LB_SINK_OPTIONS_INIT, .append = true},
+         {"print", "--append", "use file:PATH", NULL}},
+        {"dir:/tmp",
+         {LB_SINK_OPTIONS_INIT, .append = true},
+         {"dir:/tmp", "--append", "use file:PATH", NULL}},
+        {"hash",
+         {LB_SINK_OPTIONS_INIT, .direct = true},
+         {"hash", "--direct", "use file:PATH or dir:PATH", NULL}},
+        {"exec:cat",
+         {LB_SINK_OPTIONS_INIT, .no_fsync = true},
+         {"exec", "--no-fsync", "use file:PATH or dir:PATH", NULL}},
+        {"discard",
+         {LB_SINK_OPTIONS_INIT, .spool_max = 1},
+         {"discard", "--spool-max", "use exec:COMMAND", NULL}},
     };
 
     (void)state;
@@ -78,10 +88,10 @@ static void the_output_must_be_writable(void **state)
     (void)state;
     assert_return_code(pipe2(ends, O_CLOEXEC), errno);
     for (const char *const *sink = sinks; *sink; sink++) {
-        expect_refused(&(struct lb_sink_options){.output_fd = ends[0]}, -EBADF, *sink,
-                       (const char *[]){*sink, "reading only", NULL});
-        expect_refused(&(struct lb_sink_options){.output_fd = 1000000}, -EBADF, *sink,
-                       (const char *[]){*sink, "1000000", NULL});
+        expect_refused(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = ends[0]},
+                       -EBADF, *sink, (const char *[]){*sink, "reading only", NULL});
+        expect_refused(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = 1000000},
+                       -EBADF, *sink, (const char *[]){*sink, "1000000", NULL});
     }
     close(ends[0]);
     close(ends[1]);
@@ -90,7 +100,8 @@ static void the_output_must_be_writable(void **state)
 static void check_print(size_t size)
 {
     int output = output_make();
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     uint8_t *payload = payload_make(size, size);
 
     assert_int_equal(LB_END_EOF, send_bytes(&print, payload, size));
@@ -113,7 +124,8 @@ static void print_writes_every_byte(void **state)
 static void print_keeps_streams_apart(void **state)
 {
     int output = output_make();
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
 
     (void)state;
     assert_int_equal(LB_END_EOF, send_bytes(&print, "hello", 5));
@@ -126,7 +138,8 @@ static void print_keeps_streams_apart(void **state)
 static void print_hides_what_is_not_complete(void **state)
 {
     int output = output_make();
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     uint8_t *payload = payload_make(1, 2 * MIB);
 
     (void)state;
@@ -139,7 +152,8 @@ static void print_hides_what_is_not_complete(void **state)
 static void print_without_a_disk_ends_as_sink(void **state)
 {
     int output = output_make();
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     uint8_t *payload = payload_make(1, 2 * MIB);
 
     (void)state;
@@ -154,7 +168,8 @@ static void print_without_a_disk_ends_as_sink(void **state)
 static void print_without_a_directory_for_temporary_files(void **state)
 {
     int output = output_make();
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     uint8_t *payload = payload_make(1, 2 * MIB);
     const char *usual = getenv("TMPDIR");
     char *saved = usual ? strdup(usual) : NULL;
@@ -229,7 +244,8 @@ static void print_waits_for_a_pipe(void **state)
 {
     struct reader reader;
     int output = reader_start(&reader, 2 * MIB, false);
-    struct opened print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    struct opened print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     uint8_t *payload = payload_make(5, 2 * MIB);
 
     (void)state;
@@ -250,8 +266,8 @@ static void a_reader_that_left_ends_as_sink(void **state)
     assert_return_code(pipe2(ends, O_CLOEXEC), errno);
     close(ends[0]);
     for (const char *const *sink = sinks; *sink; sink++) {
-        struct opened opened =
-            sink_open(&(struct lb_sink_options){.output_fd = ends[1]}, "%s", *sink);
+        struct opened opened = sink_open(
+            &(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = ends[1]}, "%s", *sink);
 
         assert_int_equal(LB_END_SINK, send_bytes(&opened, "x", 1));
         sink_close(&opened);
@@ -270,8 +286,8 @@ static void a_socket_that_left_raises_no_signal(void **state)
     close(ends[0]);
     signal(SIGPIPE, SIG_DFL);
     for (const char *const *sink = sinks; *sink; sink++) {
-        struct opened opened =
-            sink_open(&(struct lb_sink_options){.output_fd = ends[1]}, "%s", *sink);
+        struct opened opened = sink_open(
+            &(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = ends[1]}, "%s", *sink);
 
         assert_int_equal(LB_END_SINK, send_bytes(&opened, "x", 1));
         sink_close(&opened);
@@ -289,7 +305,8 @@ static void check_stdout_waits(size_t size, bool may_reopen)
 
     if (!may_reopen)
         limit_fds(0);
-    opened = sink_open(&(struct lb_sink_options){.output_fd = output}, "stdout");
+    opened =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "stdout");
     if (!may_reopen)
         unlimit_fds();
     assert_int_equal(LB_END_EOF, send_bytes(&opened, payload, size));
@@ -320,7 +337,8 @@ static void stdout_writes_files_and_sockets(void **state)
     uint8_t *payload = payload_make(7, SIZE);
     uint8_t *received = malloc(SIZE);
     int output = output_make();
-    struct opened opened = sink_open(&(struct lb_sink_options){.output_fd = output}, "stdout");
+    struct opened opened =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "stdout");
     int ends[2];
 
     (void)state;
@@ -329,7 +347,8 @@ static void stdout_writes_files_and_sockets(void **state)
     expect_output(output, payload, SIZE);
 
     assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), errno);
-    opened = sink_open(&(struct lb_sink_options){.output_fd = ends[0]}, "stdout");
+    opened =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = ends[0]}, "stdout");
     assert_int_equal(LB_END_EOF, send_bytes(&opened, payload, SIZE));
     sink_close(&opened);
     assert_int_equal(0, peer_receive(ends[1], received, SIZE));
@@ -362,8 +381,8 @@ static void check_hash(const char *specification,
                        bool reset)
 {
     int output = output_make();
-    struct opened hash =
-        sink_open(&(struct lb_sink_options){.output_fd = output}, "%s", specification);
+    struct opened hash = sink_open(
+        &(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "%s", specification);
     uint8_t *payload = payload_make(size, size);
     struct exchange exchange = {.data = payload, .size = size, .reset = reset};
     char line[300];

@@ -13,7 +13,7 @@
 
 int admission_check_networks(const char *option, const struct option_list *networks)
 {
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     for (size_t i = 0; i < networks->count; i++) {
         if (lb_network_check(networks->words[i], &error)) {

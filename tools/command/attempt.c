@@ -185,7 +185,7 @@ static int trust(struct attempt *attempt, int error)
 static int try_once(struct attempt *attempt)
 {
     const struct send_settings *settings = attempt->sending->settings;
-    struct lb_error why;
+    struct lb_error why = {LB_ERROR_INIT};
     int error = 0;
 
     attempt->again = false;

@@ -61,7 +61,7 @@ static void add_feature(struct lb_probe *probe, const char *name, const char *wh
 {
     struct lb_feature *feature = &probe->features[probe->count++];
 
-    *feature = (struct lb_feature){.name = name, .usable = !why};
+    *feature = (struct lb_feature){LB_FEATURE_INIT, .name = name, .usable = !why};
     if (why)
         snprintf(feature->why, sizeof(feature->why), "%s", why);
 }
@@ -167,7 +167,7 @@ static int open_rules(struct harden *harden)
 /* The backend sees to that one; the probe knows whether it can. */
 static const char *why_not_uring(const char *backend)
 {
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
     bool ring = false, usable = false;
 
     lb_probe(&probe);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include "build_features.h"
 #include "console.h"
 #include "value.h"
 
@@ -111,6 +112,8 @@ static void tell_unknown_long(const struct parser *parser, const char *given)
     size_t size = strcspn(given, "=");
 
     snprintf(word, sizeof(word), "%.*s", (int)size, given);
+    if (features_tell_option(word))
+        return;
     for (const struct option *option = parser->longs; option->name; option++) {
         names[count++] = option->name;
         if (strncmp(option->name, word, strlen(word)) == 0 && used < sizeof(candidates)) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "build_features.h"
 #include "command.h"
 #include "console.h"
 #include "harden.h"
@@ -27,20 +28,42 @@ static const struct option_row rows[] = {
 static int print_help(void)
 {
     puts("Usage: lastbyte probe [--json]\n\n"
-         "Tells which backends and kernel features this process may use here, and why not.");
+         "Tells which backends and kernel features this process may use here, and why not; and "
+         "which\n"
+         "features this build lacks.");
     options_help(rows, stdout);
     return command_printed();
 }
 
+static void print_row(const char *name, const char *usable, const char *why)
+{
+    int width = printf("%-22s %-7s", name, usable);
+
+    (void)width;
+    printf(why[0] ? " %s\n" : "%s\n", why);
+}
+
 static void print_rows(const char *title, const struct lb_feature *features, size_t count)
 {
-    printf("%-22s %-7s %s\n", title, "usable", "why");
-    for (size_t i = 0; i < count; i++) {
-        int width = printf("%-22s %-7s", features[i].name, features[i].usable ? "yes" : "no");
+    print_row(title, "usable", "why");
+    for (size_t i = 0; i < count; i++)
+        print_row(features[i].name, features[i].usable ? "yes" : "no", features[i].why);
+}
 
-        (void)width;
-        printf(features[i].why[0] ? " %s\n" : "%s\n", features[i].why);
-    }
+static void print_table(const struct lb_probe *probe)
+{
+    print_rows("backend", probe->features, probe->backends);
+    putchar('\n');
+    print_rows("kernel feature", probe->features + probe->backends, probe->count - probe->backends);
+    putchar('\n');
+    print_row("build feature", "usable", "why");
+    for (const struct feature *feature = features_missing; feature->name; feature++)
+        print_row(feature->name, "no", feature->why);
+}
+
+static json_t *json_row(const char *name, bool usable, const char *why)
+{
+    return json_pack("{s:s, s:b, s:s}", "name", name, "usable", usable, "why", why);
 }
 
 static json_t *json_rows(const struct lb_feature *features, size_t count)
@@ -48,17 +71,27 @@ static json_t *json_rows(const struct lb_feature *features, size_t count)
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", features[i].name, "usable",
-                                              features[i].usable, "why", features[i].why));
+        json_array_append_new(list,
+                              json_row(features[i].name, features[i].usable, features[i].why));
+    return list;
+}
+
+static json_t *json_missing(void)
+{
+    json_t *list = json_array();
+
+    for (const struct feature *feature = features_missing; feature->name; feature++)
+        json_array_append_new(list, json_row(feature->name, false, feature->why));
     return list;
 }
 
 static int print_json(const struct lb_probe *probe)
 {
     json_t *object =
-        json_pack("{s:s, s:o, s:o}", "version", lb_version(), "backends",
+        json_pack("{s:s, s:o, s:o, s:o}", "version", lb_version(), "backends",
                   json_rows(probe->features, probe->backends), "features",
-                  json_rows(probe->features + probe->backends, probe->count - probe->backends));
+                  json_rows(probe->features + probe->backends, probe->count - probe->backends),
+                  "build", json_missing());
 
     int error = json_dumpf(object, stdout, JSON_COMPACT);
     putchar('\n');
@@ -73,7 +106,7 @@ static int print_json(const struct lb_probe *probe)
 int probe_command(int argc, char **argv)
 {
     struct probe_settings settings = {0};
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
     int operand = options_read(rows, argc, argv, &settings);
 
     if (operand < 0)
@@ -90,8 +123,6 @@ int probe_command(int argc, char **argv)
     harden_probe(&probe);
     if (settings.json)
         return print_json(&probe);
-    print_rows("backend", probe.features, probe.backends);
-    putchar('\n');
-    print_rows("kernel feature", probe.features + probe.backends, probe.count - probe.backends);
+    print_table(&probe);
     return command_printed();
 }

@@ -85,7 +85,7 @@ static int progress_interval_ms(const struct recv_settings *settings)
 static int wait_for_end(struct lb_engine *engine, int interval_ms)
 {
     struct progress progress;
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
     int error;
 
     progress_init(&progress);
@@ -99,7 +99,7 @@ static int wait_for_end(struct lb_engine *engine, int interval_ms)
 
 static int report(const struct lb_engine *engine, enum stats_form form, double wall_seconds)
 {
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
 
     lb_engine_stats(engine, &stats);
     if (form == STATS_TEXT)
@@ -113,7 +113,7 @@ static int report(const struct lb_engine *engine, enum stats_form form, double w
 static int check_sink(const struct recv_settings *settings)
 {
     const struct lb_sink *sink = settings->config.sink;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (!sink->check || sink->check(settings->config.sink_context, &error) == 0)
         return STATUS_OK;
@@ -176,7 +176,7 @@ static int receive(struct recv_settings *settings)
 {
     struct lb_config *config = &settings->config;
     struct lb_engine *engine;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     int status;
 
     /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */

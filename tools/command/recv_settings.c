@@ -2,6 +2,7 @@
 #include "recv_settings.h"
 
 #include "admission.h"
+#include "build_features.h"
 #include "command.h"
 #include "console.h"
 #include "systemd_sockets.h"
@@ -156,7 +157,7 @@ static const struct option_row rows[] = {
 
 static void list(const char *title, bool (*describe)(size_t, struct lb_description *))
 {
-    struct lb_description entry;
+    struct lb_description entry = {LB_DESCRIPTION_INIT};
 
     printf("\n%s:\n", title);
     for (size_t i = 0; describe(i, &entry); i++) {
@@ -194,7 +195,7 @@ static void on_note(void *context, enum lb_note_level level, const char *text)
 /* Is there such a backend, usable here or not? */
 static int check_backend(const char *name)
 {
-    struct lb_description backend;
+    struct lb_description backend = {LB_DESCRIPTION_INIT};
     char names[200] = "auto";
 
     if (strcmp(name, "auto") == 0)
@@ -218,9 +219,14 @@ static bool has_socket_file(const struct option_list *listen)
     return false;
 }
 
+static int check_sink(const char *specification)
+{
+    return features_tell_sink(specification) ? STATUS_USAGE : STATUS_OK;
+}
+
 static int check_addresses(const struct recv_settings *settings)
 {
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     for (size_t i = 0; i < settings->listen.count; i++) {
         if (lb_address_check(settings->listen.words[i], &error)) {
@@ -293,6 +299,8 @@ static int check(struct recv_settings *settings)
     if (status == STATUS_OK)
         status = check_backend(settings->config.backend);
     if (status == STATUS_OK)
+        status = check_sink(settings->sink);
+    if (status == STATUS_OK)
         status = read_admission(settings);
     if (status == STATUS_OK)
         status = harden_read(settings->harden_off, settings->no_harden);
@@ -324,7 +332,10 @@ int recv_settings_read(struct recv_settings *settings, int argc, char **argv)
 {
     int operand, status;
 
-    *settings = (struct recv_settings){.sink = "print", .greeting_text = "", .stats = STATS_UNSET};
+    *settings = (struct recv_settings){.sink = "print",
+                                       .sink_options = {LB_SINK_OPTIONS_INIT},
+                                       .greeting_text = "",
+                                       .stats = STATS_UNSET};
     lb_config_init(&settings->config);
     operand = options_read(rows, argc, argv, settings);
     if (operand < 0)

@@ -102,7 +102,7 @@ static int check_inputs(const struct input *inputs, size_t count)
 
 static int check_settings(const struct send_settings *settings, const char *address, size_t files)
 {
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (settings->quiet && settings->verbose)
         return command_misused("--quiet: contradicts --verbose; leave out one of the two");

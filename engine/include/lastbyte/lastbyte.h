@@ -8,6 +8,25 @@
  *   by its own writes to sockets. Sinks that write to pipes expect SIGPIPE to be ignored.
  * - Sizes are in bytes, times are in the unit their name ends with.
  * - A pointer handed in is borrowed for the call unless its comment says otherwise.
+ * - Misuse is an error value in every build: -EINVAL for NULL where something is needed, for unknown
+ *   bits of flags, for what no struct or enum can be. Functions that return a pointer, a number or
+ *   nothing return NULL or 0, or do nothing.
+ *
+ * Structs can grow, at their end. So each begins with its size, as the program was compiled; what
+ * sets it is the struct's init macro, the first thing between the braces:
+ *
+ *     struct lb_error error = {LB_ERROR_INIT};
+ *     static const struct lb_sink sink = {LB_SINK_INIT, .name = "lines", .write = take_lines};
+ *
+ * lb_config has lb_config_init instead, which sets every default too. In C++ the size sets itself,
+ * and the macros are empty: lb_error error{}; lb_sink sink{}; sink.name = "lines". From other
+ * languages: all zero, and size what sizeof says in C.
+ *
+ * - What the program's struct hasn't got is as if it were zero, or left at its default.
+ * - What it has and the library doesn't know must be zero: else -E2BIG, as the library is too old for
+ *   what is asked; so is a size above 4096. In structs that the library fills it stays untouched.
+ * - A size below that of the struct's first layout, 0 above all, is -EINVAL: nobody has set it. An
+ *   lb_error without room for a text is left alone; what the call returns is all that is told then.
  */
 #ifndef LASTBYTE_H
 #define LASTBYTE_H
@@ -23,7 +42,22 @@ extern "C" {
 
 #define LB_PUBLIC __attribute__((visibility("default")))
 
-/* The library's version, "MAJOR.MINOR.PATCH". A static string. */
+/* How a struct's size is set. */
+#ifdef __cplusplus
+#define LB_OWN_SIZE(name) = sizeof(struct name)
+#define LB_SIZE_INIT(name)
+#else
+#define LB_OWN_SIZE(name)
+#define LB_SIZE_INIT(name) .size = sizeof(struct name)
+#endif
+
+/* The version of this header. */
+#define LB_VERSION_MAJOR 0
+#define LB_VERSION_MINOR 1
+#define LB_VERSION_PATCH 0
+#define LB_VERSION_NUM (LB_VERSION_MAJOR << 16 | LB_VERSION_MINOR << 8 | LB_VERSION_PATCH)
+
+/* The library's own, which may be a newer one, "MAJOR.MINOR.PATCH". A static string. */
 LB_PUBLIC const char *lb_version(void);
 
 /* ---- ends and errors ------------------------------------------------------------------------ */
@@ -48,9 +82,11 @@ LB_PUBLIC const char *lb_end_name(enum lb_end end);
 /* Why a call failed, for a person: one line without a newline, naming the remedy where known.
  * Owned by the caller; filled only when the call fails. Every function takes NULL for "don't tell". */
 struct lb_error {
+    size_t size LB_OWN_SIZE(lb_error);
     int code; /* the -errno that the call returned */
-    char text[480];
+    char text[500];
 };
+#define LB_ERROR_INIT LB_SIZE_INIT(lb_error)
 
 /* How much a note matters. */
 enum lb_note_level {
@@ -113,7 +149,8 @@ LB_PUBLIC bool lb_stream_receipt(const struct lb_stream *stream);
  * and the stream's own connection only while its end is in progress. Withdraw before closing fd.
  * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
  * descriptor can't be watched (-EPERM for a regular file, which is always ready; -EINVAL for the
- * stream's own connection before its EOF). */
+ * stream's own connection before its EOF, and for other events; -EBUSY from an end that may
+ * block). */
 LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
 
 /* ---- sinks ---------------------------------------------------------------------------------- */
@@ -146,6 +183,7 @@ enum lb_needs {
  * stream the calls come one after another: open, write..., end. open, write and ready come from
  * the stream's worker thread; different streams may be on different threads. */
 struct lb_sink {
+    size_t size LB_OWN_SIZE(lb_sink);
     const char *name;
     size_t state_size; /* bytes of lb_stream_state for each stream */
     unsigned flags;    /* of enum lb_sink_flags */
@@ -212,10 +250,12 @@ struct lb_sink {
      * and the remedy in error. May be NULL: nothing can have changed. */
     int (*check)(void *context, struct lb_error *error);
 };
+#define LB_SINK_INIT LB_SIZE_INIT(lb_sink)
 
 /* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is not
  * named with. */
 struct lb_sink_options {
+    size_t size LB_OWN_SIZE(lb_sink_options);
     /* Where sinks with LB_NEEDS_OUTPUT write, for the others nothing; borrowed; 0 means standard
      * output (1). */
     int output_fd;
@@ -232,55 +272,70 @@ struct lb_sink_options {
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
 };
+#define LB_SINK_OPTIONS_INIT LB_SIZE_INIT(lb_sink_options)
 
 /* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
  * "file:PATH", "dir:PATH", "exec:COMMAND". On success *sink is a static table and *context is
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
- * be NULL. */
+ * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
+ * the copy's size. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
-/* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
-LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
+/* Closes a built-in sink. No engine may use it any more. sink may be NULL. Returns 0, or -EINVAL for
+ * a sink that is not one of lb_sink_open's, which is left as it is. */
+LB_PUBLIC int lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
 struct lb_description {
+    size_t size LB_OWN_SIZE(lb_description);
     const char *name;
     const char *argument;   /* a sink: the shape of what follows "name:"; NULL if nothing may */
     bool argument_optional; /* "name" alone will do */
     const char *help;       /* part of a line: what it does */
 };
+#define LB_DESCRIPTION_INIT LB_SIZE_INIT(lb_description)
 
-/* Describes the index-th of the built-in sinks, best known first. Returns false past the last. */
+/* Describes the index-th of the built-in sinks, best known first. Returns false past the last, and
+ * for a description whose size is not set. */
 LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
 
 /* ---- backends ------------------------------------------------------------------------------- */
 
-/* Describes the index-th of the backends, best first. Returns false past the last. */
+/* Describes the index-th of the backends, best first. Returns false as lb_sink_describe does. */
 LB_PUBLIC bool lb_backend_describe(size_t index, struct lb_description *description);
 
 /* What a backend or a kernel feature may do for this process, now. */
 struct lb_feature {
+    size_t size LB_OWN_SIZE(lb_feature);
     const char *name; /* static, e.g. "uring", "multishot_receive" */
     bool usable;
-    char why[200]; /* when not usable: the cause and the remedy; else a detail, or empty */
     /* A backend: it receives through a ring of io_uring, which the kernel feature
      * "uring_restrictions" keeps from what it never uses. */
     bool ring;
+    char why[206]; /* when not usable: the cause and the remedy; else a detail, or empty */
 };
+#define LB_FEATURE_INIT LB_SIZE_INIT(lb_feature)
 
 enum { LB_FEATURES_MAX = 32 };
 
 struct lb_probe {
+    size_t size LB_OWN_SIZE(lb_probe);
     size_t backends; /* features[0 .. backends) are the backends, best first */
     size_t count;    /* features[backends .. count) are kernel features */
-    struct lb_feature features[LB_FEATURES_MAX];
+    struct lb_feature features[LB_FEATURES_MAX]; /* the size of the first is that of each */
 };
+#ifdef __cplusplus
+#define LB_PROBE_INIT
+#else
+#define LB_PROBE_INIT LB_SIZE_INIT(lb_probe), .features = {{LB_FEATURE_INIT}}
+#endif
 
-/* Finds out by trying, and leaves nothing behind. Always succeeds. */
-LB_PUBLIC void lb_probe(struct lb_probe *probe);
+/* Finds out by trying, and leaves nothing behind. Returns 0, or -EINVAL for a probe whose size, or
+ * whose first feature's, is not set. */
+LB_PUBLIC int lb_probe(struct lb_probe *probe);
 
 /* ---- the engine ----------------------------------------------------------------------------- */
 
@@ -289,6 +344,7 @@ struct lb_engine;
 /* Set every field to its default with lb_config_init, then change what you need. All pointers are
  * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */
 struct lb_config {
+    size_t size LB_OWN_SIZE(lb_config);
     const char *const *listen; /* addresses, NULL-terminated list; see lb_address_check */
     const char *backend;       /* a backend's name, or "auto": the best that works here */
     const struct lb_sink *sink;
@@ -385,6 +441,7 @@ enum {
     LB_HANDSHAKES_MAX = 4096,      /* max_handshakes */
     LB_SLOT_SIZE_MAX = 1 << 30,    /* slot_size */
     LB_SLOTS_MAX = 1 << 15,        /* slots */
+    LB_STATE_SIZE_MAX = 1 << 30,   /* state_size of its sink */
     LB_GATHER_US_MAX = 100000,     /* gather_max_us */
     LB_KEEPALIVE_MS_MAX = 32767000 /* keepalive_ms; tcp(7): the kernel's own bound */
 };
@@ -392,17 +449,22 @@ enum {
 #define LB_NO_GATHER UINT32_MAX
 #define LB_NO_KEEPALIVE UINT32_MAX
 
-LB_PUBLIC void lb_config_init(struct lb_config *config);
+/* Sets every default, and the size. Returns 0, or -EINVAL for a size below the first layout's. */
+#define lb_config_init(config) lb_config_init_sized((config), sizeof(*(config)))
+LB_PUBLIC int lb_config_init_sized(struct lb_config *config, size_t size);
 
 /* What happened so far. Counts only grow. */
+enum { LB_ENDS_MAX = 16 }; /* more than LB_END_COUNT: there may be further ends one day */
+
 struct lb_stats {
+    size_t size LB_OWN_SIZE(lb_stats);
     const char *backend; /* static */
     unsigned workers;    /* threads that receive */
     double cpu_seconds;  /* user and system time of the engine's threads */
     uint64_t accepted;   /* connections taken from the backlog */
     uint64_t active;     /* streams under way now */
     uint64_t streams;    /* streams that ended: the sum of ends */
-    uint64_t ends[LB_END_COUNT];
+    uint64_t ends[LB_ENDS_MAX];
     uint64_t refused; /* peers that were turned away: in ends too, but for failed_preludes */
     uint64_t failed_preludes; /* of them, those that never came to be a stream */
     uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
@@ -411,6 +473,7 @@ struct lb_stats {
     uint64_t receives;        /* chunks handed to sinks */
     uint64_t starved;         /* times data waited because every slot was in use */
 };
+#define LB_STATS_INIT LB_SIZE_INIT(lb_stats)
 
 /* Checks the configuration, chooses the backend, binds every address and makes the threads' memory.
  * Nothing is accepted yet, but peers may already queue in the backlog. On success *engine is owned
@@ -427,34 +490,42 @@ LB_PUBLIC const char *lb_engine_address(const struct lb_engine *engine, size_t i
 /* Name of the chosen backend. Static. */
 LB_PUBLIC const char *lb_engine_backend(const struct lb_engine *engine);
 
-/* Starts the threads. Once per engine. */
+/* Starts the threads, once per engine: -EALREADY after that, even if it has failed. Other -errno: a
+ * thread could not be made; those that were have been stopped, and what is left is to close. */
 LB_PUBLIC int lb_engine_start(struct lb_engine *engine);
 
 /* Waits until the engine has ended: count reached, or stopped and drained; every stream has its
- * end by then. Returns 0, or -ETIMEDOUT after timeout_ms (negative: no limit). One thread only. */
+ * end by then. Returns 0, or -ETIMEDOUT after timeout_ms (negative: no limit). One thread only.
+ * -EINVAL: it was never started. -EDEADLK: called from a sink or a note on one of the engine's own
+ * threads, which would wait for itself. */
 LB_PUBLIC int lb_engine_wait(struct lb_engine *engine, int timeout_ms);
 
 /* Stops accepting and lets streams under way end for up to drain_ms; a second call ends them at
  * once, as LB_END_STOPPED. From any thread and from a signal handler. */
 LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 
-/* From any thread, at any time between open and close. */
-LB_PUBLIC void lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
+/* From any thread, at any time between open and close. Returns 0 or -EINVAL. */
+LB_PUBLIC int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
 
-/* Stops at once if still running, waits, and frees everything. engine may be NULL. */
-LB_PUBLIC void lb_engine_close(struct lb_engine *engine);
+/* Stops at once if still running, waits, and frees everything. engine may be NULL. Returns 0. From a
+ * sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at
+ * once, says so in a note, and is still to be closed, from elsewhere. */
+LB_PUBLIC int lb_engine_close(struct lb_engine *engine);
 
 /* ---- one stream, in the calling thread ------------------------------------------------------ */
 
 /* Receives the connected stream socket fd until its end, in the calling thread, through the
  * blocking backend; makes no threads. fd stays the caller's, and stays open. On return *end is set
  * and the sink's end has been called. Returns 0 if the stream ended (whatever the end), or -errno
- * if receiving could not begin (-ENOTSOCK, -ENOMEM, ...). end may be NULL. */
+ * if receiving could not begin: -EBADF, -ENOTSOCK; -EPROTOTYPE: no stream socket; -ENOTCONN: it
+ * listens, or was never connected; -EINVAL: the sink is none that an engine would take; -ENOMEM and
+ * the like. end may be NULL. */
 LB_PUBLIC int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end);
 
 /* Receives fd until EOF into memory. On success *data holds *size bytes and a terminating NUL that
  * is not counted; the caller frees it with free(). More than limit bytes: -EMSGSIZE. A stream that
- * did not end as eof: -ECONNRESET, -ETIMEDOUT or -EIO; nothing is returned then. */
+ * did not end as eof: -ECONNRESET, -ETIMEDOUT or -EIO; nothing is returned then. Or as
+ * lb_receive_fd. */
 LB_PUBLIC int lb_collect_fd(int fd, size_t limit, void **data, size_t *size);
 
 /* ---- addresses and sizes -------------------------------------------------------------------- */

@@ -216,7 +216,7 @@ static void run_peers(struct run *run, const char *address)
 
 static void check_books(struct run *run, struct lb_engine *engine)
 {
-    struct lb_stats stats;
+    struct lb_stats stats = {LB_STATS_INIT};
     uint64_t ends = 0;
 
     lb_engine_stats(engine, &stats);
@@ -270,7 +270,7 @@ static void run_engine(struct run *run, const struct lb_sink *sink, void *sink_c
     char path[600];
     struct lb_engine *engine;
     struct lb_config config;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     lb_config_init(&config);
     if (run->scenario->over_unix) {
@@ -298,13 +298,14 @@ static void run_sink(struct run *run, int output_fd)
 {
     const struct scenario *scenario = run->scenario;
     const struct lb_sink_options options = {
+        LB_SINK_OPTIONS_INIT,
         .output_fd = output_fd,
         .append = strcmp(scenario->sink, "file") == 0,
         .direct = scenario->direct,
     };
     char specification[600];
     const struct lb_sink *sink;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     void *context;
 
     snprintf(specification, sizeof(specification), "%s", scenario->sink);

@@ -251,7 +251,7 @@ static bool is_wanted(const char *name, const char *wanted)
 
 static bool can_write_directly(void)
 {
-    const struct lb_sink_options options = {.direct = true};
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .direct = true};
     const struct lb_sink *sink = NULL;
     char directory[256], specification[300];
     void *context = NULL;
@@ -304,7 +304,7 @@ static unsigned torture_all(struct scenario *scenario, const char *wanted, const
 static int check_backend(const char *backend)
 {
     const char *required = getenv("LASTBYTE_REQUIRE_URING");
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
     int status;
     pid_t pid = fork();
 

@@ -40,7 +40,7 @@ static bool usable;
 
 static int probe(void **state)
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     (void)state;
     usable = lb_uring_probe(NULL, &error) == 0;

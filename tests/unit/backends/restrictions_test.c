@@ -97,7 +97,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_other_registrations, open_ring, close_ring),
         cmocka_unit_test_setup_teardown(allows_what_is_used, open_ring, close_ring),
     };
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (lb_uring_probe(NULL, &error) < 0 || !lb_uring_modes().restricted) {
         print_message("no restricted ring here: %s\n", error.text);

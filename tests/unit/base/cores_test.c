@@ -102,7 +102,7 @@ static void lists(void **state)
 {
     static const char *const bad[] = {"",     "x",   "0-", "-1",      "0,",
                                       "0,,0", "1-0", "0 ", "0-99999", "+0"};
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     cpu_set_t set, usable;
     char last[20];
 

@@ -217,7 +217,7 @@ static void a_bad_list(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
         struct lb_admission admission;
-        struct lb_error error = {0};
+        struct lb_error error = {LB_ERROR_INIT};
 
         assert_int_equal(lb_admission_init(&admission, &configs[i], 10, &error), -EINVAL);
         assert_non_null(strstr(error.text, "nowhere: not a network"));

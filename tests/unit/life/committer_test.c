@@ -51,6 +51,7 @@ static int slow_end(struct lb_stream *stream, void *context, enum lb_end end)
 }
 
 static const struct lb_sink slow_sink = {
+    LB_SINK_INIT,
     .name = "slow",
     .flags = LB_SINK_SLOW_END,
     .end = slow_end,
@@ -96,10 +97,7 @@ static int settle(struct lb_stream *const *streams, size_t count, void *context)
 }
 
 static const struct lb_sink settling_sink = {
-    .name = "settling",
-    .flags = LB_SINK_SLOW_END,
-    .end = quick_end,
-    .settle = settle,
+    LB_SINK_INIT, .name = "settling", .flags = LB_SINK_SLOW_END, .end = quick_end, .settle = settle,
 };
 
 static int setup(void **state)

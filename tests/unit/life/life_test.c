@@ -89,7 +89,7 @@ static void an_error_after_data(void **state)
 static void a_sink_may_lack_everything_but_write(void **state)
 {
     static const struct lb_sink *const sink = &plan_sink;
-    const struct lb_sink bare = {.name = "bare", .write = sink->write};
+    const struct lb_sink bare = {LB_SINK_INIT, .name = "bare", .write = sink->write};
 
     begin(*state, &bare);
     ASSERT_RUN(*state, "receive1 write1:10 back1 forget1 ", LB_END_EOF, 10, ACCEPT, TURN,

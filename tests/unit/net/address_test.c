@@ -40,7 +40,7 @@ static void parses_tcp(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct lb_address address;
-        struct lb_error error = {0};
+        struct lb_error error = {LB_ERROR_INIT};
 
         assert_int_equal(lb_address_parse(&address, cases[i].text, &error), 0);
         assert_int_equal(address.kind, LB_ADDRESS_TCP);
@@ -118,7 +118,7 @@ static void parses_descriptors(void **state)
 static void assert_refused(const char *text, const char *remedy)
 {
     struct lb_address address;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (lb_address_parse(&address, text, &error) != -EINVAL)
         fail_msg("\"%s\" was taken", text);
@@ -290,7 +290,7 @@ static void resolves_numbers(void **state)
 
 static void names_what_does_not_resolve(void **state)
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     struct addrinfo *list = NULL;
     struct lb_address address;
     char text[80];

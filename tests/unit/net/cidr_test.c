@@ -24,7 +24,7 @@ static union lb_peer peer_of(const char *text)
 static bool has(const char *text, const char *address)
 {
     union lb_peer peer = peer_of(address);
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     struct lb_cidr network;
     uint8_t bytes[16];
     sa_family_t family = lb_peer_address(&peer, bytes);
@@ -95,11 +95,11 @@ static void what_is_no_network(void **state)
         {"2001:db8::8000:0:0:0/64", "write 2001:db8::/64"},
         {"::ffff:192.0.2.1/120", "write 192.0.2.0/24"},
     };
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        error = (struct lb_error){0};
+        error = (struct lb_error){LB_ERROR_INIT};
         assert_int_equal(lb_network_check(cases[i].text, &error), -EINVAL);
         assert_int_equal(error.code, -EINVAL);
         if (strncmp(error.text, cases[i].text, strlen(cases[i].text)) != 0 ||

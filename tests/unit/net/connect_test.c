@@ -24,7 +24,7 @@ static struct lb_listener_list listen_at(const char *address, int backlog)
     const struct lb_listener_options options = {.sockets = 1, .backlog = backlog};
     const char *const addresses[] = {address, NULL};
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (lb_listener_open(&list, addresses, &options, &error) < 0)
         fail_msg("%s", error.text);
@@ -40,7 +40,7 @@ static unsigned port_of(const struct lb_listener_list *list)
 static void assert_connects(const struct lb_listener_list *list, const char *address,
                             int timeout_ms)
 {
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     int fd = lb_connect(address, timeout_ms, &error), accepted;
     struct timeval limit;
     socklen_t size = sizeof(limit);
@@ -122,7 +122,7 @@ static void connects_over_unix_sockets(void **state)
 static void assert_fails(const char *address, int timeout_ms, int expected)
 {
     unsigned fds = process_count_fds();
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     assert_int_equal(lb_connect(address, timeout_ms, &error), expected);
     assert_int_equal(error.code, expected);
@@ -170,7 +170,7 @@ static void refuses_what_is_no_address(void **state)
 static void assert_times_out(const char *address)
 {
     uint64_t begin = time_now_ns();
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     assert_int_equal(lb_connect(address, LIMIT_MS, &error), -ETIMEDOUT);
     assert_true(time_now_ns() - begin >= (uint64_t)LIMIT_MS * 1000000);

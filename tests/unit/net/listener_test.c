@@ -32,7 +32,7 @@ static int open_list(struct lb_listener_list *list, unsigned sockets, struct lb_
 static struct lb_listener_list open_one(const char *address, unsigned sockets)
 {
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     if (open_list(&list, sockets, &error, address, NULL) < 0)
         fail_msg("%s", error.text);
@@ -191,7 +191,7 @@ static void a_given_family_stays_alone(void **state)
 static void a_name_has_one_port_on_all_its_addresses(void **state)
 {
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
 
     (void)state;
     if (open_list(&list, 2, &error, "localhost:0", NULL) < 0)
@@ -279,7 +279,7 @@ static void end_foreigner(const struct foreigner *foreigner)
 static void assert_in_use(const char *host, unsigned port, unsigned sockets)
 {
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char address[40];
 
     snprintf(address, sizeof(address), "%s:%u", host, port);
@@ -364,7 +364,7 @@ static void a_failure_leaves_nothing_behind(void **state)
     struct foreigner foreigner = start_foreigner(0, true);
     unsigned fds = process_count_fds();
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char directory[100], path[150], unix_address[160], taken[40];
     (void)state;
 
@@ -396,7 +396,7 @@ static void says_which_address_is_wrong(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_listener_list list;
-        struct lb_error error = {0};
+        struct lb_error error = {LB_ERROR_INIT};
 
         assert_int_equal(open_list(&list, 1, &error, "127.0.0.1:0", cases[i].address),
                          cases[i].result);
@@ -453,7 +453,7 @@ static void refuses_other_descriptors(void **state)
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
             struct lb_listener_list list;
-            struct lb_error error = {0};
+            struct lb_error error = {LB_ERROR_INIT};
             char address[20];
 
             snprintf(address, sizeof(address), "fd:%d", cases[i].fd);
@@ -473,7 +473,7 @@ static void refuses_other_descriptors(void **state)
 static void refuses_one_descriptor_twice(void **state)
 {
     struct lb_listener_list own = open_one("127.0.0.1:0", 1), list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char address[20];
 
     (void)state;
@@ -492,7 +492,7 @@ static void refuses_other_families(void **state)
         .svm_family = AF_VSOCK, .svm_port = VMADDR_PORT_ANY, .svm_cid = VMADDR_CID_ANY};
     int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char address[20];
 
     (void)state;

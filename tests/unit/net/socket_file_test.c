@@ -117,7 +117,7 @@ static void abstract_names_need_no_file(void **state)
 static void an_abstract_name_in_use_is_an_error(void **state)
 {
     struct lb_listener_list list, other;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char address[60];
 
     (void)state;
@@ -149,7 +149,7 @@ static void leaves_a_live_server_alone(void **state)
 {
     const struct place *place = *state;
     struct lb_listener_list list, other;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     struct pollfd poller;
 
     assert_int_equal(open_at(&list, place->address, NULL), 0);
@@ -190,7 +190,7 @@ static void leaves_other_files_alone(void **state)
 {
     const struct place *place = *state;
     struct lb_listener_list list;
-    struct lb_error error = {0};
+    struct lb_error error = {LB_ERROR_INIT};
     char data[4] = "";
     int fd = open(place->path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 

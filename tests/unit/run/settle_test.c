@@ -15,11 +15,11 @@ static ssize_t take_all(struct lb_stream *stream, void *context, const void *dat
     return (ssize_t)size;
 }
 
-static const struct lb_sink plain = {.name = "plain", .write = take_all};
-static const struct lb_sink pausing = {
-    .name = "pausing", .flags = LB_SINK_MAY_PAUSE, .write = take_all};
+static const struct lb_sink plain = {LB_SINK_INIT, .name = "plain", .write = take_all};
+static const struct lb_sink pausing = {LB_SINK_INIT, .name = "pausing", .flags = LB_SINK_MAY_PAUSE,
+                                       .write = take_all};
 static const struct lb_sink serial = {
-    .name = "serial", .flags = LB_SINK_MAY_PAUSE | LB_SINK_SERIAL, .write = take_all};
+    LB_SINK_INIT, .name = "serial", .flags = LB_SINK_MAY_PAUSE | LB_SINK_SERIAL, .write = take_all};
 
 enum { SLOT = 128 << 10, SLOTS = 3, WHOLE_SLOTS = 5 };
 
@@ -33,6 +33,7 @@ static const struct lb_backend backend = {.name = "some", .shape = shape, .worke
 /* What every case shares; settled by settle(). */
 struct settled {
     struct lb_config config;
+    struct lb_sink sink;
     struct lb_rules rules;
     struct lb_throttle_limits throttle;
     struct lb_error error;
@@ -40,7 +41,7 @@ struct settled {
 
 static struct settled begin(const struct lb_sink *sink)
 {
-    struct settled settled = {.config = {0}};
+    struct settled settled = {.error = {LB_ERROR_INIT}};
 
     lb_config_init(&settled.config);
     settled.config.sink = sink;
@@ -49,7 +50,8 @@ static struct settled begin(const struct lb_sink *sink)
 
 static int settle(struct settled *settled)
 {
-    int rc = lb_settle_check(&settled->config, &settled->error);
+    const struct lb_config given = settled->config;
+    int rc = lb_settle_take(&settled->config, &settled->sink, &given, &settled->error);
 
     return rc < 0 ? rc
                   : lb_settle(&settled->rules, &settled->config, &backend, &settled->throttle,

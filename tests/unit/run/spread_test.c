@@ -120,7 +120,7 @@ static ssize_t take(struct lb_stream *stream, void *context, const void *data, s
     return (ssize_t)size;
 }
 
-static const struct lb_sink sink = {.name = "take", .write = take};
+static const struct lb_sink sink = {LB_SINK_INIT, .name = "take", .write = take};
 
 static void await_streams(const struct lb_engine *engine, unsigned count)
 {
@@ -137,7 +137,7 @@ static void run_two(const char *backend)
     const char *const listen[] = {"127.0.0.1:0", NULL};
     struct lb_engine *engine;
     struct lb_config config;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     int peers[2];
 
     lb_config_init(&config);
@@ -161,7 +161,7 @@ static void run_two(const char *backend)
 
 static void two_streams_on_two_workers(void **state)
 {
-    struct lb_probe probe;
+    struct lb_probe probe = {LB_PROBE_INIT};
 
     (void)state;
     lb_probe(&probe);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "build_features.h"
+
+#include "console.h"
+
+#include <string.h>
+
+const struct feature features_missing[] = {
+    {.name = "tls", .option = "tls", .why = "not implemented yet"},
+    {.name = "s3", .sink = "s3", .why = "not implemented yet"},
+    {.name = "metrics", .option = "metrics", .why = "not implemented yet"},
+    {.name = NULL},
+};
+
+/* text is word, or goes on behind it with separator. */
+static bool begins_with(const char *text, const char *word, char separator)
+{
+    size_t size = word ? strlen(word) : 0;
+
+    return word && strncmp(text, word, size) == 0 && (!text[size] || text[size] == separator);
+}
+
+bool features_tell_option(const char *name)
+{
+    for (const struct feature *feature = features_missing; feature->name; feature++) {
+        if (!begins_with(name, feature->option, '-'))
+            continue;
+        console_tell("--%s: needs the feature %s, which this build lacks: %s", name, feature->name,
+                     feature->why);
+        return true;
+    }
+    return false;
+}
+
+bool features_tell_sink(const char *specification)
+{
+    for (const struct feature *feature = features_missing; feature->name; feature++) {
+        if (!begins_with(specification, feature->sink, ':'))
+            continue;
+        console_tell("--sink=%s: needs the feature %s, which this build lacks: %s", specification,
+                     feature->name, feature->why);
+        return true;
+    }
+    return false;
+}
