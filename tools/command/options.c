@@ -193,8 +193,8 @@ static const struct {
     const char *unit; /* of what is written */
 } numbers[] = {
     [OPTION_COUNT] = {value_count, value_count_text, "a count; use a whole number", ""},
-    [OPTION_SIZE] = {value_size, value_size_text, "a size; use a number with K, M or G, e.g. 256K",
-                     ""},
+    [OPTION_SIZE] = {value_size, value_size_text,
+                     "a size; use a number with K, M, G or T, e.g. 256K", ""},
     [OPTION_SECONDS] = {value_seconds, value_seconds_text, "a time; use seconds, e.g. 2 or 0.5",
                         " seconds"},
     [OPTION_TIME] = {value_time, value_time_text,
