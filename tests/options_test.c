@@ -253,6 +253,46 @@ static void good_options(void **state)
     free(settings.list.words);
 }
 
+static void another_commands_words(void **state)
+{
+    char *argv[WORDS_MAX] = {(char[]){"command"}};
+    struct settings settings = {.count = 5};
+    static const struct {
+        const char *words[8];
+        int operand, behind;
+    } cases[] = {
+        {{"to", "-f", "file"}, 2, 0},
+        {{"-f", "to", "--", "tar", "-f", "x"}, 3, 4},
+        {{"to", "-f", "--", "tar"}, 3, 4},
+        {{"to", "--"}, 2, 3},
+        {{"to", "file", "--", "tar", "--", "x"}, 2, 4},
+        {{"--", "tar"}, 2, 2},
+        /* The first is a value. */
+        {{"to", "-t", "--", "--", "-n"}, 4, 5},
+        {{"to", "--text", "--"}, 3, 0},
+        {{"-ft", "--", "to"}, 3, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int argc = 1, behind = UNTOUCHED, count;
+
+        while (cases[i].words[argc - 1]) {
+            argv[argc] = (char *)cases[i].words[argc - 1];
+            argc++;
+        }
+        argv[argc] = NULL;
+        count = options_read_command(rows, argc, argv, &settings, &behind);
+        if (count != cases[i].operand || behind != cases[i].behind)
+            fail_msg("case %zu: operands from %d, behind %d", i, count, behind);
+        if (count < argc && count != behind)
+            assert_string_equal(argv[count], "to");
+        if (behind && behind < argc)
+            assert_true(argv[behind] == cases[i].words[behind - 1]);
+        free(settings.list.words);
+    }
+}
+
 static void bad_options(void **state)
 {
     static const char *const bad[] = {
@@ -333,10 +373,12 @@ static void help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),       cmocka_unit_test(sizes),       cmocka_unit_test(seconds),
-        cmocka_unit_test(times),        cmocka_unit_test(escapes),     cmocka_unit_test(texts),
-        cmocka_unit_test(good_options), cmocka_unit_test(bad_options), cmocka_unit_test(guesses),
-        cmocka_unit_test(help),         cmocka_unit_test(modes),
+        cmocka_unit_test(counts),       cmocka_unit_test(sizes),
+        cmocka_unit_test(seconds),      cmocka_unit_test(times),
+        cmocka_unit_test(escapes),      cmocka_unit_test(texts),
+        cmocka_unit_test(good_options), cmocka_unit_test(bad_options),
+        cmocka_unit_test(guesses),      cmocka_unit_test(help),
+        cmocka_unit_test(modes),        cmocka_unit_test(another_commands_words),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
