@@ -164,7 +164,8 @@ static void hold(struct answer *answer, const char *data, size_t size)
         return;
     if (atomic_fetch_add(&total, size) + size > total_max) {
         atomic_fetch_sub(&total, size);
-        answer->cut = cut = true;
+        answer->cut = true;
+        cut = true;
         console_tell(
             "%s: its answer is too long to be held (--spool-total=%s); the rest is dropped",
             answer->name, value_size_text(total_max, text));
