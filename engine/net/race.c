@@ -30,7 +30,7 @@ static int put_in_order(struct race *race, const struct addrinfo *list)
 
     for (const struct addrinfo *info = list; info; info = info->ai_next)
         race->count++;
-    race->order = calloc(race->count, sizeof(race->order[0]));
+    race->order = calloc(race->count, sizeof(const struct addrinfo *));
     if (!race->order)
         return -ENOMEM;
     for (size_t i = 0; i < race->count;) {

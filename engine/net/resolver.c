@@ -114,9 +114,10 @@ static int await_answer(struct question *question, uint64_t deadline_ns, struct 
 int lb_resolve(const struct lb_address *address, int family, uint64_t deadline_ns,
                struct addrinfo **list, struct lb_error *error)
 {
-    if (!deadline_ns || !address->host[0] ||
-        lb_address_ask(address, family, AI_NUMERICHOST, list, NULL) == 0)
+    if (!deadline_ns || !address->host[0])
         return lb_address_ask(address, family, 0, list, error);
+    if (lb_address_ask(address, family, AI_NUMERICHOST, list, NULL) == 0)
+        return 0;
     struct question *question = make_question(address, family);
     int rc = question ? start(question) : -ENOMEM;
 

@@ -29,9 +29,9 @@ struct answer {
     struct receipt_line last;
 };
 
-/* Before the first stream: how much all answers that are held may have in sum, in bytes. Tries the
+/* Before the first stream: at most most bytes of answers are held at a time. Tries the
  * temporary directory. Returns 0 or -errno. */
-int answer_prepare_holding(uint64_t total);
+int answer_prepare_holding(uint64_t most);
 
 /* Where they are held: TMPDIR, or /tmp. */
 const char *answer_directory(void);

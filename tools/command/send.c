@@ -142,6 +142,9 @@ static int check_address(const struct send_settings *settings, const char *addre
 {
     struct lb_error error;
 
+    if (!address)
+        return command_misused(
+            "where to? lastbyte send [options] ADDR [FILE...]; ADDR is e.g. HOST:PORT");
     if (strncmp(address, "fd:", strlen("fd:")) == 0) {
         console_tell("%s: can't be connected to; use HOST:PORT, unix:PATH or unix:@NAME", address);
         return STATUS_USAGE;
@@ -155,10 +158,11 @@ static int check_address(const struct send_settings *settings, const char *addre
     return STATUS_OK;
 }
 
-/* What there is to send; words are ADDR and the files. */
+/* What there is to send, and where to. */
 struct work {
-    char **words;
-    size_t files;
+    const char *address; /* NULL: none was given */
+    char **files;
+    size_t count;   /* of files */
     char **command; /* NULL: none was asked for */
 };
 
@@ -170,17 +174,14 @@ static int check_settings(const struct send_settings *settings, const struct wor
         return command_misused("--quiet: contradicts --progress; leave out one of the two");
     if (settings->ipv4 && settings->ipv6)
         return command_misused("--ipv4: contradicts --ipv6; leave out one of the two");
-    if (settings->text && work->files)
+    if (settings->text && work->count)
         return command_misused("--text: takes the place of files; leave out one of the two");
-    if (!work->words)
-        return command_misused(
-            "where to? lastbyte send [options] ADDR [FILE...]; ADDR is e.g. HOST:PORT");
     if (!work->command)
         return STATUS_OK;
     if (!*work->command)
         return command_misused("--: a command stands behind it; a file's name that begins with a "
                                "dash is written ./-NAME");
-    if (settings->text || work->files)
+    if (settings->text || work->count)
         return command_misused("--: the command takes the place of files and --text; leave out one "
                                "of the two, and write a file's name that begins with a dash as "
                                "./-NAME");
@@ -189,23 +190,23 @@ static int check_settings(const struct send_settings *settings, const struct wor
 
 static int send_work(const struct send_settings *settings, const struct work *work)
 {
-    size_t inputs = work->files ? work->files : 1;
+    size_t inputs = work->count ? work->count : 1;
     struct sending sending = {.settings = settings};
     int status = check_settings(settings, work);
 
     if (!status)
-        status = check_address(settings, work->words[0]);
+        status = check_address(settings, work->address);
     if (status)
         return status;
-    sending.address = work->words[0];
+    sending.address = work->address;
     sending.inputs = calloc(inputs, sizeof(sending.inputs[0]));
     if (!sending.inputs) {
         console_tell("out of memory");
         return STATUS_NO_START;
     }
-    for (size_t i = 0; i < work->files; i++)
-        sending.inputs[i].path = work->words[i + 1];
-    if (!work->files) {
+    for (size_t i = 0; i < work->count; i++)
+        sending.inputs[i].path = work->files[i];
+    if (!work->count) {
         sending.inputs[0].text = settings->text;
         sending.inputs[0].command = work->command;
         sending.inputs[0].path = settings->text || work->command ? NULL : "-";
@@ -236,8 +237,11 @@ int send_command(int argc, char **argv)
     if (settings.version)
         return command_version();
     int end = behind ? behind : argc;
-    const struct work work = {.words = operand < end ? argv + operand : NULL,
-                              .files = operand < end ? (size_t)(end - operand) - 1 : 0,
-                              .command = behind ? argv + behind : NULL};
+    struct work work = {.command = behind ? argv + behind : NULL};
+    if (operand < end) {
+        work.address = argv[operand];
+        work.files = argv + operand + 1;
+        work.count = (size_t)(end - operand) - 1;
+    }
     return send_work(&settings, &work);
 }
