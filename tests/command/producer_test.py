@@ -155,6 +155,21 @@ class Stopped(unittest.TestCase):
                     self.assertIn("stopped by " + number.name, errors)
                     self.assertFalse(any(is_alive(pid) for pid in pids))
 
+    def test_the_second_signal_needs_nobody_to_read(self):
+        """Neither the answer, nor the first one."""
+        sender, connection, pids = self.begin(f"echo $$; {FOR_EVER}")
+        connection.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            while True:
+                connection.sendall(bytes(100_000))
+
+        def end():
+            sender.signal(signal.SIGINT)
+            return sender.process.poll()
+
+        self.assertEqual(-signal.SIGINT, until(end, "the sender's end"))
+        self.expect_end(pids)
+
     def test_an_ignored_signal_stays_so(self):
         go = os.path.join(temporary_directory(self), "go")
         os.mkfifo(go)

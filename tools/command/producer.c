@@ -23,6 +23,7 @@ static const struct {
 enum { STOP_SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
 
 static int stop_pipe[2] = {-1, -1};
+static bool held_back[STOP_SIGNALS];
 static volatile sig_atomic_t stopped_by;
 
 /* ---- signals --------------------------------------------------------------------------------- */
@@ -31,8 +32,11 @@ static void on_stop(int number)
 {
     int before = errno;
 
-    if (!stopped_by)
-        stopped_by = number;
+    if (stopped_by) { /* whatever holds the first one up, the second ends us */
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    stopped_by = number;
     (void)!write(stop_pipe[1], "", 1);
     errno = before;
 }
@@ -42,17 +46,25 @@ static int hold_back_signals(void)
 {
     struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART}, before;
 
-    if (stop_pipe[0] >= 0)
-        return 0;
-    if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (stop_pipe[0] < 0 && pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     for (size_t i = 0; i < STOP_SIGNALS; i++) {
-        if (sigaction(stop_signals[i].number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(stop_signals[i].number, &action, NULL);
+        held_back[i] = sigaction(stop_signals[i].number, NULL, &before) == 0 &&
+                       before.sa_handler != SIG_IGN &&
+                       sigaction(stop_signals[i].number, &action, NULL) == 0;
     }
     /* Ignored, it would take the command's status away. */
     signal(SIGCHLD, SIG_DFL);
     return 0;
+}
+
+static void let_signals_through(void)
+{
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        if (held_back[i])
+            signal(stop_signals[i].number, SIG_DFL);
+        held_back[i] = false;
+    }
 }
 
 int producer_stop_fd(void)
@@ -226,6 +238,7 @@ void producer_end(struct producer *producer)
     if (producer->process >= 0)
         close(producer->process);
     producer->output = producer->process = -1;
+    let_signals_through();
 }
 
 const char *producer_verdict(const struct producer *producer, char *text, size_t size)
