@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,22 +109,62 @@ int lb_address_check(const char *text, struct lb_error *error)
     return lb_address_parse(&address, text, error);
 }
 
-int lb_address_resolve(const struct lb_address *address, bool passive, struct addrinfo **list,
-                       struct lb_error *error)
+/* A link-local address names a machine on a link, and not which link (RFC 4007). */
+static bool lacks_interface(const struct addrinfo *info)
 {
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0),
-    };
-    int rc = getaddrinfo(address->host[0] ? address->host : NULL, address->port, &hints, list);
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)info->ai_addr;
+
+    return info->ai_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) &&
+           in6->sin6_scope_id == 0;
+}
+
+static int tell_unresolved(const struct lb_address *address, int family, int rc,
+                           struct lb_error *error)
+{
+    const char *interface = strchr(address->host, '%');
 
     if (rc == EAI_SYSTEM)
         return lb_error_set(error, -errno, "%s: %s", address->host, strerror(errno));
+    if (rc == EAI_MEMORY)
+        return lb_error_set(error, -ENOMEM, "%s: %s", address->host, gai_strerror(rc));
+    if (interface && !if_nametoindex(interface + 1))
+        return lb_error_set(error, -EHOSTUNREACH, "%s: there is no interface %s", address->host,
+                            interface + 1);
+    if (family != AF_UNSPEC && rc != EAI_AGAIN)
+        return lb_error_set(error, -EHOSTUNREACH, "%s: no IPv%c address", address->host,
+                            family == AF_INET ? '4' : '6');
+    return lb_error_set(error, -EHOSTUNREACH, "%s: %s", address->host, gai_strerror(rc));
+}
+
+int lb_address_ask(const struct lb_address *address, int family, int flags, struct addrinfo **list,
+                   struct lb_error *error)
+{
+    const struct addrinfo hints = {
+        .ai_family = family,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV | flags,
+    };
+    int rc = getaddrinfo(address->host[0] ? address->host : NULL, address->port, &hints, list);
+
     if (rc != 0)
-        return lb_error_set(error, rc == EAI_MEMORY ? -ENOMEM : -EHOSTUNREACH, "%s: %s",
-                            address->host, gai_strerror(rc));
-    return 0;
+        return tell_unresolved(address, family, rc, error);
+    for (const struct addrinfo *info = *list; info; info = info->ai_next) {
+        if (!lacks_interface(info))
+            return 0;
+    }
+    freeaddrinfo(*list);
+    *list = NULL;
+    return lb_error_set(error, -EINVAL,
+                        "%s: a link-local address needs its interface: write [%s%%eth0]:%s, with "
+                        "the interface's name",
+                        address->host, strchr(address->host, ':') ? address->host : "fe80::1",
+                        address->port);
+}
+
+int lb_address_resolve(const struct lb_address *address, bool passive, struct addrinfo **list,
+                       struct lb_error *error)
+{
+    return lb_address_ask(address, AF_UNSPEC, passive ? AI_PASSIVE : 0, list, error);
 }
 
 void lb_unix_name(const struct sockaddr_un *address, socklen_t address_size, char *name,

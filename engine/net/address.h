@@ -23,7 +23,13 @@ struct lb_address {
 /* Returns 0, or -EINVAL with an error that names the address and what would be right. */
 int lb_address_parse(struct lb_address *address, const char *text, struct lb_error *error);
 
-/* Asks the resolver. *list is the caller's, to free with freeaddrinfo. passive: for listening. */
+/* Asks the resolver, for as long as it takes. family: AF_UNSPEC, AF_INET or AF_INET6; flags: of
+ * getaddrinfo(3). *list is the caller's, to free with freeaddrinfo. Returns 0, or -errno with a
+ * reason: -EINVAL where all addresses are link-local and name no interface. */
+int lb_address_ask(const struct lb_address *address, int family, int flags, struct addrinfo **list,
+                   struct lb_error *error);
+
+/* The same, for any family. passive: for listening. */
 int lb_address_resolve(const struct lb_address *address, bool passive, struct addrinfo **list,
                        struct lb_error *error);
 

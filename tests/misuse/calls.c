@@ -72,6 +72,9 @@ static void addresses(void **state)
         ROW(lb_network_check, "empty", told(lb_network_check("", ask())), -EINVAL),
         ROW(lb_connect, "NULL", told(lb_connect(NULL, 0, ask())), -EINVAL),
         ROW(lb_connect, "a descriptor", told(lb_connect("fd:0", 0, ask())), -EINVAL),
+        ROW(lb_connect_with, "NULL", told(lb_connect_with(NULL, 0, 0, ask())), -EINVAL),
+        ROW(lb_connect_with, "an unknown flag",
+            told(lb_connect_with("localhost:1", 1u << 31, 0, ask())), -EINVAL),
         ROW(lb_version, "none there is", lb_version() == NULL, 0),
     };
 

@@ -23,11 +23,13 @@ enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000 };
 struct attempt {
     struct sending *sending;
     const char *name; /* of the stream, for messages */
+    char quoted[QUOTE_SIZE];
+    uint64_t deadline_ns; /* of all tries; 0: none */
     struct answer answer;
     struct proof proof;
     struct exchange exchange;
-    bool again;    /* after a failure: another try could help, and do no harm */
-    char why[900]; /* after a failure, for a person */
+    bool again;     /* after a failure: another try could help, and do no harm */
+    char why[1500]; /* after a failure, for a person */
 };
 
 __attribute__((format(printf, 3, 4))) static int fail(struct attempt *attempt, int status,
@@ -37,7 +39,7 @@ __attribute__((format(printf, 3, 4))) static int fail(struct attempt *attempt, i
     size_t used = 0;
 
     if (status != STATUS_NO_START)
-        used = (size_t)snprintf(attempt->why, sizeof(attempt->why), "%.500s: ", attempt->name);
+        used = (size_t)snprintf(attempt->why, sizeof(attempt->why), "%s: ", attempt->name);
     va_start(arguments, format);
     vsnprintf(attempt->why + used, sizeof(attempt->why) - used, format, arguments);
     va_end(arguments);
@@ -142,6 +144,20 @@ static int compare(struct attempt *attempt, const struct receipt *receipt)
     return STATUS_OK;
 }
 
+/* An input failed, or we were stopped. */
+static int give_up(struct attempt *attempt)
+{
+    const struct exchange *exchange = &attempt->exchange;
+    bool unix_socket = strncmp(attempt->sending->address, "unix:", strlen("unix:")) == 0;
+
+    if (!unix_socket || exchange->ended)
+        return fail(attempt, STATUS_FAILED, "%s", exchange->why);
+    return fail(attempt, STATUS_FAILED,
+                "%s; over a Unix socket the server can't tell that from the stream's end, and may "
+                "hold the %" PRIu64 " bytes that were sent for all",
+                exchange->why, exchange->bytes);
+}
+
 /* What the end of the exchange and the receipt, if one came, mean together. */
 static int judge(struct attempt *attempt, int error)
 {
@@ -152,7 +168,7 @@ static int judge(struct attempt *attempt, int error)
     if (come && !receipt.ok)
         return refuse(attempt, &receipt);
     if (error && !exchange->server)
-        return fail(attempt, STATUS_FAILED, "%s", exchange->why);
+        return give_up(attempt);
     /* Before the server's EOF a line is not the last. */
     if (come && exchange->answered)
         return compare(attempt, &receipt);
@@ -173,8 +189,10 @@ static int trust(struct attempt *attempt, int error)
 {
     const struct exchange *exchange = &attempt->exchange;
 
+    if (error && !exchange->server)
+        return give_up(attempt);
     if (error) {
-        attempt->again = !exchange->ended && exchange->server && is_repeatable(exchange);
+        attempt->again = !exchange->ended && is_repeatable(exchange);
         return fail(attempt, STATUS_FAILED, "%s", exchange->why);
     }
     if (attempt->sending->settings->verbose)
@@ -182,10 +200,24 @@ static int trust(struct attempt *attempt, int error)
     return STATUS_OK;
 }
 
+/* Milliseconds that connecting may take; negative: any. */
+static int connect_limit_ms(const struct attempt *attempt)
+{
+    int limit_ms = attempt->sending->settings->connect_timeout_ms;
+
+    if (!attempt->deadline_ns)
+        return limit_ms;
+    uint64_t now = patience_clock();
+    uint64_t left_ms = now < attempt->deadline_ns ? (attempt->deadline_ns - now) / 1000000 + 1 : 0;
+    return limit_ms < 0 || left_ms < (uint64_t)limit_ms ? (int)left_ms : limit_ms;
+}
+
 static int try_once(struct attempt *attempt)
 {
     const struct send_settings *settings = attempt->sending->settings;
     struct lb_error why = {LB_ERROR_INIT};
+    unsigned flags = LB_CONNECT_RESET | (settings->ipv4 ? LB_CONNECT_IPV4 : 0u) |
+                     (settings->ipv6 ? LB_CONNECT_IPV6 : 0u);
     int error = 0;
 
     attempt->again = false;
@@ -193,7 +225,7 @@ static int try_once(struct attempt *attempt)
         error = proof_open(&attempt->proof, settings->receipt == SEND_RECEIPT_SHA256);
     if (error)
         return fail(attempt, STATUS_FAILED, "digest: %s", strerror(-error));
-    int socket = lb_connect(attempt->sending->address, settings->connect_timeout_ms, &why);
+    int socket = lb_connect_with(attempt->sending->address, flags, connect_limit_ms(attempt), &why);
     if (socket < 0) {
         attempt->again = socket != -EINVAL;
         proof_close(&attempt->proof);
@@ -207,43 +239,70 @@ static int try_once(struct attempt *attempt)
     return status;
 }
 
+static long pause_ms(unsigned repetition)
+{
+    long pause = PAUSE_FIRST_MS << (repetition < 10 ? repetition - 1 : 9);
+
+    return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
+/* May the stream be tried once more, and is there time for it? */
+static bool may_repeat(const struct attempt *attempt, unsigned repetition)
+{
+    if (!attempt->again || repetition > attempt->sending->settings->retries)
+        return false;
+    return !attempt->deadline_ns ||
+           patience_clock() + (uint64_t)pause_ms(repetition) * 1000000 < attempt->deadline_ns;
+}
+
 /* Waits before the repetition, longer each time. */
 static void pause_before(const struct attempt *attempt, unsigned repetition)
 {
     const struct send_settings *settings = attempt->sending->settings;
     char seconds[VALUE_TEXT_SIZE];
-    unsigned shift = repetition < 10 ? repetition - 1 : 9;
-    long pause_ms = PAUSE_FIRST_MS << shift;
+    long pause = pause_ms(repetition);
 
-    if (pause_ms > PAUSE_MAX_MS)
-        pause_ms = PAUSE_MAX_MS;
     if (!settings->quiet)
         console_tell("%s; trying again in %s s (%u of %u)", attempt->why,
-                     value_seconds_text((uint64_t)pause_ms, seconds), repetition,
-                     settings->retries);
-    struct timespec left = {pause_ms / 1000, pause_ms % 1000 * 1000000};
+                     value_seconds_text((uint64_t)pause, seconds), repetition, settings->retries);
+    struct timespec left = {pause / 1000, pause % 1000 * 1000000};
     while (nanosleep(&left, &left) < 0 && errno == EINTR)
         ;
 }
 
+static void prepare(struct attempt *attempt, struct sending *sending, size_t index)
+{
+    const struct send_settings *settings = sending->settings;
+    struct input *inputs = &sending->inputs[index * sending->each];
+    bool receipt = settings->receipt != SEND_RECEIPT_NONE;
+
+    *attempt = (struct attempt){.sending = sending};
+    attempt->name = sending->each > 1 ? "the stream" : input_name(inputs, attempt->quoted);
+    if (settings->max_time_ms)
+        attempt->deadline_ns = patience_clock() + (uint64_t)settings->max_time_ms * 1000000;
+    attempt->answer = (struct answer){.hold = sending->hold,
+                                      .receipt = receipt,
+                                      .deadline_ns = attempt->deadline_ns,
+                                      .name = attempt->name};
+    attempt->exchange = (struct exchange){
+        .inputs = inputs,
+        .count = sending->each,
+        .answer = &attempt->answer,
+        .proof = receipt ? &attempt->proof : NULL,
+        .progress = &sending->bytes,
+        .limits = {settings->idle_timeout_ms, settings->keepalive_ms, attempt->deadline_ns}};
+}
+
 int attempt_stream(struct sending *sending, size_t index)
 {
-    const struct input *inputs = &sending->inputs[index * sending->each];
-    bool receipt = sending->settings->receipt != SEND_RECEIPT_NONE;
-    struct attempt attempt = {.sending = sending,
-                              .name = sending->each > 1 ? "the stream" : input_name(inputs),
-                              .answer = {.hold = sending->hold, .receipt = receipt}};
+    struct attempt attempt;
     int highest = STATUS_OK;
 
-    attempt.exchange = (struct exchange){.inputs = inputs,
-                                         .count = sending->each,
-                                         .answer = &attempt.answer,
-                                         .proof = receipt ? &attempt.proof : NULL,
-                                         .progress = &sending->bytes};
+    prepare(&attempt, sending, index);
     for (unsigned repetition = 1;; repetition++) {
         int status = try_once(&attempt);
 
-        if (status == STATUS_OK || !attempt.again || repetition > sending->settings->retries) {
+        if (status == STATUS_OK || !may_repeat(&attempt, repetition)) {
             answer_finish(&attempt.answer);
             if (status == STATUS_OK)
                 return STATUS_OK;

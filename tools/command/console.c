@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "console.h"
 
+#include "quote.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -29,20 +31,41 @@ static void write_out(const char *text, size_t size)
     }
 }
 
+/* Whoever chose the names in a line must not choose what the terminal does. */
+static char *make_line(const char *prefix, const char *text)
+{
+    struct quoter quoter = {0};
+    size_t size = strlen(text), used = strlen(prefix);
+    char *line = malloc(used + QUOTE_ROOM(size) + 2);
+
+    if (!line)
+        return NULL;
+    memcpy(line, prefix, used);
+    used += quoter_take(&quoter, text, size, line + used);
+    used += quoter_finish(&quoter, line + used);
+    line[used++] = '\n';
+    line[used] = '\0';
+    return line;
+}
+
 static void print_line(const char *prefix, const char *format, va_list arguments)
 {
-    char *text = NULL, *line = NULL;
+    char *text = NULL, *line = NULL, *whole = NULL;
+    int size = -1;
 
     if (vasprintf(&text, format, arguments) < 0)
         return;
+    line = make_line(prefix, text);
     pthread_mutex_lock(&lock);
     /* One write, so that lines of other processes on this terminal don't mix in. */
-    int size = asprintf(&line, "%s%s%s\n%s", live[0] ? "\r\033[K" : "", prefix, text, live);
+    if (line)
+        size = asprintf(&whole, "%s%s%s", live[0] ? "\r\033[K" : "", line, live);
     if (size > 0)
-        write_out(line, (size_t)size);
+        write_out(whole, (size_t)size);
     pthread_mutex_unlock(&lock);
     if (size >= 0)
-        free(line);
+        free(whole);
+    free(line);
     free(text);
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange.h"
 
+#include "producer.h"
+#include "source.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,9 +21,8 @@ enum { BUFFER_SIZE = 256 << 10, ANSWER_SIZE = 64 << 10 };
 struct transfer {
     struct exchange *exchange;
     int socket;
-    struct reader reader; /* of inputs[next - 1] */
-    size_t next;
-    bool open;          /* the reader is */
+    struct source source;
+    struct patience patience;
     size_t begin, used; /* what of buffer is read and not yet sent */
     char buffer[BUFFER_SIZE];
     char answer[ANSWER_SIZE];
@@ -40,6 +39,13 @@ __attribute__((format(printf, 3, 4))) static int fail(struct transfer *transfer,
     return error;
 }
 
+static int fail_connection(struct transfer *transfer, int error, const char *what)
+{
+    transfer->exchange->server = true;
+    return fail(transfer, error, "%s after %" PRIu64 " bytes%s", what, transfer->exchange->bytes,
+                transfer->exchange->ended ? " and the end were sent" : " were sent");
+}
+
 static int fail_server(struct transfer *transfer, int error)
 {
     const char *what = error == -EPIPE        ? "the server closed the connection"
@@ -47,18 +53,7 @@ static int fail_server(struct transfer *transfer, int error)
                        : error == -ECANCELED  ? "the server ended its answer"
                                               : strerror(-error);
 
-    transfer->exchange->server = true;
-    return fail(transfer, error, "%s after %" PRIu64 " bytes%s", what, transfer->exchange->bytes,
-                transfer->exchange->ended ? " and the end were sent" : " were sent");
-}
-
-static int fail_input(struct transfer *transfer, int error)
-{
-    const char *why = error == -ESTALE ? "changed its size while it was sent" : strerror(-error);
-
-    if (transfer->exchange->count == 1)
-        return fail(transfer, error, "%s", why);
-    return fail(transfer, error, "%s: %s", input_name(transfer->reader.input), why);
+    return fail_connection(transfer, error, what);
 }
 
 /* With 0 seconds of lingering a close resets the connection; without, it ends the stream. */
@@ -69,18 +64,6 @@ static void reset_on_close(int socket, bool reset)
     setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-/* A server that vanished while its answer is awaited is noticed after two minutes; Unix sockets need
- * none of this. */
-static void notice_vanishing(int socket)
-{
-    static const int on = 1, idle_seconds = 60, every_seconds = 10, probes = 6;
-
-    setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
-    setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &every_seconds, sizeof(every_seconds));
-    setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-}
-
 /* Takes a piece of what the server has said. Returns its size, 0 at the end, or -errno. */
 static ssize_t receive_answer(struct transfer *transfer)
 {
@@ -88,6 +71,7 @@ static ssize_t receive_answer(struct transfer *transfer)
 
     if (size < 0)
         return -errno;
+    transfer->patience.moved = true;
     if (size > 0)
         answer_write(transfer->exchange->answer, transfer->answer, (size_t)size);
     return size;
@@ -115,6 +99,7 @@ static int fail_sending(struct transfer *transfer, int error)
     return fail_server(transfer, error);
 }
 
+/* All is with the kernel: from here on a close, or our death, leaves it to be sent. */
 static int end_stream(struct transfer *transfer)
 {
     reset_on_close(transfer->socket, false);
@@ -128,25 +113,9 @@ static int end_stream(struct transfer *transfer)
     return 0;
 }
 
-/* Goes to the next input, or ends the stream behind the last. */
-static int advance(struct transfer *transfer)
-{
-    if (transfer->open)
-        reader_close(&transfer->reader);
-    transfer->open = false;
-    if (transfer->next == transfer->exchange->count)
-        return end_stream(transfer);
-    int error = reader_open(&transfer->reader, &transfer->exchange->inputs[transfer->next++]);
-    if (error)
-        return fail_input(transfer, error);
-    if (transfer->exchange->proof)
-        transfer->reader.by_kernel = false; /* its bytes must be seen */
-    transfer->open = true;
-    return 0;
-}
-
 static int count_sent(struct transfer *transfer, ssize_t size)
 {
+    transfer->patience.moved = true;
     transfer->exchange->bytes += (uint64_t)size;
     *transfer->exchange->progress += (uint64_t)size;
     return 0;
@@ -163,16 +132,24 @@ static int send_buffer(struct transfer *transfer)
     return count_sent(transfer, size);
 }
 
+static int fail_source(struct transfer *transfer, int error)
+{
+    char why[sizeof(transfer->exchange->why)];
+
+    source_why(&transfer->source, error, why, sizeof(why));
+    return fail(transfer, error, "%s", why);
+}
+
 static int fill_buffer(struct transfer *transfer)
 {
-    ssize_t size = reader_read(&transfer->reader, transfer->buffer, sizeof(transfer->buffer));
+    ssize_t size = source_read(&transfer->source, transfer->buffer, sizeof(transfer->buffer));
 
     if (size == -EAGAIN)
         return 0;
     if (size < 0)
-        return fail_input(transfer, (int)size);
+        return fail_source(transfer, (int)size);
     if (size == 0)
-        return advance(transfer);
+        return end_stream(transfer);
     if (transfer->exchange->proof) {
         int error = proof_add(transfer->exchange->proof, transfer->buffer, (size_t)size);
 
@@ -186,81 +163,128 @@ static int fill_buffer(struct transfer *transfer)
 
 static int send_file(struct transfer *transfer)
 {
-    ssize_t size = reader_send(&transfer->reader, transfer->socket);
+    ssize_t size = source_send(&transfer->source, transfer->socket);
 
     if (size > 0)
         return count_sent(transfer, size);
-    if (size == 0)
-        return advance(transfer);
-    switch (size) {
-    case -EAGAIN:
-    case -EOPNOTSUPP: /* from now on it is read */
+    /* Not now; the end of one input; or it is read from now on. */
+    if (size == -EAGAIN || size == 0 || size == -EOPNOTSUPP)
         return 0;
-    case -EIO:
-    case -ESTALE:
-        return fail_input(transfer, (int)size);
-    default:
-        return fail_sending(transfer, (int)size);
-    }
+    return transfer->source.failed ? fail_source(transfer, (int)size)
+                                   : fail_sending(transfer, (int)size);
 }
 
 static bool wants_socket(const struct transfer *transfer)
 {
-    return transfer->open && (transfer->begin < transfer->used || transfer->reader.by_kernel);
+    return !transfer->exchange->ended &&
+           (transfer->begin < transfer->used || source_by_kernel(&transfer->source));
 }
 
-/* One step in each direction that is possible now. Polling the input too lets a server talk while
- * standard input is silent. */
+/* What one step may have to do with. */
+enum { SOCKET, INPUT, STOP, POLLED };
+
+/* Waits until something can be done. Polling the input too lets a server talk while standard input
+ * is silent. */
+static int await(struct transfer *transfer, struct pollfd ready[POLLED])
+{
+    struct exchange *exchange = transfer->exchange;
+    bool input = !exchange->ended && !wants_socket(transfer);
+    int fd = input ? source_fd(&transfer->source) : -1;
+    int wait_ms = input && fd < 0 ? 0 : patience_wait_ms(&transfer->patience);
+
+    ready[SOCKET] = (struct pollfd){.fd = transfer->socket};
+    if (!exchange->answered)
+        ready[SOCKET].events |= POLLIN;
+    if (wants_socket(transfer))
+        ready[SOCKET].events |= POLLOUT;
+    ready[INPUT] = (struct pollfd){.fd = fd, .events = POLLIN};
+    ready[STOP] = (struct pollfd){.fd = producer_stop_fd(), .events = POLLIN};
+    if (poll(ready, POLLED, wait_ms) < 0) {
+        if (errno != EINTR)
+            return fail(transfer, -errno, "poll: %s", strerror(errno));
+        for (int i = 0; i < POLLED; i++)
+            ready[i].revents = 0;
+    }
+    if (ready[STOP].revents)
+        return fail(transfer, -ECANCELED, "stopped by %s", producer_stop_name());
+    if (input && fd < 0)
+        ready[INPUT].revents = POLLIN;
+    return 0;
+}
+
+/* Whatever waits for the socket, or the server, is not waiting for input. */
+static int check_patience(struct transfer *transfer, const struct pollfd *ready)
+{
+    char why[120];
+    bool ours = ready[INPUT].fd >= 0;
+
+    if (patience_check(&transfer->patience, ours, why, sizeof(why)) == 0)
+        return 0;
+    return fail_connection(transfer, -ETIMEDOUT, why);
+}
+
+/* One step in each direction that is possible now. */
 static int step(struct transfer *transfer)
 {
-    struct pollfd ready[2] = {{.fd = transfer->socket}, {.fd = -1, .events = POLLIN}};
-    bool text = transfer->open && transfer->reader.fd < 0; /* always ready */
-    int error = 0;
+    struct exchange *exchange = transfer->exchange;
+    struct pollfd ready[POLLED];
+    int error = await(transfer, ready);
 
-    if (!transfer->exchange->answered)
-        ready[0].events |= POLLIN;
-    if (wants_socket(transfer))
-        ready[0].events |= POLLOUT;
-    else if (transfer->open)
-        ready[1].fd = transfer->reader.fd;
-    if (poll(ready, 2, text && !wants_socket(transfer) ? 0 : -1) < 0)
-        return errno == EINTR ? 0 : fail(transfer, -errno, "poll: %s", strerror(errno));
-    if (ready[0].revents & (POLLIN | POLLERR | POLLHUP) && !transfer->exchange->answered)
-        error = take_answer(transfer);
-    else if (ready[0].revents & (POLLERR | POLLHUP) && !transfer->exchange->ended)
-        error = fail_server(transfer, -EPIPE);
-    if (error || transfer->exchange->ended)
+    if (error)
         return error;
-    if (transfer->begin < transfer->used)
-        return ready[0].revents & POLLOUT ? send_buffer(transfer) : 0;
-    if (transfer->reader.by_kernel)
-        return ready[0].revents & POLLOUT ? send_file(transfer) : 0;
-    return text || ready[1].revents ? fill_buffer(transfer) : 0;
+    if (ready[SOCKET].revents & (POLLIN | POLLERR | POLLHUP) && !exchange->answered)
+        error = take_answer(transfer);
+    else if (ready[SOCKET].revents & (POLLERR | POLLHUP) && !exchange->ended)
+        error = fail_server(transfer, -EPIPE);
+    if (!error)
+        error = check_patience(transfer, ready);
+    if (error || exchange->ended)
+        return error;
+    if (!wants_socket(transfer))
+        return ready[INPUT].revents ? fill_buffer(transfer) : 0;
+    if (!(ready[SOCKET].revents & POLLOUT))
+        return 0;
+    return transfer->begin < transfer->used ? send_buffer(transfer) : send_file(transfer);
 }
 
 /* A server may close its side early and go on receiving; one that is gone answers what we sent
  * with a reset. Which of the two is known once nothing is unacknowledged. */
 static int settle(struct transfer *transfer)
 {
-    for (int wait_ms = 1;; wait_ms = wait_ms < 100 ? 2 * wait_ms : 100) {
-        int unsent = 0, error = 0;
-        socklen_t size = sizeof(error);
+    static const struct pollfd nothing[POLLED] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
 
-        if (ioctl(transfer->socket, SIOCOUTQ, &unsent) < 0)
-            unsent = 0;
+    for (int wait_ms = 1;; wait_ms = wait_ms < 100 ? 2 * wait_ms : 100) {
+        socklen_t size = sizeof(int);
+        int error = 0;
+
+        int queued = patience_queued(transfer->socket);
         getsockopt(transfer->socket, SOL_SOCKET, SO_ERROR, &error, &size);
         if (error)
             return fail_server(transfer, -error);
-        if (unsent == 0)
+        if (queued == 0)
             return 0;
+        error = check_patience(transfer, nothing);
+        if (error)
+            return error;
         poll(NULL, 0, wait_ms);
     }
+}
+
+static int run(struct transfer *transfer)
+{
+    struct exchange *exchange = transfer->exchange;
+    int error = 0;
+
+    if (fcntl(transfer->socket, F_SETFL, O_NONBLOCK) < 0)
+        error = fail(transfer, -errno, "fcntl: %s", strerror(errno));
+    while (!error && !(exchange->ended && exchange->answered))
+        error = step(transfer);
+    return error ? error : settle(transfer);
 }
 
 int exchange_run(struct exchange *exchange, int socket)
 {
     struct transfer *transfer = malloc(sizeof(*transfer));
-    int error = 0;
 
     exchange->bytes = 0;
     exchange->ended = exchange->answered = false;
@@ -272,22 +296,14 @@ int exchange_run(struct exchange *exchange, int socket)
     }
     transfer->exchange = exchange;
     transfer->socket = socket;
-    transfer->next = 0;
-    transfer->open = false;
     transfer->begin = transfer->used = 0;
-    reset_on_close(socket, true);
-    notice_vanishing(socket);
-    if (fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
-        error = fail(transfer, -errno, "fcntl: %s", strerror(errno));
-    if (!error)
-        error = advance(transfer);
-    while (!error && !(exchange->ended && exchange->answered))
-        error = step(transfer);
-    if (!error)
-        error = settle(transfer);
-    if (transfer->open)
-        reader_close(&transfer->reader);
+    /* Bytes of which a digest is made must be seen. */
+    source_init(&transfer->source, exchange->inputs, exchange->count, exchange->proof);
+    patience_init(&transfer->patience, socket, &exchange->limits);
+    int error = run(transfer);
+    /* Before the producer is waited for: nobody is to wait for that. */
     close(socket);
+    source_close(&transfer->source);
     free(transfer);
     return error;
 }

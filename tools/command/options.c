@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MAX = 96, LONG_BASE = 256, HELP_COLUMN = 28, WORD_MAX = 32 };
+enum { OPERAND = 1, ROWS_MAX = 96, LONG_BASE = 256, HELP_COLUMN = 28, WORD_MAX = 32 };
 
 /* getopt_long's view of a table. Long options answer with LONG_BASE + the row's index. */
 struct parser {
     const struct option_row *rows;
     size_t count;
     struct option longs[ROWS_MAX];
-    char shorts[3 * ROWS_MAX + 2];
+    char shorts[3 * ROWS_MAX + 3];
     bool given[ROWS_MAX];
 };
 
@@ -38,6 +38,7 @@ static void parser_init(struct parser *parser)
     struct option *next = parser->longs;
     char *letter = parser->shorts;
 
+    *letter++ = '-'; /* gives operands in their place; what a -- stands before is known so */
     *letter++ = ':'; /* tells a missing value from an unknown option */
     for (; parser->rows[parser->count].kind != OPTION_END; parser->count++) {
         const struct option_row *row = &parser->rows[parser->count];
@@ -196,8 +197,8 @@ static const struct {
     const char *unit; /* of what is written */
 } numbers[] = {
     [OPTION_COUNT] = {value_count, value_count_text, "a count; use a whole number", ""},
-    [OPTION_SIZE] = {value_size, value_size_text, "a size; use a number with K, M or G, e.g. 256K",
-                     ""},
+    [OPTION_SIZE] = {value_size, value_size_text,
+                     "a size; use a number with K, M, G or T, e.g. 256K", ""},
     [OPTION_SECONDS] = {value_seconds, value_seconds_text, "a time; use seconds, e.g. 2 or 0.5",
                         " seconds"},
     [OPTION_TIME] = {value_time, value_time_text,
@@ -284,26 +285,53 @@ static int make_lists(const struct parser *parser, int argc, void *settings)
     return 0;
 }
 
-int options_read(const struct option_row *rows, int argc, char **argv, void *settings)
+/* Takes the answer of getopt_long at the place in argv: an operand is moved to the front, behind the
+ * count that are there. */
+static int take_answer(struct parser *parser, int answer, char **argv, int *operands,
+                       void *settings)
+{
+    if (answer == OPERAND) {
+        argv[++*operands] = optarg;
+        return 0;
+    }
+    const struct option_row *row = answer == ':' || answer == '?' ? NULL : find_row(parser, answer);
+    return row ? read_value(parser, row, settings) : tell_misuse(parser, answer, argv);
+}
+
+int options_read_command(const struct option_row *rows, int argc, char **argv, void *settings,
+                         int *behind)
 {
     struct parser parser = {.rows = rows};
-    int answer;
+    int operands = 0;
 
+    *behind = 0;
     parser_init(&parser);
     if (make_lists(&parser, argc, settings))
         return -EINVAL;
     opterr = 0;
     optind = 0; /* glibc and musl: begin anew */
-    while ((answer = getopt_long(argc, argv, parser.shorts, parser.longs, NULL)) != -1) {
-        const struct option_row *row =
-            answer == ':' || answer == '?' ? NULL : find_row(&parser, answer);
+    for (int next = 1;; next = optind) {
+        bool dashes = next < argc && strcmp(argv[next], "--") == 0;
+        int answer = getopt_long(argc, argv, parser.shorts, parser.longs, NULL);
 
-        if (!row)
-            return tell_misuse(&parser, answer, argv);
-        if (read_value(&parser, row, settings))
+        if (answer == -1) {
+            if (dashes)
+                *behind = next + 1;
+            break;
+        }
+        if (take_answer(&parser, answer, argv, &operands, settings))
             return -EINVAL;
     }
-    return optind;
+    int end = *behind ? *behind : argc;
+    memmove(argv + end - operands, argv + 1, (size_t)operands * sizeof(argv[0]));
+    return end - operands;
+}
+
+int options_read(const struct option_row *rows, int argc, char **argv, void *settings)
+{
+    int behind;
+
+    return options_read_command(rows, argc, argv, settings, &behind);
 }
 
 static void help_row(const struct option_row *row, FILE *out)

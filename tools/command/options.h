@@ -51,6 +51,12 @@ struct option_list {
  * are allocated once and live as long as the process needs its settings: free(words). */
 int options_read(const struct option_row *rows, int argc, char **argv, void *settings);
 
+/* The same for a command that takes another command's words behind its own: *behind is the index of
+ * the first word behind a --, which may be argc, or 0 if there is none. Operands before it stand
+ * before it still. */
+int options_read_command(const struct option_row *rows, int argc, char **argv, void *settings,
+                         int *behind);
+
 /* Prints the table for a person. */
 void options_help(const struct option_row *rows, FILE *out);
 

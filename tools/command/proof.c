@@ -65,11 +65,13 @@ const char *proof_digest(const struct proof *proof, const char *algorithm)
     return NULL;
 }
 
-static int add_input(struct proof *proof, const struct input *input, char *buffer)
+static int add_input(struct proof *proof, struct input *input, char *buffer)
 {
     struct reader reader;
-    ssize_t size = reader_open(&reader, input);
+    ssize_t size = reader_open(&reader, input, input->sent);
 
+    if (size < 0)
+        return (int)size;
     while (size >= 0) {
         size = reader_read(&reader, buffer, READ_SIZE);
         if (size <= 0)
@@ -82,7 +84,7 @@ static int add_input(struct proof *proof, const struct input *input, char *buffe
     return (int)size;
 }
 
-int proof_read(struct proof *proof, const struct input *inputs, size_t count)
+int proof_read(struct proof *proof, struct input *inputs, size_t count)
 {
     char *buffer = malloc(READ_SIZE);
     int error = buffer ? proof_open(proof, true) : -ENOMEM;

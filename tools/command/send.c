@@ -4,6 +4,7 @@
 #include "console.h"
 #include "input.h"
 #include "options.h"
+#include "producer.h"
 #include "sending.h"
 
 #include <lastbyte/lastbyte.h>
@@ -25,9 +26,22 @@ static const struct option_row rows[] = {
     {OPTION_HEADING, .name = "How"},
     {OPTION_COUNT, .name = "parallel", .argument = "N", AT(parallel), .least = 1,
      .most = SENDING_PARALLEL_MAX, .help = "send up to N streams at a time (default 1)"},
+    {OPTION_FLAG, '4', "ipv4", AT(ipv4), .help = "connect to IPv4 addresses only"},
+    {OPTION_FLAG, '6', "ipv6", AT(ipv6), .help = "connect to IPv6 addresses only"},
     {OPTION_SECONDS, .name = "connect-timeout", .argument = "SECONDS", AT(connect_timeout_ms),
      .least = 1, .most = 86400000,
-     .help = "give up connecting after SECONDS (default: the kernel's limit)"},
+     .help = "give up connecting after SECONDS, asking for the name included\n"
+             "(default: the limits of the resolver and the kernel)"},
+    {OPTION_SECONDS, .name = "idle-timeout", .argument = "SECONDS", AT(idle_timeout_ms), .least = 1,
+     .most = 86400000,
+     .help = "give up when it is the server's turn and nothing has moved for\n"
+             "SECONDS (default: never)"},
+    {OPTION_SECONDS, .name = "max-time", .argument = "SECONDS", AT(max_time_ms), .least = 1,
+     .most = 86400000, .help = "give a stream, with all its tries, SECONDS (default: any time)"},
+    {OPTION_SECONDS, .name = "keepalive", .argument = "SECONDS", AT(keepalive_ms),
+     .most = LB_KEEPALIVE_MS_MAX,
+     .help = "TCP: give up when the server's machine has given no sign of life\n"
+             "for SECONDS, though asked (default 120; 0: never)"},
     {OPTION_COUNT, .name = "retry", .argument = "N", AT(retries), .most = 1000000,
      .help = "try a stream up to N times more if the server can't be reached, or\n"
              "goes before a file's end was sent; with --receipt until a receipt\n"
@@ -35,6 +49,10 @@ static const struct option_row rows[] = {
     {OPTION_CHOICE, .name = "receipt", .argument = "xxh3|sha256", AT(receipt), .implied = "xxh3",
      .help = "ask for proof: hold the server's receipt (recv --receipt) against\n"
              "what was sent; the exit status is the answer"},
+
+    {OPTION_SIZE, .name = "spool-total", .argument = "SIZE", AT(spool_total), .most = UINT64_MAX,
+     .help = "with --parallel: hold at most SIZE of answers at a time (default\n"
+             "64M); with more, the rest of an answer is dropped"},
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(progress_ms), .least = 100,
@@ -48,16 +66,20 @@ static const struct option_row rows[] = {
 
 static int print_help(void)
 {
-    puts("Usage: lastbyte send [options] ADDR [FILE...]\n\n"
-         "Sends each file, or standard input (-, the default), or a text, as one stream; then "
-         "waits\n"
-         "until the server has closed too, and copies what it answers to standard output.\n"
-         "ADDR is HOST:PORT, :PORT (this machine), [V6]:PORT, unix:PATH or unix:@NAME (abstract).");
+    puts(
+        "Usage: lastbyte send [options] ADDR [FILE...]\n"
+        "       lastbyte send [options] ADDR -- COMMAND [ARGUMENT...]\n\n"
+        "Sends each file, or standard input (-, the default), or a text, or what a command prints, "
+        "as\n"
+        "one stream; then waits until the server has closed too, and copies what it answers to\n"
+        "standard output. If the command fails, so does the stream.\n"
+        "ADDR is HOST:PORT, :PORT (this machine), [V6]:PORT, unix:PATH or unix:@NAME (abstract).");
     options_help(rows, stdout);
     puts(
         "\nExamples:\n"
         "  lastbyte send --text='hello, world!' :1090\n"
         "  tar c DIR | lastbyte send HOST:1090\n"
+        "  lastbyte send --receipt HOST:1090 -- pg_dump database\n"
         "  lastbyte send --parallel=4 --retry=5 --receipt HOST:1090 *.log\n"
         "\nExit status: 0 every stream was sent and the server closed after it, 1 some were not,\n"
         "2 usage, 3 the server can't be reached or a file can't be opened. With --receipt: 0 "
@@ -69,15 +91,34 @@ static int print_help(void)
 
 static int run(struct sending *sending)
 {
+    int status = sending_prepare(sending);
+
+    if (status)
+        return status;
     /* A server or a reader that goes away is told by the failing call. */
     signal(SIGPIPE, SIG_IGN);
-    command_raise_limits();
-    int status = sending_run(sending);
+    status = sending_run(sending);
     if (status && sending->streams > 1)
         console_tell("%zu of %zu streams %s", sending->sent, sending->streams,
                      sending->settings->receipt == SEND_RECEIPT_NONE ? "were sent"
                                                                      : "are proven safe");
+    if (producer_stopped_by()) { /* as if nothing had held it back */
+        signal(producer_stopped_by(), SIG_DFL);
+        raise(producer_stopped_by());
+    }
     return answer_lost() && status == STATUS_OK ? STATUS_FAILED : status;
+}
+
+static void tell_input(const struct input *input, int error)
+{
+    char name[QUOTE_SIZE];
+
+    input_name(input, name);
+    if (error == -EISDIR)
+        console_tell("%s: is a directory; to send it: tar c %s | lastbyte send ADDR", name, name);
+    else
+        console_tell("%s: %s", input_name(input, name),
+                     error == -ENOENT && input->command ? "no such command" : strerror(-error));
 }
 
 /* Everything that can be known before anything is sent. */
@@ -88,28 +129,19 @@ static int check_inputs(const struct input *inputs, size_t count)
     for (size_t i = 0; i < count; i++) {
         int error = input_check(&inputs[i]);
 
-        if (error == -EISDIR)
-            console_tell("%s: is a directory; to send it: tar c %s | lastbyte send ADDR",
-                         inputs[i].path, inputs[i].path);
-        else if (error)
-            console_tell("%s: %s", input_name(&inputs[i]), strerror(-error));
-        if (error)
+        if (error) {
+            tell_input(&inputs[i], error);
             return STATUS_NO_START;
-        standard += !inputs[i].text && strcmp(inputs[i].path, "-") == 0;
+        }
+        standard += inputs[i].path && strcmp(inputs[i].path, "-") == 0;
     }
     return standard > 1 ? command_misused("-: standard input can be sent once only") : STATUS_OK;
 }
 
-static int check_settings(const struct send_settings *settings, const char *address, size_t files)
+static int check_address(const struct send_settings *settings, const char *address)
 {
     struct lb_error error = {LB_ERROR_INIT};
 
-    if (settings->quiet && settings->verbose)
-        return command_misused("--quiet: contradicts --verbose; leave out one of the two");
-    if (settings->quiet && settings->progress_ms)
-        return command_misused("--quiet: contradicts --progress; leave out one of the two");
-    if (settings->text && files)
-        return command_misused("--text: takes the place of files; leave out one of the two");
     if (!address)
         return command_misused(
             "where to? lastbyte send [options] ADDR [FILE...]; ADDR is e.g. HOST:PORT");
@@ -121,26 +153,64 @@ static int check_settings(const struct send_settings *settings, const char *addr
         console_tell("%s", error.text);
         return STATUS_USAGE;
     }
+    if ((settings->ipv4 || settings->ipv6) && strncmp(address, "unix:", strlen("unix:")) == 0)
+        return command_misused("--ipv4, --ipv6: are for HOST:PORT; leave them out");
     return STATUS_OK;
 }
 
-/* words are ADDR and the files. */
-static int send_words(const struct send_settings *settings, char **words, size_t count)
-{
-    size_t files = count > 1 ? count - 1 : 0;
-    int status = check_settings(settings, words[0], files);
-    size_t inputs = files ? files : 1;
-    struct sending sending = {.settings = settings, .address = words[0]};
+/* What there is to send, and where to. */
+struct work {
+    const char *address; /* NULL: none was given */
+    char **files;
+    size_t count;   /* of files */
+    char **command; /* NULL: none was asked for */
+};
 
+static int check_settings(const struct send_settings *settings, const struct work *work)
+{
+    if (settings->quiet && settings->verbose)
+        return command_misused("--quiet: contradicts --verbose; leave out one of the two");
+    if (settings->quiet && settings->progress_ms)
+        return command_misused("--quiet: contradicts --progress; leave out one of the two");
+    if (settings->ipv4 && settings->ipv6)
+        return command_misused("--ipv4: contradicts --ipv6; leave out one of the two");
+    if (settings->text && work->count)
+        return command_misused("--text: takes the place of files; leave out one of the two");
+    if (!work->command)
+        return STATUS_OK;
+    if (!*work->command)
+        return command_misused("--: a command stands behind it; a file's name that begins with a "
+                               "dash is written ./-NAME");
+    if (settings->text || work->count)
+        return command_misused("--: the command takes the place of files and --text; leave out one "
+                               "of the two, and write a file's name that begins with a dash as "
+                               "./-NAME");
+    return STATUS_OK;
+}
+
+static int send_work(const struct send_settings *settings, const struct work *work)
+{
+    size_t inputs = work->count ? work->count : 1;
+    struct sending sending = {.settings = settings};
+    int status = check_settings(settings, work);
+
+    if (!status)
+        status = check_address(settings, work->address);
     if (status)
         return status;
+    sending.address = work->address;
     sending.inputs = calloc(inputs, sizeof(sending.inputs[0]));
     if (!sending.inputs) {
         console_tell("out of memory");
         return STATUS_NO_START;
     }
-    for (size_t i = 0; i < inputs; i++)
-        sending.inputs[i] = (struct input){files ? words[i + 1] : "-", settings->text};
+    for (size_t i = 0; i < work->count; i++)
+        sending.inputs[i].path = work->files[i];
+    if (!work->count) {
+        sending.inputs[0].text = settings->text;
+        sending.inputs[0].command = work->command;
+        sending.inputs[0].path = settings->text || work->command ? NULL : "-";
+    }
     sending.each = settings->concat ? inputs : 1;
     sending.streams = inputs / sending.each;
     status = check_inputs(sending.inputs, inputs);
@@ -152,9 +222,13 @@ static int send_words(const struct send_settings *settings, char **words, size_t
 
 int send_command(int argc, char **argv)
 {
-    struct send_settings settings = {
-        .connect_timeout_ms = -1, .parallel = 1, .receipt = SEND_RECEIPT_NONE};
-    int operand = options_read(rows, argc, argv, &settings);
+    struct send_settings settings = {.connect_timeout_ms = -1,
+                                     .keepalive_ms = 120000,
+                                     .spool_total = 64 << 20,
+                                     .parallel = 1,
+                                     .receipt = SEND_RECEIPT_NONE};
+    int behind;
+    int operand = options_read_command(rows, argc, argv, &settings, &behind);
 
     if (operand < 0)
         return STATUS_USAGE;
@@ -162,5 +236,12 @@ int send_command(int argc, char **argv)
         return print_help();
     if (settings.version)
         return command_version();
-    return send_words(&settings, argv + operand, (size_t)(argc - operand));
+    int end = behind ? behind : argc;
+    struct work work = {.command = behind ? argv + behind : NULL};
+    if (operand < end) {
+        work.address = argv[operand];
+        work.files = argv + operand + 1;
+        work.count = (size_t)(end - operand) - 1;
+    }
+    return send_work(&settings, &work);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "sending.h"
 
+#include "answer.h"
 #include "attempt.h"
 #include "command.h"
 #include "console.h"
 #include "progress.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static void raise_status(struct sending *sending, int status)
@@ -67,17 +70,64 @@ static void wait_for_threads(struct sending *sending)
     console_wipe();
 }
 
-int sending_run(struct sending *sending)
+/* Of this process; a few more may come and go, for names and messages. */
+static size_t count_descriptors(void)
+{
+    enum { PASSING = 8 };
+    DIR *directory = opendir("/proc/self/fd");
+    size_t count = PASSING;
+
+    while (directory && readdir(directory))
+        count++;
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+/* Each stream has a connection, a file, and a temporary file for the answer. */
+static int check_descriptors(const struct sending *sending)
+{
+    size_t need = count_descriptors() + sending->threads_max * 3;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || need <= limit.rlim_cur)
+        return STATUS_OK;
+    console_tell(
+        "--parallel=%zu: may need %zu open descriptors, and the limit is %llu; use less, or "
+        "raise that (ulimit -n)",
+        sending->settings->parallel, need, (unsigned long long)limit.rlim_cur);
+    return STATUS_NO_START;
+}
+
+int sending_prepare(struct sending *sending)
 {
     size_t count = sending->settings->parallel;
+
+    sending->threads_max = count < sending->streams ? count : sending->streams;
+    sending->hold = sending->threads_max > 1;
+    if (!sending->hold)
+        return STATUS_OK;
+    command_raise_limits();
+    int status = check_descriptors(sending);
+    if (status)
+        return status;
+    int error = answer_prepare_holding(sending->settings->spool_total);
+    if (!error)
+        return STATUS_OK;
+    console_tell("--parallel=%zu: answers can't be held in %s: %s; set TMPDIR to a directory that "
+                 "can be written",
+                 sending->settings->parallel, answer_directory(), strerror(-error));
+    return STATUS_NO_START;
+}
+
+int sending_run(struct sending *sending)
+{
+    size_t count = sending->threads_max;
     pthread_t threads[SENDING_PARALLEL_MAX];
     pthread_condattr_t monotonic;
     size_t made = 0;
     int error = 0;
 
-    if (count > sending->streams)
-        count = sending->streams;
-    sending->hold = count > 1;
     pthread_mutex_init(&sending->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -19,7 +19,12 @@ struct send_settings {
     const char *text;
     bool concat;
     unsigned receipt;
-    int connect_timeout_ms; /* negative: the kernel's limit */
+    bool ipv4, ipv6;
+    int connect_timeout_ms;   /* negative: the limits of resolver and kernel */
+    unsigned idle_timeout_ms; /* 0: none */
+    unsigned max_time_ms;     /* 0: none */
+    unsigned keepalive_ms;    /* 0: none */
+    uint64_t spool_total;     /* bytes of answers that are held at a time */
     unsigned retries;
     size_t parallel;
     unsigned progress_ms; /* 0: no live line */
@@ -31,9 +36,10 @@ struct sending {
     const struct send_settings *settings;
     const char *address;
     struct input *inputs;
-    size_t streams; /* how many there are */
-    size_t each;    /* inputs of a stream */
-    bool hold;      /* answers must not mix */
+    size_t streams;     /* how many there are */
+    size_t each;        /* inputs of a stream */
+    size_t threads_max; /* streams under way at a time: set by sending_prepare */
+    bool hold;          /* answers must not mix: as well */
 
     atomic_size_t next; /* the stream to be taken up next */
     atomic_size_t sent; /* and, where receipts are wanted, proven safe */
@@ -45,6 +51,10 @@ struct sending {
     pthread_cond_t changed;
     size_t threads; /* under way */
 };
+
+/* Before anything is sent: has the process what that takes? Tells what it has not. Returns the
+ * status. */
+int sending_prepare(struct sending *sending);
 
 /* Sends all of it, up to settings->parallel streams at a time. Returns the status. */
 int sending_run(struct sending *sending);

@@ -41,24 +41,37 @@ int value_count(const char *text, uint64_t *value)
     return 0;
 }
 
+static const char size_letters[] = "KMGT";
+
+/* Behind a size: a letter, alone or with iB for powers of 1024, with B for those of 1000. */
+static int read_unit(const char *text, uint64_t *unit)
+{
+    const char *letter = strchr(size_letters, *text >= 'a' ? *text - 'a' + 'A' : *text);
+    uint64_t step = 1024;
+
+    if (!letter)
+        return -EINVAL;
+    if (strcmp(text + 1, "B") == 0)
+        step = 1000;
+    else if (text[1] && strcmp(text + 1, "iB") != 0)
+        return -EINVAL;
+    *unit = step;
+    for (; letter > size_letters; letter--)
+        *unit *= step;
+    return 0;
+}
+
 int value_size(const char *text, uint64_t *bytes)
 {
-    static const char suffixes[] = "KkMmGg";
-    uint64_t size;
+    uint64_t size, unit = 1;
     int error = read_digits(&text, &size);
 
     if (error)
         return error;
-    if (*text) {
-        const char *suffix = strchr(suffixes, *text);
-
-        if (!suffix || text[1])
-            return -EINVAL;
-        unsigned shift = 10 * ((unsigned)(suffix - suffixes) / 2 + 1);
-        if (size > UINT64_MAX >> shift)
-            return -ERANGE;
-        size <<= shift;
-    }
+    if (*text && read_unit(text, &unit))
+        return -EINVAL;
+    if (__builtin_mul_overflow(size, unit, &size))
+        return -ERANGE;
     *bytes = size;
     return 0;
 }
@@ -160,10 +173,10 @@ const char *value_count_text(uint64_t count, char text[VALUE_TEXT_SIZE])
 
 const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
 {
-    static const char *const suffixes[] = {"", "K", "M", "G"};
+    static const char *const suffixes[] = {"", "K", "M", "G", "T"};
     size_t suffix = 0;
 
-    for (; bytes && bytes % 1024 == 0 && suffix < 3; suffix++)
+    for (; bytes && bytes % 1024 == 0 && suffix < 4; suffix++)
         bytes /= 1024;
     snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", bytes, suffixes[suffix]);
     return text;

@@ -51,8 +51,21 @@ static void sizes(void **state)
     expect(value_size, "17179869183G", 0, 17179869183ULL << 30);
     expect(value_size, "17179869184G", -ERANGE, 0);
     expect(value_size, "18446744073709551616", -ERANGE, 0);
-    for (const char *const *bad = (const char *const[]){"", "K", "12X", "12KB", "12KiB", "1.5M",
-                                                        "-1K", "1 K", "1T", "0x1K", NULL};
+    expect(value_size, "2T", 0, 2ULL << 40);
+    expect(value_size, "16777216t", -ERANGE, 0);
+    expect(value_size, "12KiB", 0, 12 << 10);
+    expect(value_size, "12miB", 0, 12 << 20);
+    expect(value_size, "3GiB", 0, 3ULL << 30);
+    expect(value_size, "3TiB", 0, 3ULL << 40);
+    expect(value_size, "12KB", 0, 12000);
+    expect(value_size, "12kB", 0, 12000);
+    expect(value_size, "3MB", 0, 3000000);
+    expect(value_size, "3GB", 0, 3000000000);
+    expect(value_size, "18446744TB", 0, 18446744000000000000ULL);
+    expect(value_size, "18446745TB", -ERANGE, 0);
+    for (const char *const *bad =
+             (const char *const[]){"", "K", "12X", "12Kb", "12KIB", "12Ki", "12B", "12iB", "12KBx",
+                                   "12KiBs", "1.5M", "-1K", "1 K", "1P", "0x1K", NULL};
          *bad; bad++)
         expect(value_size, *bad, -EINVAL, 0);
 }
@@ -129,7 +142,7 @@ static void texts(void **state)
     assert_string_equal(value_size_text(0, text), "0");
     assert_string_equal(value_size_text(1023, text), "1023");
     assert_string_equal(value_size_text(262144, text), "256K");
-    assert_string_equal(value_size_text(1ULL << 40, text), "1024G");
+    assert_string_equal(value_size_text(1ULL << 40, text), "1T");
     assert_string_equal(value_size_text(UINT64_MAX, text), "18446744073709551615");
     assert_string_equal(value_seconds_text(1500, text), "1.5");
     assert_string_equal(value_seconds_text(1000000000, text), "1000000");
@@ -240,6 +253,46 @@ static void good_options(void **state)
     free(settings.list.words);
 }
 
+static void another_commands_words(void **state)
+{
+    char *argv[WORDS_MAX] = {(char[]){"command"}};
+    struct settings settings = {.count = 5};
+    static const struct {
+        const char *words[8];
+        int operand, behind;
+    } cases[] = {
+        {{"to", "-f", "file"}, 2, 0},
+        {{"-f", "to", "--", "tar", "-f", "x"}, 3, 4},
+        {{"to", "-f", "--", "tar"}, 3, 4},
+        {{"to", "--"}, 2, 3},
+        {{"to", "file", "--", "tar", "--", "x"}, 2, 4},
+        {{"--", "tar"}, 2, 2},
+        /* The first is a value. */
+        {{"to", "-t", "--", "--", "-n"}, 4, 5},
+        {{"to", "--text", "--"}, 3, 0},
+        {{"-ft", "--", "to"}, 3, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int argc = 1, behind = UNTOUCHED, count;
+
+        while (cases[i].words[argc - 1]) {
+            argv[argc] = (char *)cases[i].words[argc - 1];
+            argc++;
+        }
+        argv[argc] = NULL;
+        count = options_read_command(rows, argc, argv, &settings, &behind);
+        if (count != cases[i].operand || behind != cases[i].behind)
+            fail_msg("case %zu: operands from %d, behind %d", i, count, behind);
+        if (count < argc && count != behind)
+            assert_string_equal(argv[count], "to");
+        if (behind && behind < argc)
+            assert_true(argv[behind] == cases[i].words[behind - 1]);
+        free(settings.list.words);
+    }
+}
+
 static void bad_options(void **state)
 {
     static const char *const bad[] = {
@@ -320,10 +373,12 @@ static void help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),       cmocka_unit_test(sizes),       cmocka_unit_test(seconds),
-        cmocka_unit_test(times),        cmocka_unit_test(escapes),     cmocka_unit_test(texts),
-        cmocka_unit_test(good_options), cmocka_unit_test(bad_options), cmocka_unit_test(guesses),
-        cmocka_unit_test(help),         cmocka_unit_test(modes),
+        cmocka_unit_test(counts),       cmocka_unit_test(sizes),
+        cmocka_unit_test(seconds),      cmocka_unit_test(times),
+        cmocka_unit_test(escapes),      cmocka_unit_test(texts),
+        cmocka_unit_test(good_options), cmocka_unit_test(bad_options),
+        cmocka_unit_test(guesses),      cmocka_unit_test(help),
+        cmocka_unit_test(modes),        cmocka_unit_test(another_commands_words),
     };
 
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

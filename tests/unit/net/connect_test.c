@@ -153,6 +153,11 @@ static void tells_when_nobody_listens(void **state)
     assert_fails(address, -1, -ECONNREFUSED);
     close(fd);
     assert_fails(address, LIMIT_MS, -ECONNREFUSED);
+    assert_int_equal(unlink(path.sun_path), 0);
+    fd = open(path.sun_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_fails(address, -1, -ENOTSOCK);
     directory_remove(directory);
 }
 
