@@ -132,7 +132,8 @@ enum lb_sink_flags {
 /* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
  * must leave it that. */
 enum lb_needs {
-    LB_NEEDS_PROGRAMS = 1 << 0, /* starts programs, which may need anything */
+    LB_NEEDS_PROGRAMS = 1 << 0, /* has programs started, by a process that was forked when the sink was
+                                   opened: what the program gives up later they keep */
     LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
     LB_NEEDS_OUTPUT = 1 << 2,   /* writes to the process's standard output, or what stands for it */
     LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
@@ -206,9 +207,11 @@ struct lb_sink {
      * the sink's, and valid as long as the context. From any thread. */
     int (*directory)(void *context);
 
-    /* Would a stream that comes now find what it needs? For a program that has become another user
-     * since the sink was opened, say; before an engine starts. Returns 0, or -errno with the cause
-     * and the remedy in error. May be NULL: nothing can have changed. */
+    /* Would a stream that comes now find what it needs? For a program that has become another user,
+     * or has given up other rights, since the sink was opened; before an engine starts. What the sink
+     * starts programs with does the same then. Without this call exec starts none for another user
+     * than the one that opened it. Returns 0, or -errno with the cause and the remedy in error. May be
+     * NULL: nothing can have changed. */
     int (*check)(void *context, struct lb_error *error);
 };
 
@@ -237,11 +240,13 @@ struct lb_sink_options {
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
- * be NULL. */
+ * be NULL. exec forks: open it before there are threads, and before limits are raised that its commands
+ * should not have. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
-/* Closes a built-in sink. No engine may use it any more. sink may be NULL. */
+/* Closes a built-in sink. No engine may use it any more. sink may be NULL. What exec holds for
+ * commands that are being killed, another process holds on. */
 LB_PUBLIC void lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
