@@ -35,6 +35,7 @@ enum {
 
 struct exec_context {
     struct lb_guardian guardian;
+    struct lb_spools spools;
     uint64_t spool_max;
 };
 
@@ -50,7 +51,7 @@ struct exec_state {
 
 static int exec_open(struct lb_stream *stream, void *context)
 {
-    const struct exec_context *sink = context;
+    struct exec_context *sink = context;
     struct exec_state *state = lb_stream_state(stream);
     struct lb_command *command = &state->command;
     struct lb_guardian_start start = {.id = lb_stream_id(stream)};
@@ -60,7 +61,7 @@ static int exec_open(struct lb_stream *stream, void *context)
     rc = lb_command_start(command, &sink->guardian, &start);
     if (rc < 0)
         return rc;
-    lb_spool_init(&state->spool, sink->spool_max);
+    lb_spool_init(&state->spool, &sink->spools, stream, sink->spool_max);
     rc = lb_stream_watch(stream, command->output, POLLIN);
     if (rc == 0) {
         rc = lb_stream_watch(stream, command->control, POLLIN);
@@ -151,7 +152,13 @@ static int exec_ready(struct lb_stream *stream, void *context)
         if (got < 0 || rc < 0)
             return got < 0 ? (int)got : rc;
     }
-    return state->command.output < 0 ? 0 : lb_stream_watch(stream, state->command.output, POLLIN);
+    if (state->command.output >= 0) {
+        int rc = lb_stream_watch(stream, state->command.output, POLLIN);
+
+        if (rc < 0)
+            return rc;
+    }
+    return lb_spool_look(&state->spool);
 }
 
 /* Output that nobody will hear never ends a command, but for one that would go on for ever: that one
@@ -285,7 +292,9 @@ static int exec_end(struct lb_stream *stream, void *context, enum lb_end end)
         lb_command_end_input(command);
         state->ending = true;
     }
-    rc = forward(stream, state);
+    rc = lb_spool_look(&state->spool);
+    if (rc == 0)
+        rc = forward(stream, state);
     exited = lb_command_exited(command);
     if ((rc == 0 || rc == -EINPROGRESS) && !exited)
         rc = await_exit(stream, state);
@@ -306,8 +315,14 @@ static int exec_setup(void **context, const char *argument, const struct lb_sink
 
     if (!sink)
         return lb_error_set(error, -ENOMEM, "exec: out of memory");
+    rc = lb_spools_init(&sink->spools, "exec", options, error);
+    if (rc < 0) {
+        free(sink);
+        return rc;
+    }
     rc = lb_guardian_open(&sink->guardian, argument);
     if (rc < 0) {
+        lb_spools_done(&sink->spools);
         free(sink);
         return lb_error_set(error, rc, "exec:%s: the process that guards commands: %s", argument,
                             strerror(-rc));
@@ -326,7 +341,7 @@ static int exec_check(void *context, struct lb_error *error)
         return lb_error_set(error, rc,
                             "the process that guards commands can't become that user: %s",
                             strerror(-rc));
-    return 0;
+    return lb_spools_check(&sink->spools, error);
 }
 
 static void exec_teardown(void *context)
@@ -334,6 +349,7 @@ static void exec_teardown(void *context)
     struct exec_context *sink = context;
 
     lb_guardian_close(&sink->guardian);
+    lb_spools_done(&sink->spools);
     free(sink);
 }
 
@@ -354,7 +370,7 @@ const struct lb_builtin lb_sink_exec = {
         },
     .argument = "COMMAND",
     .help = "a process per stream; what it prints goes back to the peer",
-    .options = LB_OPTION_SPOOL_MAX,
+    .options = LB_OPTION_SPOOL_MAX | LB_OPTION_SPOOL_TOTAL,
     .setup = exec_setup,
     .teardown = exec_teardown,
 };

@@ -74,10 +74,15 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
  * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
-/* Which limit ended the stream: "max-bytes", "idle", "min-rate" or "max-time"; NULL if none did. A
+/* Which limit ended the stream: "max-bytes", "idle", "min-rate", "max-time", or one of the sink's own
+ * ("spool-total"); NULL if none did. A
  * static string, known when the sink's end is called. (A peer that is turned away, as "denied", "uid"
  * or "per-peer", reaches no sink.) */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
+
+/* The stream has passed a limit that its sink sets, which is called so: a static string. Returns what the
+ * sink's call should return then, -EDQUOT: after this any -errno ends the stream as LB_END_LIMIT. */
+LB_PUBLIC int lb_stream_over_limit(struct lb_stream *stream, const char *limit);
 
 /* The connection, for getsockopt and the like. Borrowed: valid from the sink's open until its end has
  * returned something else than -EINPROGRESS. Never read from it, write to it or close it; to answer the
@@ -132,8 +137,9 @@ enum lb_sink_flags {
 /* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
  * must leave it that. */
 enum lb_needs {
-    LB_NEEDS_PROGRAMS = 1 << 0, /* has programs started, by a process that was forked when the sink was
-                                   opened: what the program gives up later they keep */
+    /* Has programs started, by a process that was forked when the sink was opened: they keep what this
+     * process gives up. */
+    LB_NEEDS_PROGRAMS = 1 << 0,
     LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
     LB_NEEDS_OUTPUT = 1 << 2,   /* writes to the process's standard output, or what stands for it */
     LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
@@ -229,6 +235,9 @@ struct lb_sink_options {
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
     uint64_t spool_max;
+    /* print, exec: bytes of all streams that may wait on disk; with more the largest ends as
+     * LB_END_LIMIT, "spool-total". Default 1 GiB. Of print 64 MiB wait in memory besides. */
+    uint64_t spool_total;
     /* Told what opening the sink has found, and done about it; and later, of file and dir, what their
      * owner has to look after. From any thread, also while lb_config's is called. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
