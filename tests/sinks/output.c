@@ -293,6 +293,11 @@ static void print_waits_for_a_pipe(void **state)
     free(payload);
 }
 
+static void count_lost(void *context)
+{
+    ++*(unsigned *)context;
+}
+
 static void a_reader_that_left_ends_as_sink(void **state)
 {
     const char *const sinks[] = {"print", "stdout", "hash", NULL};
@@ -302,10 +307,13 @@ static void a_reader_that_left_ends_as_sink(void **state)
     assert_return_code(pipe2(ends, O_CLOEXEC), errno);
     close(ends[0]);
     for (const char *const *sink = sinks; *sink; sink++) {
-        struct opened opened =
-            sink_open(&(struct lb_sink_options){.output_fd = ends[1]}, "%s", *sink);
+        unsigned lost = 0;
+        const struct lb_sink_options options = {
+            .output_fd = ends[1], .output_lost = count_lost, .note_context = &lost};
+        struct opened opened = sink_open(&options, "%s", *sink);
 
         assert_int_equal(LB_END_SINK, send_bytes(&opened, "x", 1));
+        assert_int_equal(1, lost);
         sink_close(&opened);
     }
     close(ends[1]);

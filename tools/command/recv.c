@@ -34,6 +34,14 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* Nothing can be printed any more, and that does not change: whoever waits for us shall know. */
+static void on_output_lost(void *context)
+{
+    (void)context;
+    lb_engine_stop(running);
+    lb_engine_stop(running);
+}
+
 static void catch_signals(struct lb_engine *engine)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -187,6 +195,7 @@ static int receive(struct recv_settings *settings)
     /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    settings->sink_options.output_lost = on_output_lost;
     /* Before the limits are raised: the programs of a sink have those that we were started with. */
     status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
                           &settings->sink_options, &error);

@@ -241,7 +241,10 @@ struct lb_sink_options {
     /* Told what opening the sink has found, and done about it; and later, of file and dir, what their
      * owner has to look after. From any thread, also while lb_config's is called. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
-    void *note_context;
+    void *note_context; /* of output_lost, too */
+    /* Told that the reader of output_fd has gone: no stream that brings a byte can be taken any more.
+     * From any thread, once for each stream that finds it so. May be NULL. */
+    void (*output_lost)(void *context);
 };
 
 /* Opens a built-in sink by its specification: "print", "stdout", "discard", "hash[:ALGO]",
