@@ -109,13 +109,11 @@ bool lb_spools_take_memory(struct lb_spools *spools, int64_t bytes)
 
 static void unlist(struct lb_spool *spool)
 {
-    struct lb_spool **link = &spool->spools->first;
-
-    if (!spool->listed)
-        return;
-    while (*link != spool)
-        link = &(*link)->next;
-    *link = spool->next;
+    for (struct lb_spool **link = &spool->spools->first; *link; link = &(*link)->next)
+        if (*link == spool) {
+            *link = spool->next;
+            break;
+        }
     spool->listed = false;
 }
 

@@ -102,17 +102,16 @@ static bool is_leader(void *context, pid_t pid)
 
 static void forget(struct ward *ward)
 {
-    struct ward **link = bucket_of(ward->tree.group);
-
-    while (*link != ward)
-        link = &(*link)->next;
-    *link = ward->next;
-    if (ward->broken) {
-        link = &guardian.broken;
-        while (*link != ward)
-            link = &(*link)->next_broken;
-        *link = ward->next_broken;
-    }
+    for (struct ward **link = bucket_of(ward->tree.group); *link; link = &(*link)->next)
+        if (*link == ward) {
+            *link = ward->next;
+            break;
+        }
+    for (struct ward **link = &guardian.broken; *link; link = &(*link)->next_broken)
+        if (*link == ward) {
+            *link = ward->next_broken;
+            break;
+        }
     close_fd(&ward->control);
     let_go_of_input(ward);
     close_fd(&ward->end);
