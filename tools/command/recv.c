@@ -45,10 +45,14 @@ static void on_output_lost(void *context)
 static void catch_signals(struct lb_engine *engine)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction before;
 
     running = engine;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* A terminal that has gone, unless nohup(1) was told that this doesn't matter. */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 /* The engine is about to go, and so are we. */
@@ -56,6 +60,7 @@ static void drop_signals(void)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }
 
 static bool asks_for_any_port(const struct option_list *listen)
