@@ -67,14 +67,14 @@ class KilledServer(unittest.TestCase):
         script = os.path.join(directory, "reader")
         with open(script, "w", encoding="ascii") as file:
             file.write(READER.format(directory))
-        server = place.server("--sink=exec:" + way.format(script))
+        server = place.server("--sink=exec:" + way.format(script), start_new_session=True)
         mine = guardians() - others
         peers = [place.connect(server) for _ in range(PEERS)]
         for peer in peers:
             peer.sendall(b"half")
         until(lambda: len(readers(directory)) == PEERS, "the readers")
         pids = readers(directory)
-        server.signal(signal.SIGKILL)
+        os.killpg(server.process.pid, signal.SIGKILL)  # with all of its process group
         server.process.wait()
         until(lambda: not any(map(is_alive, pids)), "the readers are gone")
         until(lambda: not any(map(is_alive, mine)), "the guardian is gone")
