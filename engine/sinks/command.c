@@ -79,6 +79,7 @@ static void hear(struct lb_command *command, int flags)
     if (got < 0 && errno == EAGAIN)
         return;
     command->exited = true;
+    command->lost = got <= 0;
     command->outcome = outcome;
 }
 
@@ -114,6 +115,7 @@ void lb_command_kill(struct lb_command *command)
 void lb_command_done(struct lb_command *command)
 {
     close_end(&command->control);
-    close_end(&command->input);
     close_end(&command->output);
+    if (!command->lost)
+        close_end(&command->input);
 }

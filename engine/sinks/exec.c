@@ -241,8 +241,9 @@ static int release(struct lb_stream *stream, struct exec_state *state, int rc)
     struct lb_command *command = &state->command;
 
     close_watched(stream, &command->control);
-    close_watched(stream, &command->input);
     close_watched(stream, &command->output);
+    if (command->input >= 0)
+        lb_stream_watch(stream, command->input, 0);
     lb_command_done(command);
     lb_spool_done(&state->spool);
     return rc;

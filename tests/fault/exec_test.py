@@ -82,6 +82,26 @@ class KilledServer(unittest.TestCase):
 
 
 @each_place(family=15)
+class KilledGuardian(unittest.TestCase):
+    def test_streams_end_as_sink(self, place):
+        """Not as the whole, and not never: those under way, and those that come."""
+        directory, others = temporary_directory(self), guardians()
+        server = place.server(f"--sink=exec:echo >{directory}/begun; cat; >{directory}/published",
+                              "--receipt", "--stats=json")
+        begun = place.connect(server)
+        begun.sendall(b"half")
+        until(lambda: os.listdir(directory) == ["begun"], "the command")
+        for pid in guardians() - others:
+            os.kill(pid, signal.SIGKILL)
+        for peer in (begun, place.connect(server)):
+            self.assertRegex(receive_all(peer), rb"^error sink:EPIPE ")
+            peer.close()
+        server.signal(signal.SIGTERM)
+        self.assertEqual(2, server.finish().stats["ends"]["sink"])
+        self.assertEqual(["begun"], os.listdir(directory))
+
+
+@each_place(family=15)
 class Dawdlers(unittest.TestCase):
     def share(self, server, seconds=1 if SMALL else 0.5):
         """Of one core, by the server."""
