@@ -100,7 +100,7 @@ static void go_on_answering(struct lb_stream *stream)
 static void conclude(struct lb_stream *stream, int end_result)
 {
     if (end_result < 0 && stream->verdict.end == LB_END_EOF)
-        stream->verdict = lb_verdict_of_sink(end_result);
+        stream->verdict = lb_session_failed(stream, end_result);
     LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
     lb_ending_note(stream);
     move_to(stream, LB_STREAM_ANSWERING);

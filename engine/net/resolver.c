@@ -58,6 +58,7 @@ static struct question *make_question(const struct lb_address *address, int fami
         return NULL;
     question->address = *address;
     question->family = family;
+    question->error = (struct lb_error){LB_ERROR_INIT};
     pthread_mutex_init(&question->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -10,8 +10,8 @@
  *
  * The command's exit status is the stream's: the end is eof only if it exited with status 0. What it
  * chose not to read (head -1) is received all the same, and dropped: it knows what it needs. When
- * the stream does not end as eof the command is killed before it could see
- * its input end, since it would take the part for the whole.
+ * the stream does not end as eof the command is killed, with all that came of it, before one of them
+ * could see its input end and take the part for the whole; the guardian sees to that.
  */
 #include "command.h"
 #include "error.h"
@@ -19,10 +19,7 @@
 #include "spool.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,69 +27,48 @@
 enum {
     COPY_SIZE = 16 * 1024,
     TURN = 16, /* copies before other streams have their turn */
-    EXTRA = 2, /* variables that we add to the environment */
+    DROPPED_MAX =
+        64 << 20 /* bytes of output for a peer that has gone, before the command is told */
 };
 
 #define SPOOL_MAX ((uint64_t)1 << 30)
 
 struct exec_context {
+    struct lb_guardian guardian;
+    struct lb_spools spools;
     uint64_t spool_max;
-    char **environment; /* ours at set-up, without what we add */
-    size_t variables;
-    char line[];
 };
 
 struct exec_state {
     struct lb_command command;
     struct lb_spool spool; /* output that the peer has not taken yet */
-    bool ending;           /* the command has seen its input end */
-    bool peer_gone;        /* nobody takes output any more */
+    uint64_t dropped;
+    bool ending;    /* the command has seen its input end */
+    bool peer_gone; /* nobody takes output any more */
     bool killed;
     int failure; /* -errno behind the kill, or 0 */
 };
 
-static int start(struct exec_state *state, const struct exec_context *sink,
-                 const struct lb_stream *stream)
-{
-    char **environment = malloc((sink->variables + EXTRA + 1) * sizeof(*environment));
-    char peer[LB_PEER_SIZE];
-    char peer_variable[LB_PEER_SIZE + sizeof("LASTBYTE_PEER=")];
-    char id_variable[sizeof("LASTBYTE_STREAM=") + 20];
-    int rc;
-
-    if (!environment)
-        return -ENOMEM;
-    snprintf(peer_variable, sizeof(peer_variable), "LASTBYTE_PEER=%s",
-             lb_stream_peer(stream, peer));
-    snprintf(id_variable, sizeof(id_variable), "LASTBYTE_STREAM=%" PRIu64, lb_stream_id(stream));
-    memcpy(environment, sink->environment, sink->variables * sizeof(*environment));
-    environment[sink->variables] = peer_variable;
-    environment[sink->variables + 1] = id_variable;
-    environment[sink->variables + EXTRA] = NULL;
-    rc = lb_command_start(&state->command, sink->line, environment);
-    free(environment);
-    return rc;
-}
-
 static int exec_open(struct lb_stream *stream, void *context)
 {
-    const struct exec_context *sink = context;
+    struct exec_context *sink = context;
     struct exec_state *state = lb_stream_state(stream);
     struct lb_command *command = &state->command;
-    int rc = start(state, sink, stream);
+    struct lb_guardian_start start = {.id = lb_stream_id(stream)};
+    int rc;
 
+    lb_stream_peer(stream, start.peer);
+    rc = lb_command_start(command, &sink->guardian, &start);
     if (rc < 0)
         return rc;
-    lb_spool_init(&state->spool, sink->spool_max);
+    lb_spool_init(&state->spool, &sink->spools, stream, sink->spool_max);
     rc = lb_stream_watch(stream, command->output, POLLIN);
     if (rc == 0) {
-        rc = lb_stream_watch(stream, command->pid_fd, POLLIN);
+        rc = lb_stream_watch(stream, command->control, POLLIN);
         if (rc == 0)
             return 0;
         lb_stream_watch(stream, command->output, 0);
     }
-    lb_command_kill(command);
-    lb_command_wait(command);
     lb_command_done(command);
     return rc;
 }
@@ -162,6 +138,9 @@ static int exec_ready(struct lb_stream *stream, void *context)
     (void)context;
     if (state->ending || state->killed)
         return 0;
+    /* It could not be started: no byte of the stream will be read. */
+    if (lb_command_exited(&state->command) && state->command.outcome < 0)
+        return state->command.outcome;
     for (int turn = 0; turn < TURN && state->command.output >= 0; turn++) {
         ssize_t got = read_output(stream, state, buffer, sizeof(buffer));
         int rc = 0;
@@ -173,21 +152,33 @@ static int exec_ready(struct lb_stream *stream, void *context)
         if (got < 0 || rc < 0)
             return got < 0 ? (int)got : rc;
     }
-    return state->command.output < 0 ? 0 : lb_stream_watch(stream, state->command.output, POLLIN);
+    if (state->command.output >= 0) {
+        int rc = lb_stream_watch(stream, state->command.output, POLLIN);
+
+        if (rc < 0)
+            return rc;
+    }
+    return lb_spool_look(&state->spool);
 }
 
-/* Says bytes to the peer. Returns how many were taken; all of them once it has gone. */
-static size_t send_output(struct lb_stream *stream, struct exec_state *state, const void *data,
+/* Output that nobody will hear never ends a command, but for one that would go on for ever: that one
+ * finds its output closed. */
+static void drop_output(struct lb_stream *stream, struct exec_state *state, size_t size)
+{
+    lb_spool_done(&state->spool);
+    state->dropped += size;
+    if (state->dropped > DROPPED_MAX)
+        close_watched(stream, &state->command.output);
+}
+
+/* Says bytes to the peer. Returns how many it took, or a negative number: it has gone. */
+static ssize_t say_output(struct lb_stream *stream, struct exec_state *state, const void *data,
                           size_t size)
 {
-    ssize_t said = state->peer_gone ? (ssize_t)size : lb_stream_say(stream, data, size);
+    ssize_t said = state->peer_gone ? -EPIPE : lb_stream_say(stream, data, size);
 
-    if (said >= 0)
-        return (size_t)said;
-    if (said == -EAGAIN)
-        return 0;
-    state->peer_gone = true;
-    return size;
+    state->peer_gone |= said < 0 && said != -EAGAIN;
+    return said == -EAGAIN ? 0 : said;
 }
 
 /* Moves one piece of output towards the peer. Returns 0 if there may be more to do at once,
@@ -200,7 +191,8 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
     uint8_t buffer[COPY_SIZE];
     ssize_t got = spooled ? lb_spool_peek(&state->spool, buffer, sizeof(buffer))
                           : read_output(stream, state, buffer, sizeof(buffer));
-    size_t sent;
+    ssize_t said;
+    int rc = 0;
 
     if (got == -EAGAIN && !lb_command_exited(command))
         return lb_stream_watch(stream, command->output, POLLIN) < 0 ? -EIO : -EAGAIN;
@@ -213,16 +205,18 @@ static int forward_some(struct lb_stream *stream, struct exec_state *state)
     }
     if (got <= 0)
         return (int)got;
-    sent = send_output(stream, state, buffer, (size_t)got);
-    if (spooled) {
-        lb_spool_take(&state->spool, sent);
-    } else if (sent < (size_t)got) {
-        int rc = lb_spool_append(&state->spool, buffer + sent, (size_t)got - sent);
-
-        if (rc < 0)
-            return rc;
+    said = say_output(stream, state, buffer, (size_t)got);
+    if (said < 0) {
+        drop_output(stream, state, (size_t)got);
+        return 0;
     }
-    return sent == (size_t)got ? 0 : -EAGAIN;
+    if (spooled)
+        lb_spool_take(&state->spool, (size_t)said);
+    else if (said < got)
+        rc = lb_spool_append(&state->spool, buffer + said, (size_t)(got - said));
+    if (rc < 0)
+        return rc;
+    return said == got ? 0 : -EAGAIN;
 }
 
 /* Returns 0 once all output is passed on, -EINPROGRESS while there is more to do, or -errno. */
@@ -246,117 +240,117 @@ static int release(struct lb_stream *stream, struct exec_state *state, int rc)
 {
     struct lb_command *command = &state->command;
 
-    close_watched(stream, &command->pid_fd);
-    close_watched(stream, &command->input);
+    close_watched(stream, &command->control);
     close_watched(stream, &command->output);
+    if (command->input >= 0)
+        lb_stream_watch(stream, command->input, 0);
     lb_command_done(command);
     lb_spool_done(&state->spool);
     return rc;
 }
 
-/* Its input is closed only when it has gone, so that it can't take the part for the whole. */
+/* Until it exits there is news of it to come. Returns -EINPROGRESS, or another -errno. */
+static int await_exit(struct lb_stream *stream, const struct exec_state *state)
+{
+    int rc = lb_stream_watch(stream, state->command.control, POLLIN);
+
+    return rc < 0 ? rc : -EINPROGRESS;
+}
+
+/* Its input doesn't end by this: the guardian holds it for those that survive the command. */
 static int abandon(struct lb_stream *stream, struct exec_state *state)
 {
     struct lb_command *command = &state->command;
 
+    if (!state->killed)
+        lb_command_kill(command);
+    state->killed = true;
     if (!lb_command_exited(command)) {
-        if (!state->killed)
-            lb_command_kill(command);
-        state->killed = true;
-        if (lb_stream_watch(stream, command->pid_fd, POLLIN) == 0)
+        if (await_exit(stream, state) == -EINPROGRESS)
             return -EINPROGRESS;
         lb_command_wait(command);
     }
     return release(stream, state, state->failure);
 }
 
+static int how_it_went(const struct lb_command *command)
+{
+    return command->outcome > 0 ? -ECANCELED : command->outcome;
+}
+
 static int exec_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     struct exec_state *state = lb_stream_state(stream);
     struct lb_command *command = &state->command;
+    bool exited;
     int rc;
 
     (void)context;
     if (end != LB_END_EOF || state->killed)
         return abandon(stream, state);
     if (!state->ending) {
-        close_watched(stream, &command->input);
+        lb_stream_watch(stream, command->input, 0);
+        lb_command_end_input(command);
         state->ending = true;
     }
-    rc = forward(stream, state);
-    if (rc == 0 && !lb_command_exited(command))
-        rc = -EINPROGRESS;
-    if (rc == -EINPROGRESS && !command->exited &&
-        lb_stream_watch(stream, command->pid_fd, POLLIN) < 0)
-        rc = -EIO;
+    rc = lb_spool_look(&state->spool);
+    if (rc == 0)
+        rc = forward(stream, state);
+    exited = lb_command_exited(command);
+    if ((rc == 0 || rc == -EINPROGRESS) && !exited)
+        rc = await_exit(stream, state);
     if (rc == -EINPROGRESS)
         return rc;
     if (rc < 0) {
         state->failure = rc;
         return abandon(stream, state);
     }
-    return release(stream, state, command->successful ? 0 : -ECANCELED);
-}
-
-static bool is_ours(const char *variable)
-{
-    static const char *const names[EXTRA] = {"LASTBYTE_PEER=", "LASTBYTE_STREAM="};
-
-    for (size_t i = 0; i < EXTRA; i++)
-        if (strncmp(variable, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
-}
-
-static bool copy_environment(struct exec_context *sink)
-{
-    size_t count = 0;
-
-    while (environ && environ[count])
-        count++;
-    sink->environment = calloc(count + 1, sizeof(*sink->environment));
-    if (!sink->environment)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!is_ours(environ[i]))
-            sink->environment[sink->variables++] = environ[i];
-    return true;
+    return release(stream, state, how_it_went(command));
 }
 
 static int exec_setup(void **context, const char *argument, const struct lb_sink_options *options,
                       struct lb_error *error)
 {
-    size_t size = strlen(argument) + 1;
-    struct exec_context *sink;
-    struct sigaction action;
+    struct exec_context *sink = calloc(1, sizeof(*sink));
+    int rc;
 
-    /* The kernel reaps for a process that ignores SIGCHLD, and forgets the exit status. */
-    if (sigaction(SIGCHLD, NULL, &action) == 0 &&
-        (action.sa_handler == SIG_IGN || action.sa_flags & SA_NOCLDWAIT))
-        return lb_error_set(error, -ECHILD,
-                            "exec:%s: this process ignores SIGCHLD, so exit statuses are lost; set "
-                            "it to its default",
-                            argument);
-    if (lb_command_check() < 0)
-        return lb_error_set(error, -ENOSYS,
-                            "exec:%s: this kernel has no pidfd_open; Linux 5.3 or newer is needed",
-                            argument);
-    sink = calloc(1, sizeof(*sink) + size);
-    if (!sink || !copy_environment(sink)) {
-        free(sink);
+    if (!sink)
         return lb_error_set(error, -ENOMEM, "exec: out of memory");
+    rc = lb_spools_init(&sink->spools, "exec", options, error);
+    if (rc < 0) {
+        free(sink);
+        return rc;
     }
-    memcpy(sink->line, argument, size);
+    rc = lb_guardian_open(&sink->guardian, argument);
+    if (rc < 0) {
+        lb_spools_done(&sink->spools);
+        free(sink);
+        return lb_error_set(error, rc, "exec:%s: the process that guards commands: %s", argument,
+                            strerror(-rc));
+    }
     sink->spool_max = options->spool_max ? options->spool_max : SPOOL_MAX;
     *context = sink;
     return 0;
+}
+
+static int exec_check(void *context, struct lb_error *error)
+{
+    const struct exec_context *sink = context;
+    int rc = lb_guardian_follow(&sink->guardian);
+
+    if (rc < 0)
+        return lb_error_set(error, rc,
+                            "the process that guards commands can't become that user: %s",
+                            strerror(-rc));
+    return lb_spools_check(&sink->spools, error);
 }
 
 static void exec_teardown(void *context)
 {
     struct exec_context *sink = context;
 
-    free(sink->environment);
+    lb_guardian_close(&sink->guardian);
+    lb_spools_done(&sink->spools);
     free(sink);
 }
 
@@ -368,16 +362,17 @@ const struct lb_builtin lb_sink_exec = {
             .state_size = sizeof(struct exec_state),
             .flags = LB_SINK_MAY_PAUSE,
             .needs = LB_NEEDS_PROGRAMS | LB_NEEDS_TEMPORARY,
-            .descriptors = 4, /* two pipes, the process, the spool */
+            .descriptors = 6, /* while it begins: two pipes and the control, both ends */
             .open = exec_open,
             .write = exec_write,
             .target = exec_target,
             .ready = exec_ready,
             .end = exec_end,
+            .check = exec_check,
         },
     .argument = "COMMAND",
     .help = "a process per stream; what it prints goes back to the peer",
-    .options = LB_OPTION_SPOOL_MAX,
+    .options = LB_OPTION_SPOOL_MAX | LB_OPTION_SPOOL_TOTAL,
     .setup = exec_setup,
     .teardown = exec_teardown,
 };

@@ -23,6 +23,10 @@ int lb_output_init(struct lb_output *output, const char *sink_name,
         return lb_error_set(error, -EBADF, "%s: output descriptor %d is open for reading only",
                             sink_name, fd);
     *output = (struct lb_output){.fd = fd, .is_socket = S_ISSOCK(status.st_mode)};
+    if (options) {
+        output->lost = options->output_lost;
+        output->lost_context = options->note_context;
+    }
     return 0;
 }
 
@@ -34,7 +38,12 @@ ssize_t lb_output_put(const struct lb_output *output, const void *data, size_t s
         put = output->is_socket ? send(output->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
                                 : write(output->fd, data, size);
     } while (put < 0 && errno == EINTR);
-    return put < 0 ? -errno : put;
+    if (put >= 0)
+        return put;
+    put = -errno;
+    if (put == -EPIPE && output->lost)
+        output->lost(output->lost_context);
+    return put;
 }
 
 static int await_room(int fd)

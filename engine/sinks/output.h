@@ -8,6 +8,8 @@
 struct lb_output {
     int fd; /* borrowed */
     bool is_socket;
+    void (*lost)(void *context); /* of the options, or NULL */
+    void *lost_context;
 };
 
 /* The descriptor that options name for the sink. -EBADF when it is not open for writing. */

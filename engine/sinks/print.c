@@ -15,6 +15,11 @@ enum {
     COPY_SIZE = 32 * 1024,
 };
 
+struct print_context {
+    struct lb_output output;
+    struct lb_spools spools;
+};
+
 struct print_state {
     uint8_t *data; /* NULL while empty, and once everything is in the spool */
     size_t size;
@@ -24,28 +29,44 @@ struct print_state {
 
 static int print_open(struct lb_stream *stream, void *context)
 {
+    struct print_context *sink = context;
     struct print_state *state = lb_stream_state(stream);
 
-    (void)context;
-    lb_spool_init(&state->spool, UINT64_MAX);
+    lb_spool_init(&state->spool, &sink->spools, stream, UINT64_MAX);
     return 0;
 }
 
-static int reserve(struct print_state *state, size_t size)
+static void drop_memory(struct print_state *state)
+{
+    lb_spools_take_memory(state->spool.spools, -(int64_t)state->capacity);
+    free(state->data);
+    state->data = NULL;
+    state->size = 0;
+    state->capacity = 0;
+}
+
+/* Returns false if there is no memory for so much; then it is for the disk. */
+static bool reserve(struct print_state *state, size_t size)
 {
     size_t capacity = state->capacity ? state->capacity : FIRST_CAPACITY;
+    int64_t more;
     uint8_t *data;
 
     while (capacity < size)
         capacity *= 2;
     if (capacity == state->capacity)
-        return 0;
+        return true;
+    more = (int64_t)(capacity - state->capacity);
+    if (!lb_spools_take_memory(state->spool.spools, more))
+        return false;
     data = realloc(state->data, capacity);
-    if (!data)
-        return -ENOMEM;
+    if (!data) {
+        lb_spools_take_memory(state->spool.spools, -more);
+        return false;
+    }
     state->data = data;
     state->capacity = capacity;
-    return 0;
+    return true;
 }
 
 static int spill(struct print_state *state, const void *data, size_t size)
@@ -54,10 +75,7 @@ static int spill(struct print_state *state, const void *data, size_t size)
 
     if (state->size > 0)
         rc = lb_spool_append(&state->spool, state->data, state->size);
-    free(state->data);
-    state->data = NULL;
-    state->size = 0;
-    state->capacity = 0;
+    drop_memory(state);
     return rc == 0 ? lb_spool_append(&state->spool, data, size) : rc;
 }
 
@@ -67,16 +85,23 @@ static ssize_t print_write(struct lb_stream *stream, void *context, const void *
     int rc;
 
     (void)context;
-    if (lb_spool_waiting(&state->spool) > 0 || size > MEMORY_MAX - state->size) {
+    if (lb_spool_waiting(&state->spool) > 0 || size > MEMORY_MAX - state->size ||
+        !reserve(state, state->size + size)) {
         rc = spill(state, data, size);
-    } else {
-        rc = reserve(state, state->size + size);
-        if (rc == 0) {
-            memcpy(state->data + state->size, data, size);
-            state->size += size;
-        }
+        return rc == 0 ? (ssize_t)size : rc;
     }
-    return rc == 0 ? (ssize_t)size : rc;
+    memcpy(state->data + state->size, data, size);
+    state->size += size;
+    return (ssize_t)size;
+}
+
+/* Its alarm has rung. */
+static int print_ready(struct lb_stream *stream, void *context)
+{
+    struct print_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return lb_spool_look(&state->spool);
 }
 
 static int copy_spool(struct lb_spool *spool, const struct lb_output *output)
@@ -97,15 +122,18 @@ static int copy_spool(struct lb_spool *spool, const struct lb_output *output)
 /* What arrived of a stream that did not end as eof is not printed: it would look complete. */
 static int print_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
+    const struct print_context *sink = context;
     struct print_state *state = lb_stream_state(stream);
     int rc = 0;
 
     if (end == LB_END_EOF) {
-        rc = lb_output_write(context, state->data, state->size);
+        rc = lb_spool_keep(&state->spool);
         if (rc == 0)
-            rc = copy_spool(&state->spool, context);
+            rc = lb_output_write(&sink->output, state->data, state->size);
+        if (rc == 0)
+            rc = copy_spool(&state->spool, &sink->output);
     }
-    free(state->data);
+    drop_memory(state);
     lb_spool_done(&state->spool);
     return rc;
 }
@@ -113,19 +141,36 @@ static int print_end(struct lb_stream *stream, void *context, enum lb_end end)
 static int print_setup(void **context, const char *argument, const struct lb_sink_options *options,
                        struct lb_error *error)
 {
-    struct lb_output *output = malloc(sizeof(*output));
+    struct print_context *sink = malloc(sizeof(*sink));
     int rc;
 
     (void)argument;
-    if (!output)
+    if (!sink)
         return lb_error_set(error, -ENOMEM, "print: out of memory");
-    rc = lb_output_init(output, "print", options, error);
+    rc = lb_output_init(&sink->output, "print", options, error);
+    if (rc == 0)
+        rc = lb_spools_init(&sink->spools, "print", options, error);
     if (rc < 0) {
-        free(output);
+        free(sink);
         return rc;
     }
-    *context = output;
+    *context = sink;
     return 0;
+}
+
+static int print_check(void *context, struct lb_error *error)
+{
+    const struct print_context *sink = context;
+
+    return lb_spools_check(&sink->spools, error);
+}
+
+static void print_teardown(void *context)
+{
+    struct print_context *sink = context;
+
+    lb_spools_done(&sink->spools);
+    free(sink);
 }
 
 const struct lb_builtin lb_sink_print = {
@@ -139,9 +184,12 @@ const struct lb_builtin lb_sink_print = {
             .descriptors = 1, /* the spool */
             .open = print_open,
             .write = print_write,
+            .ready = print_ready,
             .end = print_end,
+            .check = print_check,
         },
     .help = "each stream in one piece on standard output, after its end",
+    .options = LB_OPTION_SPOOL_TOTAL,
     .setup = print_setup,
-    .teardown = free,
+    .teardown = print_teardown,
 };

@@ -52,6 +52,7 @@ static int check_options(const struct lb_builtin *builtin, const char *specifica
         {options->direct, LB_OPTION_DIRECT, "direct"},
         {options->no_fsync, LB_OPTION_NO_FSYNC, "no-fsync"},
         {options->spool_max > 0, LB_OPTION_SPOOL_MAX, "spool-max"},
+        {options->spool_total > 0, LB_OPTION_SPOOL_TOTAL, "spool-total"},
     };
     char those[200];
 

@@ -11,6 +11,7 @@ enum lb_builtin_option {
     LB_OPTION_DIRECT = 1 << 1,
     LB_OPTION_NO_FSYNC = 1 << 2,
     LB_OPTION_SPOOL_MAX = 1 << 3,
+    LB_OPTION_SPOOL_TOTAL = 1 << 4,
 };
 
 struct lb_builtin {

@@ -22,6 +22,13 @@ static int broken(const struct lb_stream *stream, const char *call, const char *
     return -EPROTO;
 }
 
+struct lb_verdict lb_session_failed(const struct lb_stream *stream, int error)
+{
+    if (stream->session.limit)
+        return (struct lb_verdict){.end = LB_END_LIMIT, .why = stream->session.limit};
+    return lb_verdict_of_sink(error);
+}
+
 bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict)
 {
     const struct lb_rules *rules = stream->lane->rules;
@@ -38,7 +45,7 @@ bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict)
     if (rc > 0)
         rc = broken(stream, "open", "returns more than 0");
     if (rc < 0)
-        *verdict = lb_verdict_of_sink(rc);
+        *verdict = lb_session_failed(stream, rc);
     return rc == 0;
 }
 
@@ -74,7 +81,7 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
     if (taken != (ssize_t)size)
         taken = check_taken(stream, taken, size);
     if (taken < 0) {
-        *verdict = lb_verdict_of_sink((int)taken);
+        *verdict = lb_session_failed(stream, (int)taken);
         return -1;
     }
     LB_PROBE_CHUNK(stream->id, (size_t)taken, size);
@@ -145,7 +152,7 @@ ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdic
     ssize_t room = session->sink->place(stream, session->context, data);
 
     if (room < 0)
-        *verdict = lb_verdict_of_sink((int)room);
+        *verdict = lb_session_failed(stream, (int)room);
     session->meter.pace.held |= room == 0;
     return room;
 }
@@ -158,7 +165,7 @@ bool lb_session_ready(struct lb_stream *stream, struct lb_verdict *verdict)
     if (rc > 0)
         rc = broken(stream, "ready", "returns more than 0");
     if (rc < 0)
-        *verdict = lb_verdict_of_sink(rc);
+        *verdict = lb_session_failed(stream, rc);
     return rc == 0;
 }
 
@@ -220,6 +227,14 @@ uint64_t lb_stream_bytes(const struct lb_stream *stream)
 bool lb_stream_receipt(const struct lb_stream *stream)
 {
     return stream && stream->session.meter.digest.algorithm;
+}
+
+int lb_stream_over_limit(struct lb_stream *stream, const char *limit)
+{
+    if (!stream || !limit)
+        return -EINVAL;
+    stream->session.limit = limit;
+    return -EDQUOT;
 }
 
 int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)

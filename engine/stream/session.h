@@ -15,7 +15,11 @@ struct lb_session {
     void *context;
     struct lb_meter meter;
     uint64_t alarm_ns; /* when the sink asked to be called; 0: it did not */
+    const char *limit; /* that it has passed, as its sink has told; NULL: none */
 };
+
+/* What it means that its sink has returned -errno. */
+struct lb_verdict lb_session_failed(const struct lb_stream *stream, int error);
 
 /* The stream begins: what it belongs to is in its lane's rules. Returns true, or false with the
  * verdict: the sink's end is not to be called then. */

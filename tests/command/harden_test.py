@@ -163,6 +163,14 @@ class Commands(unittest.TestCase):
         status = self.status_of_command()
         self.assertEqual(("1", "0"), (status["NoNewPrivs"], status["Seccomp"]))
 
+    def test_the_server_itself_keeps_less(self):
+        require(self, "seccomp")
+        server = Server(self, "--once", "--verbose", "--sink=exec:cat")
+        for thread in threads_status(server):
+            self.assertEqual(("1", "2"), (thread["NoNewPrivs"], thread["Seccomp"]))
+        self.assertEqual(b"x", exchange(server.connect(), b"x"))
+        self.assertRegex(server.finish().errors, r"hardening: no-new-privs, .*seccomp")
+
     def test_new_rights_if_asked_for(self):
         self.assertEqual("0", self.status_of_command("--no-harden=no-new-privs")["NoNewPrivs"])
 

@@ -151,5 +151,43 @@ class Options(unittest.TestCase):
             self.assertEqual(1, result.errors.count("\n"), (options, result))
 
 
+@each_backend
+class SpoolTotal(unittest.TestCase):
+    """Streams that wait on disk, more of them than may."""
+
+    LARGE, SMALL_ONE = seeded(5 << 20), seeded(1536 << 10, 2)
+
+    def send(self, server, data):
+        connection = server.connect()
+        connection.sendall(data)
+        return connection
+
+    def largest_ends(self, backend, *options):
+        server = Server(self, "--backend=" + backend, "--spool-total=8M", "--stats=json",
+                        "--receipt", "--no-splice", *options)
+        large = self.send(server, self.LARGE)
+        small = [self.send(server, self.SMALL_ONE) for _ in range(3)]
+        # It does nothing, and is ended all the same.
+        answer = b""
+        while piece := large.recv(1 << 16):
+            answer += piece
+        large.close()
+        self.assertRegex(answer, rb"\Aerror limit:spool-total \d+\n\Z")
+        for connection in small:
+            self.assertRegex(exchange(connection, b"."), rb"ok 1572865 xxh3:\S+ \S+\n\Z")
+        server.signal(signal.SIGTERM)
+        result = server.finish()
+        self.assertEqual((1, 3), (result.stats["ends"]["limit"], result.stats["ends"]["eof"]))
+        self.assertRegex(result.errors, r": limit after \d+ bytes \(spool-total\)")
+        return result
+
+    def test_print(self, backend):
+        result = self.largest_ends(backend)
+        self.assertEqual(3 * (self.SMALL_ONE + b"."), result.output)
+
+    def test_exec(self, backend):
+        self.largest_ends(backend, "--sink=exec:cat")
+
+
 if __name__ == "__main__":
     main()

@@ -85,12 +85,14 @@ class Stdout(unittest.TestCase):
         result = server.finish()
         self.assertEqual((0, b"one and all of it, two"), (result.status, result.output), result)
 
-    def test_a_reader_that_leaves_ends_the_stream_not_the_server(self, backend):
+    def test_a_reader_that_leaves_ends_the_stream_and_the_server(self, backend):
+        """Nobody could be served any more, and who waits for the server learns of it."""
         reader, writer = os.pipe()
-        server = Server(self, "--backend=" + backend, "--once", "--sink=stdout", "--stats=json",
+        server = Server(self, "--backend=" + backend, "--sink=stdout", "--stats=json",
                         stdout=writer)
         os.close(writer)
         connection = server.connect()
+        server.connect()  # waits for its turn, and has none
         connection.sendall(b"x")
         self.assertTrue(select.select([reader], [], [], DEADLINE)[0], "the first byte never came")
         self.assertEqual(b"x", os.read(reader, 1))

@@ -28,7 +28,7 @@ class Stop(unittest.TestCase):
         return server, connection
 
     def test_an_idle_server_ends_well(self, backend):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             server = Server(self, "--backend=" + backend, "--stats=json")
             server.signal(number)
             result = server.finish()
@@ -42,6 +42,21 @@ class Stop(unittest.TestCase):
         result = server.finish()
         self.assertEqual(b"begun " + payload, result.output)
         self.assertEqual((0, 1), (result.status, result.stats["ends"]["eof"]), result)
+
+    def test_a_terminal_that_goes_lets_it_end(self, backend):
+        """No command takes the part that has come for the whole, and the whole still counts."""
+        server, connection = self.serve_one_under_way(backend, "--drain=1000")
+        server.signal(signal.SIGHUP)
+        until(lambda: refuses(server), "new peers are refused")
+        exchange(connection, b"ended")
+        result = server.finish()
+        self.assertEqual((b"begun ended", 1), (result.output, result.stats["ends"]["eof"]), result)
+
+    def test_nohup_is_heeded(self, backend):
+        server = Server(self, "--backend=" + backend, "--stats=json", "--once", prefix=["nohup"])
+        server.signal(signal.SIGHUP)
+        exchange(server.connect(), b"still here")
+        self.assertEqual(b"still here", server.finish().output)
 
     def test_new_peers_are_refused_meanwhile(self, backend):
         server, connection = self.serve_one_under_way(backend, "--drain=1000")

@@ -125,7 +125,7 @@ bool kernel_grow_old(void);
  * process; false where that can't be arranged. */
 bool names_forget(void);
 
-extern const struct CMUnitTest output_tests[], file_tests[], exec_tests[];
-extern const size_t output_test_count, file_test_count, exec_test_count;
+extern const struct CMUnitTest output_tests[], file_tests[], exec_tests[], guardian_tests[];
+extern const size_t output_test_count, file_test_count, exec_test_count, guardian_test_count;
 
 #endif

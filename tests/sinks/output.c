@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void specifications_are_checked(void **state)
@@ -73,6 +74,9 @@ static void options_of_other_sinks_are_refused(void **state)
         {"discard",
          {LB_SINK_OPTIONS_INIT, .spool_max = 1},
          {"discard", "--spool-max", "use exec:COMMAND", NULL}},
+        {"hash",
+         {LB_SINK_OPTIONS_INIT, .spool_total = 1},
+         {"--spool-total", "use print or exec:COMMAND", NULL}},
     };
 
     (void)state;
@@ -165,25 +169,74 @@ static void print_without_a_disk_ends_as_sink(void **state)
     free(payload);
 }
 
-static void print_without_a_directory_for_temporary_files(void **state)
+/* Makes TMPDIR another. Returns what it was, for temporary_restore. */
+static char *temporary_set(const char *path)
 {
-    int output = output_make();
-    struct opened print =
-        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
-    uint8_t *payload = payload_make(1, 2 * MIB);
     const char *usual = getenv("TMPDIR");
     char *saved = usual ? strdup(usual) : NULL;
 
-    assert_return_code(setenv("TMPDIR", path_in(*state, "none"), 1), errno);
-    assert_int_equal(LB_END_EOF, send_bytes(&print, "fits", 4));
-    assert_int_equal(LB_END_SINK, send_bytes(&print, payload, 2 * MIB));
+    assert_return_code(setenv("TMPDIR", path, 1), errno);
+    return saved;
+}
+
+static void temporary_restore(char *saved)
+{
     if (saved)
         setenv("TMPDIR", saved, 1);
     else
         unsetenv("TMPDIR");
     free(saved);
+}
+
+static void the_directory_for_temporary_files_is_tried_at_the_start(void **state)
+{
+    const char *none = path_in(*state, "none");
+    char *saved = temporary_set(none);
+
+    expect_refused(NULL, -ENOENT, "print", (const char *[]){"print", "TMPDIR", none, NULL});
+    expect_refused(NULL, -ENOENT, "exec:cat", (const char *[]){"exec", "TMPDIR", none, NULL});
+    temporary_restore(saved);
+}
+
+static void print_after_the_directory_for_temporary_files_has_gone(void **state)
+{
+    const char *path = path_in(*state, "temporary");
+    uint8_t *payload = payload_make(1, 2 * MIB);
+    int output = output_make();
+    char *saved = temporary_set(path);
+    struct opened print;
+
+    assert_return_code(mkdir(path, 0700), errno);
+    print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    temporary_restore(saved);
+    assert_int_equal(LB_END_EOF, send_bytes(&print, payload, 2 * MIB));
+    assert_return_code(rmdir(path), errno);
+    assert_int_equal(LB_END_SINK, send_bytes(&print, payload, 2 * MIB));
+    assert_int_equal(LB_END_EOF, send_bytes(&print, "fits", 4));
     sink_close(&print);
-    expect_output(output, "fits", 4);
+    payload = realloc(payload, 2 * MIB + 4);
+    assert_non_null(payload);
+    memcpy(payload + 2 * MIB, "fits", 4);
+    expect_output(output, payload, 2 * MIB + 4);
+    free(payload);
+}
+
+static void one_stream_may_have_the_whole_spool(void **state)
+{
+    enum { TOTAL = 4 * MIB };
+    int output = output_make();
+    struct lb_sink_options options = {.output_fd = output, .spool_total = TOTAL};
+    struct opened print = sink_open(&options, "print");
+    uint8_t *payload = payload_make(1, TOTAL + 1);
+
+    (void)state;
+    assert_int_equal(LB_END_EOF, send_bytes(&print, payload, TOTAL));
+    assert_int_equal(LB_END_LIMIT, send_bytes(&print, payload, TOTAL + 1));
+    /* What a stream has had is given back. */
+    assert_int_equal(LB_END_RESET, send_bytes_and_reset(&print, payload, TOTAL));
+    assert_int_equal(LB_END_EOF, send_bytes(&print, "", 0));
+    sink_close(&print);
+    expect_output(output, payload, TOTAL);
     free(payload);
 }
 
@@ -257,6 +310,11 @@ static void print_waits_for_a_pipe(void **state)
     free(payload);
 }
 
+static void count_lost(void *context)
+{
+    ++*(unsigned *)context;
+}
+
 static void a_reader_that_left_ends_as_sink(void **state)
 {
     const char *const sinks[] = {"print", "stdout", "hash", NULL};
@@ -266,10 +324,13 @@ static void a_reader_that_left_ends_as_sink(void **state)
     assert_return_code(pipe2(ends, O_CLOEXEC), errno);
     close(ends[0]);
     for (const char *const *sink = sinks; *sink; sink++) {
-        struct opened opened = sink_open(
-            &(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = ends[1]}, "%s", *sink);
+        unsigned lost = 0;
+        const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .output_fd = ends[1],
+                                                .output_lost = count_lost, .note_context = &lost};
+        struct opened opened = sink_open(&options, "%s", *sink);
 
         assert_int_equal(LB_END_SINK, send_bytes(&opened, "x", 1));
+        assert_int_equal(1, lost);
         sink_close(&opened);
     }
     close(ends[1]);
@@ -435,7 +496,9 @@ const struct CMUnitTest output_tests[] = {
     FIXTURE_TEST(print_keeps_streams_apart),
     FIXTURE_TEST(print_hides_what_is_not_complete),
     FIXTURE_TEST(print_without_a_disk_ends_as_sink),
-    FIXTURE_TEST(print_without_a_directory_for_temporary_files),
+    FIXTURE_TEST(the_directory_for_temporary_files_is_tried_at_the_start),
+    FIXTURE_TEST(print_after_the_directory_for_temporary_files_has_gone),
+    FIXTURE_TEST(one_stream_may_have_the_whole_spool),
     FIXTURE_TEST(print_waits_for_a_pipe),
     FIXTURE_TEST(a_reader_that_left_ends_as_sink),
     FIXTURE_TEST(a_socket_that_left_raises_no_signal),

@@ -185,8 +185,6 @@ static const char *why_not_uring(const char *backend)
 /* What a sink may need that nobody can list. */
 static const char *why_not_for(const struct lb_sink *sink)
 {
-    if (sink->needs & LB_NEEDS_PROGRAMS)
-        return "not for the programs that the sink starts, which may need anything";
     if (sink->needs & LB_NEEDS_NETWORK)
         return "not for the connections that the sink makes, whose libraries may need anything";
     return NULL;
@@ -217,13 +215,19 @@ void harden_prepare(struct harden *harden)
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
+void harden_forbid_new_rights(struct harden *harden)
+{
+    const char **missing = &harden->missing[HARDEN_NO_NEW_PRIVS];
+
+    if (!*missing && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        *missing = "the kernel refuses it";
+}
+
 void harden_enforce(struct harden *harden)
 {
     const char **missing = harden->missing;
     int rc;
 
-    if (!missing[HARDEN_NO_NEW_PRIVS] && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        missing[HARDEN_NO_NEW_PRIVS] = "the kernel refuses it";
     if (!missing[HARDEN_LANDLOCK]) {
         rc = landlock_enforce(harden->rules_fd);
         if (rc < 0)

@@ -38,7 +38,11 @@ void harden_probe(struct lb_probe *probe);
  * set: off, sink, sink_context, listen, backend. */
 void harden_prepare(struct harden *harden);
 
-/* Puts into force what can be, and keeps why the rest can't; while there is one thread, before the
+/* From now on no program that is started can gain rights, unless that is off; before the sink is
+ * checked, so that what it has started can do the same. */
+void harden_forbid_new_rights(struct harden *harden);
+
+/* Puts the rest of what can be into force, and keeps why the rest can't; while there is one thread, before the
  * engine's start, and after what needs privileges. */
 void harden_enforce(struct harden *harden);
 

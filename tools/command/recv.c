@@ -34,13 +34,25 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* Nothing can be printed any more, and that does not change: whoever waits for us shall know. */
+static void on_output_lost(void *context)
+{
+    (void)context;
+    lb_engine_stop(running);
+    lb_engine_stop(running);
+}
+
 static void catch_signals(struct lb_engine *engine)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction before;
 
     running = engine;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* A terminal that has gone, unless nohup(1) was told that this doesn't matter. */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 /* The engine is about to go, and so are we. */
@@ -48,6 +60,7 @@ static void drop_signals(void)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }
 
 static bool asks_for_any_port(const struct option_list *listen)
@@ -109,15 +122,18 @@ static int report(const struct lb_engine *engine, enum stats_form form, double w
     return stats.partial > 0 ? STATUS_FAILED : STATUS_OK;
 }
 
-/* The sink was opened by another user than the one that will use it. */
+/* The sink was opened with other rights than those that it will be used with, and by another user
+ * perhaps. */
 static int check_sink(const struct recv_settings *settings)
 {
     const struct lb_sink *sink = settings->config.sink;
     struct lb_error error = {LB_ERROR_INIT};
+    const char *user = settings->user_text;
 
     if (!sink->check || sink->check(settings->config.sink_context, &error) == 0)
         return STATUS_OK;
-    console_tell("--user=%s: --sink=%s: %s", settings->user_text, settings->sink, error.text);
+    console_tell("%s%s%s--sink=%s: %s", user ? "--user=" : "", user ? user : "", user ? ": " : "",
+                 settings->sink, error.text);
     return STATUS_NO_START;
 }
 
@@ -136,8 +152,10 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
     harden_prepare(&harden);
     if (settings->user_text)
         status = user_become(&settings->user);
-    if (status == STATUS_OK && settings->user_text)
+    if (status == STATUS_OK) {
+        harden_forbid_new_rights(&harden);
         status = check_sink(settings);
+    }
     if (status == STATUS_OK) {
         harden_enforce(&harden);
         if (settings->verbose)
@@ -182,13 +200,15 @@ static int receive(struct recv_settings *settings)
     /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    command_raise_limits();
+    settings->sink_options.output_lost = on_output_lost;
+    /* Before the limits are raised: the programs of a sink have those that we were started with. */
     status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
                           &settings->sink_options, &error);
     if (status) {
         console_tell("--sink: %s", error.text);
         return status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
     }
+    command_raise_limits();
     status = lb_engine_open(&engine, config, &error);
     if (status) {
         console_tell("%s", error.text);

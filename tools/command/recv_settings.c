@@ -46,6 +46,10 @@ static const struct option_row rows[] = {
      .most = INT64_MAX,
      .help = "exec: a command may print SIZE bytes before its input ends\n"
              "(default 1G); they wait on disk"},
+    {OPTION_SIZE, .name = "spool-total", .argument = "SIZE", AT(sink_options.spool_total),
+     .least = 1, .most = INT64_MAX / 2,
+     .help = "print, exec: SIZE bytes of all streams may wait on disk (default 1G);\n"
+             "with more the largest ends limit"},
     {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting_text),
      .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
 

@@ -40,6 +40,7 @@ static const char *const allowed[] = {
     "sendto",
     "setsockopt",
     "shutdown",
+    "socketpair",
     "splice",
     "tee",
     "vmsplice",

@@ -110,10 +110,15 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
  * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
-/* Which limit ended the stream: "max-bytes", "idle", "min-rate" or "max-time"; NULL if none did. A
+/* Which limit ended the stream: "max-bytes", "idle", "min-rate", "max-time", or one of the sink's own
+ * ("spool-total"); NULL if none did. A
  * static string, known when the sink's end is called. (A peer that is turned away, as "denied", "uid"
  * or "per-peer", reaches no sink.) */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
+
+/* The stream has passed a limit that its sink sets, which is called so: a static string. Returns what the
+ * sink's call should return then, -EDQUOT: after this any -errno ends the stream as LB_END_LIMIT. */
+LB_PUBLIC int lb_stream_over_limit(struct lb_stream *stream, const char *limit);
 
 /* The connection, for getsockopt and the like. Borrowed: valid from the sink's open until its end has
  * returned something else than -EINPROGRESS. Never read from it, write to it or close it; to answer the
@@ -169,9 +174,11 @@ enum lb_sink_flags {
 /* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
  * must leave it that. */
 enum lb_needs {
-    LB_NEEDS_PROGRAMS = 1 << 0, /* starts programs, which may need anything */
-    LB_NEEDS_NETWORK = 1 << 1,  /* makes outgoing connections */
-    LB_NEEDS_OUTPUT = 1 << 2,   /* writes to the process's standard output, or what stands for it */
+    /* Has programs started, by a process that was forked when the sink was opened: they keep what this
+     * process gives up. */
+    LB_NEEDS_PROGRAMS = 1 << 0,
+    LB_NEEDS_NETWORK = 1 << 1, /* makes outgoing connections */
+    LB_NEEDS_OUTPUT = 1 << 2,  /* writes to the process's standard output, or what stands for it */
     LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
     LB_NEEDS_DIRECTORY = 1 << 4, /* makes files in the directory that lb_sink.directory tells */
 };
@@ -245,9 +252,11 @@ struct lb_sink {
      * the sink's, and valid as long as the context. From any thread. */
     int (*directory)(void *context);
 
-    /* Would a stream that comes now find what it needs? For a program that has become another user
-     * since the sink was opened, say; before an engine starts. Returns 0, or -errno with the cause
-     * and the remedy in error. May be NULL: nothing can have changed. */
+    /* Would a stream that comes now find what it needs? For a program that has become another user,
+     * or has given up other rights, since the sink was opened; before an engine starts. What the sink
+     * starts programs with does the same then. Without this call exec starts none for another user
+     * than the one that opened it. Returns 0, or -errno with the cause and the remedy in error. May be
+     * NULL: nothing can have changed. */
     int (*check)(void *context, struct lb_error *error);
 };
 #define LB_SINK_INIT LB_SIZE_INIT(lb_sink)
@@ -267,10 +276,16 @@ struct lb_sink_options {
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
     uint64_t spool_max;
+    /* print, exec: bytes of all streams that may wait on disk; with more the largest ends as
+     * LB_END_LIMIT, "spool-total". Default 1 GiB. Of print 64 MiB wait in memory besides. */
+    uint64_t spool_total;
     /* Told what opening the sink has found, and done about it; and later, of file and dir, what their
      * owner has to look after. From any thread, also while lb_config's is called. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
-    void *note_context;
+    void *note_context; /* of output_lost, too */
+    /* Told that the reader of output_fd has gone: no stream that brings a byte can be taken any more.
+     * From any thread, once for each stream that finds it so. May be NULL. */
+    void (*output_lost)(void *context);
 };
 #define LB_SINK_OPTIONS_INIT LB_SIZE_INIT(lb_sink_options)
 
@@ -280,12 +295,14 @@ struct lb_sink_options {
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
  * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
- * the copy's size. */
+ * the copy's size. exec forks: open it before there are threads, and before limits are raised that its
+ * commands should not have. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
-/* Closes a built-in sink. No engine may use it any more. sink may be NULL. Returns 0, or -EINVAL for
- * a sink that is not one of lb_sink_open's, which is left as it is. */
+/* Closes a built-in sink. No engine may use it any more. sink may be NULL. What exec holds for
+ * commands that are being killed, another process holds on. Returns 0, or -EINVAL for a sink that is
+ * not one of lb_sink_open's, which is left as it is. */
 LB_PUBLIC int lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
