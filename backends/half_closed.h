@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watches of sockets whose peers have half-closed. A poll of io_uring always reports POLLRDHUP too
- * (io_uring/poll.c, IO_POLL_UNMASK), so that one for POLLOUT completes at once, for ever, while such a
- * peer reads nothing. epoll reports it only if asked: these watches wait in an epoll set, and the ring
- * polls that.
+ * (io_uring/poll.c, IO_POLL_UNMASK), so that one for POLLOUT completes at once, for ever, while
+ * such a peer reads nothing. epoll reports it only if asked: these watches wait in an epoll set,
+ * and the ring polls that.
  */
 #ifndef LB_HALF_CLOSED_H
 #define LB_HALF_CLOSED_H

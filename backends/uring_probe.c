@@ -61,8 +61,9 @@ static int explain(int rc, struct lb_error *error)
 }
 
 /* Runs a function to its end on a thread of its own. When a ring is closed the kernel interrupts
- * every thread that ever made or used it (task work, TWA_SIGNAL), and a receive with a timeout, say,
- * then fails with EINTR. The caller's threads are not ours, so their rings are made elsewhere. */
+ * every thread that ever made or used it (task work, TWA_SIGNAL), and a receive with a timeout,
+ * say, then fails with EINTR. The caller's threads are not ours, so their rings are made elsewhere.
+ */
 static int run_aside(void *(*function)(void *), void *argument)
 {
     pthread_t thread;

@@ -19,13 +19,13 @@ struct lb_pool;
 /* Bytes of a conn that are the backend's alone. */
 enum { LB_CONN_TAIL = 24 };
 
-/* A backend's part of a stream: the first member of struct lb_stream. Its address is stable from accept
- * until the stream's terminal event, and aligned to LB_COOKIE_ALIGN. */
+/* A backend's part of a stream: the first member of struct lb_stream. Its address is stable from
+ * accept until the stream's terminal event, and aligned to LB_COOKIE_ALIGN. */
 struct lb_conn {
-    int fd;       /* set by the worker; the backend borrows it */
-    bool is_unix; /* set by the worker */
-    bool
-        receiving; /* set by the backend: an event is owed, the terminal one or, for once, a chunk */
+    int fd;         /* set by the worker; the backend borrows it */
+    bool is_unix;   /* set by the worker */
+    bool receiving; /* set by the backend: an event is owed, the terminal one or, for once, a chunk
+                     */
     _Alignas(8) unsigned char tail[LB_CONN_TAIL]; /* zeroed before the first receive */
 };
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads "MAX PERIOD" of one group, in microseconds; "max" is no limit, and so is what can't be read. */
+/* Reads "MAX PERIOD" of one group, in microseconds; "max" is no limit, and so is what can't be
+ * read. */
 static unsigned read_quota(const char *root, const char *group)
 {
     char path[PATH_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cores that this process may use: by its affinity, by the quotas of its control groups (version 2), or
- * as a list names them. */
+/* Cores that this process may use: by its affinity, by the quotas of its control groups (version
+ * 2), or as a list names them. */
 #ifndef LB_CORES_H
 #define LB_CORES_H
 

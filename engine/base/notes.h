@@ -31,8 +31,8 @@ static inline bool lb_notes_wants(const struct lb_notes *notes, enum lb_note_lev
 void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *format, ...)
     LB_PRINTF(3, 4);
 
-/* What strangers can cause must not fill a log: whether something is to be told now, which it was not
- * for period_ns, and how often it went untold meanwhile. Begins zeroed. */
+/* What strangers can cause must not fill a log: whether something is to be told now, which it was
+ * not for period_ns, and how often it went untold meanwhile. Begins zeroed. */
 struct lb_hush {
     _Atomic uint64_t told_ns;
     _Atomic uint64_t untold;

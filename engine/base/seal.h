@@ -7,9 +7,9 @@
  *     \nlastbyte-seal/1 end NONCE COUNT HEX\n
  *
  * NONCE is 32 hexadecimal digits, random for each stream; COUNT the content's bytes in 20 decimal
- * digits; HEX 64 hexadecimal digits: SHA-256, or HMAC-SHA-256 by a key, over every byte of the stream
- * before HEX; zeros for count. lastbyte-seal(5) is the manual. Sender and receiver both stand on this
- * file; neither reads or writes here.
+ * digits; HEX 64 hexadecimal digits: SHA-256, or HMAC-SHA-256 by a key, over every byte of the
+ * stream before HEX; zeros for count. lastbyte-seal(5) is the manual. Sender and receiver both
+ * stand on this file; neither reads or writes here.
  */
 #ifndef LB_SEAL_H
 #define LB_SEAL_H
@@ -42,8 +42,8 @@ struct lb_seal {
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* With a key the kind is LB_SEAL_HMAC, whatever is asked for. Writes the first line; returns its size,
- * or -errno. */
+/* With a key the kind is LB_SEAL_HMAC, whatever is asked for. Writes the first line; returns its
+ * size, or -errno. */
 long lb_seal_begin(struct lb_seal *seal, enum lb_seal_kind kind, const struct lb_seal_key *key,
                    char line[LB_SEAL_FIRST_MAX]);
 
@@ -66,8 +66,9 @@ bool lb_seal_may_begin(const char *text, size_t size);
 int lb_seal_open(struct lb_seal *seal, const char *line, size_t size,
                  const struct lb_seal_key *key);
 
-/* Is this what follows the content, all of which was added? 0; -EINVAL: it is no end of this stream;
- * -EBADMSG: it is, but bytes are missing, too many or others; -EIO. Only lb_seal_close may follow. */
+/* Is this what follows the content, all of which was added? 0; -EINVAL: it is no end of this
+ * stream; -EBADMSG: it is, but bytes are missing, too many or others; -EIO. Only lb_seal_close may
+ * follow. */
 int lb_seal_check(struct lb_seal *seal, const char end[LB_SEAL_END_SIZE]);
 
 #endif

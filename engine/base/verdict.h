@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A verdict: how a stream ends, and why, as one value. Helpers return verdicts; life.c acts on them. */
+/* A verdict: how a stream ends, and why, as one value. Helpers return verdicts; life.c acts on
+ * them. */
 #ifndef LB_VERDICT_H
 #define LB_VERDICT_H
 

@@ -51,8 +51,8 @@ void lb_door_await_room(struct lb_door *door, unsigned lane)
     atomic_store(&door->lanes[lane].hungry, true);
 }
 
-/* Below a load of eight each: as even as can be, since each may be one that fills a core. Above: within
- * an eighth of the mean, so that a crowd of short streams is not handed round. */
+/* Below a load of eight each: as even as can be, since each may be one that fills a core. Above:
+ * within an eighth of the mean, so that a crowd of short streams is not handed round. */
 unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
 {
     unsigned own = atomic_load_explicit(&door->lanes[lane].load, memory_order_relaxed);

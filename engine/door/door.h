@@ -63,9 +63,9 @@ static inline void lb_door_unload(struct lb_door *door, unsigned lane)
     atomic_fetch_sub_explicit(&door->lanes[lane].load, 1, memory_order_relaxed);
 }
 
-/* Which lane a connection that this one has accepted should be of: this one, unless another has clearly
- * less to do. The kernel spreads peers by chance, and two bulk streams on one of two cores would leave
- * the other idle. */
+/* Which lane a connection that this one has accepted should be of: this one, unless another has
+ * clearly less to do. The kernel spreads peers by chance, and two bulk streams on one of two cores
+ * would leave the other idle. */
 unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane);
 
 /* Something has ended that others may wait for: room, or the last end. */

@@ -46,7 +46,8 @@ struct lb_lane {
     struct lb_committer *committer; /* NULL: ends run on this thread */
 };
 
-/* What a filter's output at a time fits into, and for how many ways: to the session, to the peer. */
+/* What a filter's output at a time fits into, and for how many ways: to the session, to the peer.
+ */
 enum { LB_SCRATCH_SIZE = 64 << 10, LB_SCRATCH_WAYS = 2 };
 
 struct lb_lane_options {

@@ -18,7 +18,8 @@
 
 static const unsigned steps_allowed[LB_STREAM_STATES] = {
     [LB_STREAM_FREE] = TO(PARKED),
-    /* To begin: RECEIVING, or THROTTLED by the others' bytes, or ANSWERING if the sink refuses it. */
+    /* To begin: RECEIVING, or THROTTLED by the others' bytes, or ANSWERING if the sink refuses it.
+     */
     [LB_STREAM_PARKED] = TO(ENTERING) | TO(RECEIVING) | TO(THROTTLED) | TO(ANSWERING) | TO(FREE),
     [LB_STREAM_ENTERING] = TO(PARKED) | TO(CANCELLED) | TO(FREE),
     [LB_STREAM_RECEIVING] =
@@ -119,7 +120,8 @@ static void try_end(struct lb_stream *stream)
     if (rc != -EINPROGRESS)
         conclude(stream, rc);
     else
-        lb_stream_arm(stream); /* the sink hears its alarm again, which was no use while cancelled */
+        lb_stream_arm(
+            stream); /* the sink hears its alarm again, which was no use while cancelled */
 }
 
 /* No receive is under way and nothing is held: the end is this one, unless the sink fails. */

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* A digest needs the bytes, and so do filters. A caller's connection may have other readers, and then
- * a splice could wait for more. */
+/* A digest needs the bytes, and so do filters. A caller's connection may have other readers, and
+ * then a splice could wait for more. */
 static bool allows_splice(const struct lb_stream *stream)
 {
     const struct lb_rules *rules = stream->lane->rules;
@@ -83,8 +83,8 @@ static size_t largest_piece(const struct lb_stream *stream, size_t most)
     return room < most ? (size_t)room : most;
 }
 
-/* What the target didn't take goes through the sink's write, which finds out why. Returns false with
- * the verdict if that ends the stream. */
+/* What the target didn't take goes through the sink's write, which finds out why. Returns false
+ * with the verdict if that ends the stream. */
 static bool feed_waiting(struct lb_stream *stream, struct lb_verdict *verdict)
 {
     struct lb_pipe *pipe = &stream->lane->pipe;

@@ -34,7 +34,8 @@ int lb_address_resolve(const struct lb_address *address, bool passive, struct ad
                        struct lb_error *error);
 
 /* Writes "127.0.0.1:1090" or "[::1]:1090" in at most size bytes with the NUL. An IPv4
- * address mapped into IPv6 is written as IPv4. AF_INET and AF_INET6 only; LB_PEER_SIZE is enough. */
+ * address mapped into IPv6 is written as IPv4. AF_INET and AF_INET6 only; LB_PEER_SIZE is enough.
+ */
 void lb_sockaddr_name(const struct sockaddr *address, char *name, size_t size);
 
 /* The same for a Unix socket's address, whose length matters. */

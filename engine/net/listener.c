@@ -65,10 +65,10 @@ static int keep_alive(int fd, unsigned keepalive_ms)
     return rc;
 }
 
-/* Every accepted socket inherits this too. The kernel closes the connections of a process that dies:
- * with a linger time of 0 that is a reset, so that no sender takes it for a server that has it all.
- * wire.c undoes it once a stream's end is decided. And urgent bytes stay in the stream where they were
- * sent (tcp(7)). */
+/* Every accepted socket inherits this too. The kernel closes the connections of a process that
+ * dies: with a linger time of 0 that is a reset, so that no sender takes it for a server that has
+ * it all. wire.c undoes it once a stream's end is decided. And urgent bytes stay in the stream
+ * where they were sent (tcp(7)). */
 static int mark(int fd)
 {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
@@ -121,9 +121,9 @@ static int name_tcp(struct lb_listener *listener, const struct binding *binding)
     return listener->name ? 0 : -ENOMEM;
 }
 
-/* Peers go to the first count sockets of the group, whoever else joins it: any program of the same user
- * can, as long as SO_REUSEPORT is set. By chance, since a peer's address is what it chooses (BPF
- * programs of SO_ATTACH_REUSEPORT_CBPF return an index: socket(7)). */
+/* Peers go to the first count sockets of the group, whoever else joins it: any program of the same
+ * user can, as long as SO_REUSEPORT is set. By chance, since a peer's address is what it chooses
+ * (BPF programs of SO_ATTACH_REUSEPORT_CBPF return an index: socket(7)). */
 static int keep_to_ours(int fd, unsigned count)
 {
     struct sock_filter steps[] = {
@@ -301,8 +301,8 @@ static bool is_stale(const struct lb_address *address)
     return stale;
 }
 
-/* Notes the socket's file, so that it can be removed, and sets its mode: before listen, so that nobody
- * gets in meanwhile. */
+/* Notes the socket's file, so that it can be removed, and sets its mode: before listen, so that
+ * nobody gets in meanwhile. */
 static int own_file(struct lb_listener *listener, const char *path, unsigned mode)
 {
     struct stat status;

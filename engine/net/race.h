@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* Tries the addresses of list as lb_connect_with says, until deadline_ns of lb_clock_ns (0: as long
- * as the kernel does). Returns the winner, non-blocking, its SO_LINGER on with no time, or -errno. */
+ * as the kernel does). Returns the winner, non-blocking, its SO_LINGER on with no time, or -errno.
+ */
 int lb_race(const struct addrinfo *list, uint64_t deadline_ns);
 
 #endif

@@ -192,7 +192,8 @@ static unsigned default_workers(const struct lb_backend *backend, const struct l
     return cores < LB_WORKERS_MAX ? cores : LB_WORKERS_MAX;
 }
 
-/* A slot is the least that a stream gets at once: small against what its rate allows in a second. */
+/* A slot is the least that a stream gets at once: small against what its rate allows in a second.
+ */
 static struct lb_pool_shape throttled_shape(struct lb_pool_shape shape,
                                             const struct lb_config *config)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Settling: what a program asked for, checked, and every "default" replaced by what it means here. */
+/* Settling: what a program asked for, checked, and every "default" replaced by what it means here.
+ */
 #ifndef LB_SETTLE_H
 #define LB_SETTLE_H
 

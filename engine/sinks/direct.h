@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing past the page cache: a stream's bytes are received into slots that are aligned as O_DIRECT
- * wants them, and each slot is written, whole, from where it was received into. Writers, threads of
- * their own, do that while the stream fills its next slots. What is left at its end, less than a
- * block, is written the ordinary way.
+ * Writing past the page cache: a stream's bytes are received into slots that are aligned as
+ * O_DIRECT wants them, and each slot is written, whole, from where it was received into. Writers,
+ * threads of their own, do that while the stream fills its next slots. What is left at its end,
+ * less than a block, is written the ordinary way.
  *
- * A stream has all slots it will ever need from its begin to its end, so no stream waits for another.
+ * A stream has all slots it will ever need from its begin to its end, so no stream waits for
+ * another.
  */
 #ifndef LB_DIRECT_H
 #define LB_DIRECT_H

@@ -3,15 +3,15 @@
  * exec: a command for each stream.
  *
  * The stream is the command's standard input. Its standard output is sent to the peer, but only
- * after the stream's EOF was passed on, as a byte to a peer that still sends may cost bytes. What it
- * writes earlier waits in a spool, so that a command which writes while it reads (cat) never waits
- * for us while we wait for it. The spool has a bound: no longer reading past it would make the two
- * wait for each other for ever, so the stream ends.
+ * after the stream's EOF was passed on, as a byte to a peer that still sends may cost bytes. What
+ * it writes earlier waits in a spool, so that a command which writes while it reads (cat) never
+ * waits for us while we wait for it. The spool has a bound: no longer reading past it would make
+ * the two wait for each other for ever, so the stream ends.
  *
- * The command's exit status is the stream's: the end is eof only if it exited with status 0. What it
- * chose not to read (head -1) is received all the same, and dropped: it knows what it needs. When
- * the stream does not end as eof the command is killed, with all that came of it, before one of them
- * could see its input end and take the part for the whole; the guardian sees to that.
+ * The command's exit status is the stream's: the end is eof only if it exited with status 0. What
+ * it chose not to read (head -1) is received all the same, and dropped: it knows what it needs.
+ * When the stream does not end as eof the command is killed, with all that came of it, before one
+ * of them could see its input end and take the part for the whole; the guardian sees to that.
  */
 #include "command.h"
 #include "error.h"
@@ -161,8 +161,8 @@ static int exec_ready(struct lb_stream *stream, void *context)
     return lb_spool_look(&state->spool);
 }
 
-/* Output that nobody will hear never ends a command, but for one that would go on for ever: that one
- * finds its output closed. */
+/* Output that nobody will hear never ends a command, but for one that would go on for ever: that
+ * one finds its output closed. */
 static void drop_output(struct lb_stream *stream, struct exec_state *state, size_t size)
 {
     lb_spool_done(&state->spool);

@@ -127,7 +127,8 @@ static void file_teardown(void *context)
     free(sink);
 }
 
-/* Takes path apart: the directory is opened, the name is kept. On failure nothing is left behind. */
+/* Takes path apart: the directory is opened, the name is kept. On failure nothing is left behind.
+ */
 static int split(struct file_context *sink, const char *path, const struct lb_sink_options *options,
                  struct lb_error *error)
 {

@@ -36,7 +36,8 @@ ssize_t lb_landing_write(struct lb_stream *stream, void *context, const void *da
 
     (void)context;
     if (landing->slots && !lb_direct_has(landing->slots, data)) {
-        /* So will all others: the slots, which are empty, are free for streams that they are for. */
+        /* So will all others: the slots, which are empty, are free for streams that they are for.
+         */
         rc = lb_direct_flush(landing->slots);
         landing->slots = NULL;
         if (rc < 0)

@@ -21,9 +21,9 @@ struct lb_launch {
 int lb_launch_init(struct lb_launch *launch, const char *line);
 void lb_launch_done(struct lb_launch *launch);
 
-/* Starts it: a process group of its own, signals as a fresh process has them; killed if this process
- * dies. Every descriptor of this process has to be close-on-exec, and those given to be above
- * LB_LAUNCH_END_FD. Returns the process or -errno. Waits until the shell runs. */
+/* Starts it: a process group of its own, signals as a fresh process has them; killed if this
+ * process dies. Every descriptor of this process has to be close-on-exec, and those given to be
+ * above LB_LAUNCH_END_FD. Returns the process or -errno. Waits until the shell runs. */
 pid_t lb_launch(const struct lb_launch *launch, const struct lb_guardian_start *start, int input,
                 int output, int end);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes that wait on disk, in an unlinked temporary file: first in, first out. All spools of a sink
- * share a bound. Where it is reached the largest of them is doomed: what it holds is dropped at once,
- * its stream ends as LB_END_LIMIT, "spool-total", and the others go on. */
+ * share a bound. Where it is reached the largest of them is doomed: what it holds is dropped at
+ * once, its stream ends as LB_END_LIMIT, "spool-total", and the others go on. */
 #ifndef LB_SPOOL_H
 #define LB_SPOOL_H
 
@@ -24,8 +24,8 @@ struct lb_spools {
     struct lb_spool *first; /* of those with a file that may be doomed, in no order */
 };
 
-/* Takes the directory and total from the environment and options, and tries to make a file. Returns 0, or
- * -errno when $TMPDIR is set and of no use; where /tmp is of no use options' note is told. */
+/* Takes the directory and total from the environment and options, and tries to make a file. Returns
+ * 0, or -errno when $TMPDIR is set and of no use; where /tmp is of no use options' note is told. */
 int lb_spools_init(struct lb_spools *spools, const char *sink_name,
                    const struct lb_sink_options *options, struct lb_error *error);
 void lb_spools_done(struct lb_spools *spools);
@@ -33,7 +33,8 @@ void lb_spools_done(struct lb_spools *spools);
 /* Tries again, for a process that has become another user. Returns 0 or -errno. */
 int lb_spools_check(const struct lb_spools *spools, struct lb_error *error);
 
-/* Takes more memory, or gives it back with a negative number. Returns false if it would be too much. */
+/* Takes more memory, or gives it back with a negative number. Returns false if it would be too
+ * much. */
 bool lb_spools_take_memory(struct lb_spools *spools, int64_t bytes);
 
 struct lb_spool {
@@ -59,8 +60,8 @@ static inline uint64_t lb_spool_waiting(const struct lb_spool *spool)
     return spool->size - spool->taken;
 }
 
-/* Makes the file at first use. Returns 0 or -errno; -EFBIG: that would be more than max. If it would
- * be too much in all, and no other spool is larger, the stream's limit is noted
+/* Makes the file at first use. Returns 0 or -errno; -EFBIG: that would be more than max. If it
+ * would be too much in all, and no other spool is larger, the stream's limit is noted
  * (lb_stream_over_limit). */
 int lb_spool_append(struct lb_spool *spool, const void *data, size_t size);
 

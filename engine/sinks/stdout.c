@@ -83,7 +83,8 @@ static int stdout_end(struct lb_stream *stream, void *context, enum lb_end end)
 
 /* Pipes and terminals must not block a worker. O_NONBLOCK belongs to the open file description,
  * which is shared with whoever started us, and who would be surprised by EAGAIN; so make an own one
- * of the same pipe. Where that is not allowed (no /proc, another user's terminal) write with care. */
+ * of the same pipe. Where that is not allowed (no /proc, another user's terminal) write with care.
+ */
 static void stop_blocking(struct stdout_context *sink)
 {
     char path[sizeof("/proc/self/fd/") + 11];

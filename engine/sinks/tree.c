@@ -167,8 +167,8 @@ static bool is_found(const struct found *found, pid_t pid)
     return false;
 }
 
-/* Its parent may have waited for it meanwhile, and its number be another's: so it is held first, and
- * looked at then. */
+/* Its parent may have waited for it meanwhile, and its number be another's: so it is held first,
+ * and looked at then. */
 static void stop(struct found *found, pid_t pid, pid_t parent)
 {
     int fd;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A filter: a layer between backend and session. It eats, changes or judges a stream's bytes, and may
- * have a time of its own before the stream begins, a prelude: a handshake, a header. One const table
- * entry for each kind; absence of a function is a capability (no take: bytes pass untouched, and may
- * be spliced and placed).
+ * A filter: a layer between backend and session. It eats, changes or judges a stream's bytes, and
+ * may have a time of its own before the stream begins, a prelude: a handshake, a header. One const
+ * table entry for each kind; absence of a function is a capability (no take: bytes pass untouched,
+ * and may be spliced and placed).
  *
  * Bytes go from the first filter to the last, and on to the session. What is said to the peer goes
- * the other way. All calls for one stream come from its lane's thread, one at a time; but a sink may
- * answer what it is given, so that say is called while take waits for its lb_pass.
+ * the other way. All calls for one stream come from its lane's thread, one at a time; but a sink
+ * may answer what it is given, so that say is called while take waits for its lb_pass.
  */
 #ifndef LB_FILTER_H
 #define LB_FILTER_H
@@ -29,30 +29,30 @@ struct lb_filter {
     unsigned grows;
     size_t extra;
 
-    /* Returns what the filter is told if config asks for it; NULL: no stream passes it. Lives as long
-     * as config. */
+    /* Returns what the filter is told if config asks for it; NULL: no stream passes it. Lives as
+     * long as config. */
     const void *(*settings)(const struct lb_config *config);
 
     /* Before anything else; the state is zeroed. 0 or -errno: the peer is refused. May be NULL. */
     int (*open)(struct lb_stage *stage, const void *settings);
 
     /* Reads what comes before the stream from lb_stage_fd, and not a byte more, without waiting (by
-     * MSG_PEEK, or exact sizes). 0: it is over. -EAGAIN: called again when there is more to read; it
-     * has consumed what was there, or it would be called at once for ever. Any other -errno, and that
-     * is for an early EOF too: the peer is refused; *why may be set to a static text. NULL: there is
-     * no prelude. */
+     * MSG_PEEK, or exact sizes). 0: it is over. -EAGAIN: called again when there is more to read;
+     * it has consumed what was there, or it would be called at once for ever. Any other -errno, and
+     * that is for an early EOF too: the peer is refused; *why may be set to a static text. NULL:
+     * there is no prelude. */
     int (*enter)(struct lb_stage *stage, const char **why);
 
     /* Takes all of data, and passes on what comes of it by lb_pass. Returns true to go on, or false
-     * with the verdict: it ends the stream, as eof if its own end has come; bytes behind it are then
-     * received and dropped, and eof of no filter is called. What lb_pass returned false with is passed
-     * down as it is. NULL: bytes pass untouched. */
+     * with the verdict: it ends the stream, as eof if its own end has come; bytes behind it are
+     * then received and dropped, and eof of no filter is called. What lb_pass returned false with
+     * is passed down as it is. NULL: bytes pass untouched. */
     bool (*take)(struct lb_stage *stage, const uint8_t *data, size_t size,
                  struct lb_verdict *verdict);
 
-    /* The connection's EOF has come. Leaves the verdict eof if that is the stream's end, after passing
-     * on what it held back; else says what it is, and the filters behind it aren't asked. NULL: it
-     * is. */
+    /* The connection's EOF has come. Leaves the verdict eof if that is the stream's end, after
+     * passing on what it held back; else says what it is, and the filters behind it aren't asked.
+     * NULL: it is. */
     void (*eof)(struct lb_stage *stage, struct lb_verdict *verdict);
 
     /* Says data to the peer, by lb_stage_say; all of it. 0 or -errno. NULL: untouched. */
@@ -76,12 +76,12 @@ int lb_stage_fd(const struct lb_stage *stage);
 /* LB_SCRATCH_SIZE bytes of its own until the call returns. */
 uint8_t *lb_stage_scratch(const struct lb_stage *stage);
 
-/* Who the peer really is, as a header in front of the stream tells. From enter only: admission and all
- * that follows go by it. */
+/* Who the peer really is, as a header in front of the stream tells. From enter only: admission and
+ * all that follows go by it. */
 void lb_stage_set_peer(const struct lb_stage *stage, const union lb_peer *peer);
 
-/* Hands bytes on: lent until it returns. All are taken; what a sink leaves for later is kept. Returns
- * true to go on, or false with the verdict. */
+/* Hands bytes on: lent until it returns. All are taken; what a sink leaves for later is kept.
+ * Returns true to go on, or false with the verdict. */
 bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
              struct lb_verdict *verdict);
 
@@ -90,8 +90,8 @@ int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);
 
 /* ---- what the rooms above call --------------------------------------------------------------- */
 
-/* Where each filter's state is, and how large a piece may be. After the filters and the pool's shape
- * are set: makes the slots larger if what a filter makes of the least piece would not fit. */
+/* Where each filter's state is, and how large a piece may be. After the filters and the pool's
+ * shape are set: makes the slots larger if what a filter makes of the least piece would not fit. */
 void lb_rules_lay_out(struct lb_rules *rules);
 
 /* Opens all. 0 or -errno, with nothing left open. */
@@ -109,8 +109,8 @@ const char *lb_filters_prelude(const struct lb_stream *stream);
 ssize_t lb_filters_feed(struct lb_stream *stream, const uint8_t *data, size_t size,
                         struct lb_verdict *verdict);
 
-/* Offers what is kept to the session. Returns true to go on, which it may with something kept still;
- * or false with the verdict. */
+/* Offers what is kept to the session. Returns true to go on, which it may with something kept
+ * still; or false with the verdict. */
 bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict);
 
 /* What the connection's EOF is. */

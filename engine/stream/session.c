@@ -93,7 +93,8 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
     return -1;
 }
 
-/* Whoever sends a seal means that it be checked. It is stored as it came, and said, once a second. */
+/* Whoever sends a seal means that it be checked. It is stored as it came, and said, once a second.
+ */
 static void look_for_seal(const struct lb_stream *stream, const uint8_t *data, size_t size)
 {
     struct lb_lane *lane = stream->lane;

@@ -43,12 +43,12 @@ bool lb_session_has_place(struct lb_stream *stream);
 ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict);
 int lb_session_target(struct lb_stream *stream);
 
-/* A descriptor that the sink watches may be ready, or its alarm has rung. Returns true, or false with
- * the verdict. */
+/* A descriptor that the sink watches may be ready, or its alarm has rung. Returns true, or false
+ * with the verdict. */
 bool lb_session_ready(struct lb_stream *stream, struct lb_verdict *verdict);
 
-/* The sink's end, and settle for several of one lane's rules. On any thread, but one at a time for a
- * stream. Returns what they did: 0, -errno, -EINPROGRESS or LB_UNSETTLED. */
+/* The sink's end, and settle for several of one lane's rules. On any thread, but one at a time for
+ * a stream. Returns what they did: 0, -errno, -EINPROGRESS or LB_UNSETTLED. */
 int lb_session_end(struct lb_stream *stream);
 int lb_session_settle(struct lb_stream *const *streams, size_t count);
 

@@ -60,9 +60,10 @@ static inline bool lb_wire_waits(const struct lb_wire *wire)
     return wire->queued > 0 && !wire->hurried;
 }
 
-/* How the connection is going to be closed, before the last is said: from now on a process that dies
- * doesn't reset it, unless that is how. patient: what needs time has it, in bounds; else it is given up
- * unless it can be done at once. lb_wire_go_on tells whether it is done, now and when the stream is ready, or until_ns has come. */
+/* How the connection is going to be closed, before the last is said: from now on a process that
+ * dies doesn't reset it, unless that is how. patient: what needs time has it, in bounds; else it is
+ * given up unless it can be done at once. lb_wire_go_on tells whether it is done, now and when the
+ * stream is ready, or until_ns has come. */
 void lb_wire_finish(struct lb_stream *stream, enum lb_closing closing, bool patient);
 
 /* Sends what is queued, and goes on closing. Returns true if nothing is left to wait for. */

@@ -359,8 +359,8 @@ static void into_a_command_that_stops_reading(void **state)
 
 /* ---- urgent mark ---------------------------------------------------------------------------- */
 
-/* A splice that begins at the mark moves 0 bytes, which is no end. idle: all that is before it has been
- * received by then. The urgent byte stays where it was sent: it is the payload's own. */
+/* A splice that begins at the mark moves 0 bytes, which is no end. idle: all that is before it has
+ * been received by then. The urgent byte stays where it was sent: it is the payload's own. */
 static void send_with_mark(struct server *server, int fd, uint64_t size, bool idle)
 {
     const uint64_t half = size / 2;

@@ -122,7 +122,8 @@ static void pause_and_go_on(struct server *server)
     server->ledger.hooks.write = NULL;
 }
 
-/* RECEIVING, THROTTLED, ENDING; and of a stream that finds no bytes left for it, PARKED, THROTTLED. */
+/* RECEIVING, THROTTLED, ENDING; and of a stream that finds no bytes left for it, PARKED, THROTTLED.
+ */
 static void throttle_and_stop(struct server *server, unsigned flags)
 {
     int fd, late;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* conformance BACKEND FAMILY [PATTERN] [--no-gathering]: the cases whose names match PATTERN, a shell wildcard. */
+/* conformance BACKEND FAMILY [PATTERN] [--no-gathering]: the cases whose names match PATTERN, a
+ * shell wildcard. */
 #include "suite.h"
 
 #include <fnmatch.h>

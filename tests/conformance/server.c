@@ -237,7 +237,8 @@ void server_finish(struct server *server)
     server->engine = NULL;
     server->address = NULL;
     CHECK_SAME(server, process_count_fds(), server->fds);
-    /* A thread that was joined, or a kernel worker of a closed ring, leaves /proc a little later. */
+    /* A thread that was joined, or a kernel worker of a closed ring, leaves /proc a little later.
+     */
     AWAIT(server, process_count_threads() <= server->threads);
 }
 

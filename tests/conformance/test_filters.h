@@ -15,12 +15,12 @@ enum test_filter {
     FILTER_HEADER = 1 << 0,
     /* Each byte, and its complement behind it. On the way back it takes such pairs apart. */
     FILTER_DOUBLE = 1 << 1,
-    /* Takes such pairs apart; what is no pair is an error, half of one at the EOF is truncated. On the
-     * way back it makes them. */
+    /* Takes such pairs apart; what is no pair is an error, half of one at the EOF is truncated. On
+     * the way back it makes them. */
     FILTER_HALVE = 1 << 2,
-    /* Frames: a byte that tells how many follow. One of 0 is the trailer, and the byte behind it tells
-     * what the stream's end is: 'E', the trailer; 'W', the connection's EOF behind it. An EOF without a
-     * trailer is truncated. Its last word to the peer is "bye\n". */
+    /* Frames: a byte that tells how many follow. One of 0 is the trailer, and the byte behind it
+     * tells what the stream's end is: 'E', the trailer; 'W', the connection's EOF behind it. An EOF
+     * without a trailer is truncated. Its last word to the peer is "bye\n". */
     FILTER_JUDGE = 1 << 3,
     /* What comes out is what went in. */
     FILTER_PAIR = FILTER_DOUBLE | FILTER_HALVE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sink as any program may write one: each stream goes into a pipe, one after the other and only as
- * fast as whoever reads there takes it, and its sender is told how much that was.
+ * A sink as any program may write one: each stream goes into a pipe, one after the other and only
+ * as fast as whoever reads there takes it, and its sender is told how much that was.
  *
  *     courier ADDRESS FIFO STREAMS
  */
@@ -68,7 +68,8 @@ static const struct lb_sink sink = {
     .write = deliver, .target = find_pipe, .end = tell_sender,
 };
 
-/* An open file description of our own: O_NONBLOCK on one that is shared would surprise the others. */
+/* An open file description of our own: O_NONBLOCK on one that is shared would surprise the others.
+ */
 static int open_pipe(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC); /* waits for a reader */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A filter with all that one can have on the way in: a stream says first how many bytes it has, in
- * eight bytes, the highest first. Having had them is its end; a connection that closes earlier has cut
- * it off.
+ * eight bytes, the highest first. Having had them is its end; a connection that closes earlier has
+ * cut it off.
  */
 #include "measured.h"
 

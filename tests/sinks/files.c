@@ -235,8 +235,8 @@ static void take_notes(void *context, enum lb_note_level level, const char *text
     snprintf(context, 500, "%s", text);
 }
 
-/* Whoever may write in the directory can put something there: it must neither hold the server up nor
- * get a byte. */
+/* Whoever may write in the directory can put something there: it must neither hold the server up
+ * nor get a byte. */
 static void append_is_for_what_is_ours(void **state)
 {
     int (*const makers[])(const char *path) = {make_fifo, make_link, make_second_name,

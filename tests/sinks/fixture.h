@@ -121,8 +121,8 @@ void powers_regain(void);
  * renameat2, copy_file_range. For good. False where that can't be arranged. */
 bool kernel_grow_old(void);
 
-/* From now on the file systems know neither RENAME_NOREPLACE nor hard links. For good, so for a child
- * process; false where that can't be arranged. */
+/* From now on the file systems know neither RENAME_NOREPLACE nor hard links. For good, so for a
+ * child process; false where that can't be arranged. */
 bool names_forget(void);
 
 extern const struct CMUnitTest output_tests[], file_tests[], exec_tests[], guardian_tests[];

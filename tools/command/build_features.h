@@ -17,7 +17,8 @@ struct feature {
 /* Those that this build lacks, to a feature without a name. */
 extern const struct feature features_missing[];
 
-/* If it is for want of a feature that there is no such option or sink, tells so and returns true. */
+/* If it is for want of a feature that there is no such option or sink, tells so and returns true.
+ */
 bool features_tell_option(const char *name);
 bool features_tell_sink(const char *specification);
 

@@ -3,7 +3,8 @@
 #define CONSOLE_H
 
 /* Standard error, for all threads: whole lines, and below them at most one live line that is
- * drawn over again. A line never tears the live one, and what is no text in it is escaped (quote.h). */
+ * drawn over again. A line never tears the live one, and what is no text in it is escaped
+ * (quote.h). */
 
 /* One line that begins with "lastbyte: ". */
 __attribute__((format(printf, 1, 2))) void console_tell(const char *format, ...);

@@ -42,8 +42,8 @@ void harden_prepare(struct harden *harden);
  * checked, so that what it has started can do the same. */
 void harden_forbid_new_rights(struct harden *harden);
 
-/* Puts the rest of what can be into force, and keeps why the rest can't; while there is one thread, before the
- * engine's start, and after what needs privileges. */
+/* Puts the rest of what can be into force, and keeps why the rest can't; while there is one thread,
+ * before the engine's start, and after what needs privileges. */
 void harden_enforce(struct harden *harden);
 
 /* Tells what is in force and what is not, and why. */

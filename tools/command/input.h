@@ -40,8 +40,8 @@ struct reader {
     struct producer producer; /* of a command */
 };
 
-/* With most below UINT64_MAX so many bytes are read of a regular file, whatever its size is now: for
- * reading again what was sent. Returns 0 or -errno; then nothing is open. */
+/* With most below UINT64_MAX so many bytes are read of a regular file, whatever its size is now:
+ * for reading again what was sent. Returns 0 or -errno; then nothing is open. */
 int reader_open(struct reader *reader, struct input *input, uint64_t most);
 void reader_close(struct reader *reader);
 

@@ -285,8 +285,8 @@ static int make_lists(const struct parser *parser, int argc, void *settings)
     return 0;
 }
 
-/* Takes the answer of getopt_long at the place in argv: an operand is moved to the front, behind the
- * count that are there. */
+/* Takes the answer of getopt_long at the place in argv: an operand is moved to the front, behind
+ * the count that are there. */
 static int take_answer(struct parser *parser, int answer, char **argv, int *operands,
                        void *settings)
 {

@@ -84,8 +84,9 @@ int patience_wait_ms(const struct patience *patience)
 }
 
 /* A server that doesn't read acknowledges all the same that it got no more: the kernel asks it, now
- * and then. One that has been asked, by sending again or by a probe of its window, and whose machine
- * has acknowledged nothing at all since, is gone. (TCP_USER_TIMEOUT would not tell the two apart.) */
+ * and then. One that has been asked, by sending again or by a probe of its window, and whose
+ * machine has acknowledged nothing at all since, is gone. (TCP_USER_TIMEOUT would not tell the two
+ * apart.) */
 static bool is_gone(struct patience *patience, uint64_t now)
 {
     struct tcp_info info = {0};

@@ -35,8 +35,8 @@ void patience_init(struct patience *patience, int socket, const struct patience_
 int patience_wait_ms(const struct patience *patience);
 
 /* To be called whenever that has passed; otherwise it costs next to nothing. ours: nothing happens
- * because there is no input. Returns 0, or -ETIMEDOUT with what has run out told in why. A time is met
- * late by up to a quarter. */
+ * because there is no input. Returns 0, or -ETIMEDOUT with what has run out told in why. A time is
+ * met late by up to a quarter. */
 int patience_check(struct patience *patience, bool ours, char *why, size_t size);
 
 /* Bytes that the kernel holds for the server, unacknowledged. */

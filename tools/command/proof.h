@@ -33,8 +33,8 @@ int proof_finish(struct proof *proof);
 /* After finish: in hexadecimal, or NULL if the algorithm's is not made. */
 const char *proof_digest(const struct proof *proof, const char *algorithm);
 
-/* Makes a finished proof, with sha256, of inputs that are read again for that, each as far as it was
- * sent. Returns 0 or -errno; then it is not open. */
+/* Makes a finished proof, with sha256, of inputs that are read again for that, each as far as it
+ * was sent. Returns 0 or -errno; then it is not open. */
 int proof_read(struct proof *proof, struct input *inputs, size_t count);
 
 #endif

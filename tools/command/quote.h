@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Text of others, names of files and what a server says, so that a terminal shows it and does nothing
- * else: control characters, bytes that are no UTF-8, and characters that turn the direction of a line
- * are written as \n, \t, \r or \x1b. */
+/* Text of others, names of files and what a server says, so that a terminal shows it and does
+ * nothing else: control characters, bytes that are no UTF-8, and characters that turn the direction
+ * of a line are written as \n, \t, \r or \x1b. */
 
 /* A text that comes in pieces. Zeroed: nothing has come. */
 struct quoter {

@@ -33,8 +33,8 @@ int source_fd(const struct source *source);
  * -errno with failed set. */
 ssize_t source_read(struct source *source, void *buffer, size_t size);
 
-/* As reader_send. 0 at the end of one input: whether it was the last, source_read knows. On an error
- * failed tells whether it is an input's, or the socket's. */
+/* As reader_send. 0 at the end of one input: whether it was the last, source_read knows. On an
+ * error failed tells whether it is an input's, or the socket's. */
 ssize_t source_send(struct source *source, int socket);
 
 /* Tells what went wrong with an input. */

@@ -12,8 +12,8 @@
 /* A whole number. */
 int value_count(const char *text, uint64_t *value);
 
-/* A whole number of bytes, or with a unit behind it: K, M, G, T or KiB, MiB, GiB, TiB for 1024 to the
- * power of 1 to 4; KB, MB, GB, TB for 1000. The first letter may be small. */
+/* A whole number of bytes, or with a unit behind it: K, M, G, T or KiB, MiB, GiB, TiB for 1024 to
+ * the power of 1 to 4; KB, MB, GB, TB for 1000. The first letter may be small. */
 int value_size(const char *text, uint64_t *bytes);
 
 /* Seconds with or without a fraction; stored in milliseconds, rounded to the nearest. */

@@ -8,9 +8,9 @@
  *   by its own writes to sockets. Sinks that write to pipes expect SIGPIPE to be ignored.
  * - Sizes are in bytes, times are in the unit their name ends with.
  * - A pointer handed in is borrowed for the call unless its comment says otherwise.
- * - Misuse is an error value in every build: -EINVAL for NULL where something is needed, for unknown
- *   bits of flags, for what no struct or enum can be. Functions that return a pointer, a number or
- *   nothing return NULL or 0, or do nothing.
+ * - Misuse is an error value in every build: -EINVAL for NULL where something is needed, for
+ * unknown bits of flags, for what no struct or enum can be. Functions that return a pointer, a
+ * number or nothing return NULL or 0, or do nothing.
  *
  * Structs can grow, at their end. So each begins with its size, as the program was compiled; what
  * sets it is the struct's init macro, the first thing between the braces:
@@ -23,8 +23,8 @@
  * languages: all zero, and size what sizeof says in C.
  *
  * - What the program's struct hasn't got is as if it were zero, or left at its default.
- * - What it has and the library doesn't know must be zero: else -E2BIG, as the library is too old for
- *   what is asked; so is a size above 4096. In structs that the library fills it stays untouched.
+ * - What it has and the library doesn't know must be zero: else -E2BIG, as the library is too old
+ * for what is asked; so is a size above 4096. In structs that the library fills it stays untouched.
  * - A size below that of the struct's first layout, 0 above all, is -EINVAL: nobody has set it. An
  *   lb_error without room for a text is left alone; what the call returns is all that is told then.
  */
@@ -64,15 +64,16 @@ LB_PUBLIC const char *lb_version(void);
 
 /* The one reason a stream ended. Only LB_END_EOF means that it is complete. */
 enum lb_end {
-    LB_END_EOF,     /* the kernel returned 0 bytes: the peer said "that was all" */
-    LB_END_RESET,   /* the peer reset the connection */
-    LB_END_TIMEOUT, /* the peer vanished, or idle_timeout or max_time passed */
-    LB_END_LIMIT,   /* the stream passed a limit that was set for it: max_bytes, min_rate;
-                       or it was turned away: deny, allow, allow_uids, max_streams_per_peer */
-    LB_END_SINK,    /* the sink refused or failed; the data is not safe */
-    LB_END_STOPPED, /* the engine was stopped before the stream's end */
-    LB_END_ERROR,   /* any other error of the socket */
-    LB_END_TRUNCATED, /* the connection closed before the stream's own end had come, as a filter saw */
+    LB_END_EOF,       /* the kernel returned 0 bytes: the peer said "that was all" */
+    LB_END_RESET,     /* the peer reset the connection */
+    LB_END_TIMEOUT,   /* the peer vanished, or idle_timeout or max_time passed */
+    LB_END_LIMIT,     /* the stream passed a limit that was set for it: max_bytes, min_rate;
+                         or it was turned away: deny, allow, allow_uids, max_streams_per_peer */
+    LB_END_SINK,      /* the sink refused or failed; the data is not safe */
+    LB_END_STOPPED,   /* the engine was stopped before the stream's end */
+    LB_END_ERROR,     /* any other error of the socket */
+    LB_END_TRUNCATED, /* the connection closed before the stream's own end had come, as a filter saw
+                       */
     LB_END_COUNT
 };
 
@@ -80,7 +81,8 @@ enum lb_end {
 LB_PUBLIC const char *lb_end_name(enum lb_end end);
 
 /* Why a call failed, for a person: one line without a newline, naming the remedy where known.
- * Owned by the caller; filled only when the call fails. Every function takes NULL for "don't tell". */
+ * Owned by the caller; filled only when the call fails. Every function takes NULL for "don't tell".
+ */
 struct lb_error {
     size_t size LB_OWN_SIZE(lb_error);
     int code; /* the -errno that the call returned */
@@ -110,33 +112,37 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
  * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
-/* Which limit ended the stream: "max-bytes", "idle", "min-rate", "max-time", or one of the sink's own
+/* Which limit ended the stream: "max-bytes", "idle", "min-rate", "max-time", or one of the sink's
+ * own
  * ("spool-total"); NULL if none did. A
- * static string, known when the sink's end is called. (A peer that is turned away, as "denied", "uid"
- * or "per-peer", reaches no sink.) */
+ * static string, known when the sink's end is called. (A peer that is turned away, as "denied",
+ * "uid" or "per-peer", reaches no sink.) */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
 
-/* The stream has passed a limit that its sink sets, which is called so: a static string. Returns what the
- * sink's call should return then, -EDQUOT: after this any -errno ends the stream as LB_END_LIMIT. */
+/* The stream has passed a limit that its sink sets, which is called so: a static string. Returns
+ * what the sink's call should return then, -EDQUOT: after this any -errno ends the stream as
+ * LB_END_LIMIT. */
 LB_PUBLIC int lb_stream_over_limit(struct lb_stream *stream, const char *limit);
 
-/* The connection, for getsockopt and the like. Borrowed: valid from the sink's open until its end has
- * returned something else than -EINPROGRESS. Never read from it, write to it or close it; to answer the
- * peer there is lb_stream_say. */
+/* The connection, for getsockopt and the like. Borrowed: valid from the sink's open until its end
+ * has returned something else than -EINPROGRESS. Never read from it, write to it or close it; to
+ * answer the peer there is lb_stream_say. */
 LB_PUBLIC int lb_stream_fd(const struct lb_stream *stream);
 
-/* Says something to the peer, from any call of the sink but an end that may block (LB_SINK_SLOW_END)
- * and settle. Never waits: what the connection doesn't take now is queued, to a bound of 64 KiB, and
- * sent as it can be, before the connection is closed too. Before the stream's EOF it is at the
- * program's risk: a peer that closes with bytes of ours unread resets the connection.
- * Returns how many of the size bytes were taken: fewer, or -EAGAIN for none, once the queue is full;
- * ready, or an end in progress, is called when there is room. -EPIPE: the peer has gone, or has read nothing for the
- * idle timeout (30 seconds if there is none). -EBUSY: not now. -ENOMEM. */
+/* Says something to the peer, from any call of the sink but an end that may block
+ * (LB_SINK_SLOW_END) and settle. Never waits: what the connection doesn't take now is queued, to a
+ * bound of 64 KiB, and sent as it can be, before the connection is closed too. Before the stream's
+ * EOF it is at the program's risk: a peer that closes with bytes of ours unread resets the
+ * connection. Returns how many of the size bytes were taken: fewer, or -EAGAIN for none, once the
+ * queue is full; ready, or an end in progress, is called when there is room. -EPIPE: the peer has
+ * gone, or has read nothing for the idle timeout (30 seconds if there is none). -EBUSY: not now.
+ * -ENOMEM. */
 LB_PUBLIC ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size);
 
-/* Asks that the sink be called again, as for a descriptor that is ready, once so many milliseconds have
- * passed, 0: in the worker's next turn. One alarm a stream: a new one replaces the last, LB_NO_ALARM
- * withdraws it. From where lb_stream_say may be called. Returns 0, or -EBUSY from elsewhere. */
+/* Asks that the sink be called again, as for a descriptor that is ready, once so many milliseconds
+ * have passed, 0: in the worker's next turn. One alarm a stream: a new one replaces the last,
+ * LB_NO_ALARM withdraws it. From where lb_stream_say may be called. Returns 0, or -EBUSY from
+ * elsewhere. */
 LB_PUBLIC int lb_stream_alarm(struct lb_stream *stream, unsigned ms);
 #define LB_NO_ALARM UINT32_MAX
 
@@ -174,8 +180,8 @@ enum lb_sink_flags {
 /* What a sink needs besides its stream's connection: a program that sets limits or gives up rights
  * must leave it that. */
 enum lb_needs {
-    /* Has programs started, by a process that was forked when the sink was opened: they keep what this
-     * process gives up. */
+    /* Has programs started, by a process that was forked when the sink was opened: they keep what
+     * this process gives up. */
     LB_NEEDS_PROGRAMS = 1 << 0,
     LB_NEEDS_NETWORK = 1 << 1, /* makes outgoing connections */
     LB_NEEDS_OUTPUT = 1 << 2,  /* writes to the process's standard output, or what stands for it */
@@ -220,8 +226,8 @@ struct lb_sink {
      * points *data there and returns its size. They are then given to write, which must take all.
      * 0: none now, and place is called again once a descriptor that the sink has watched is ready;
      * till then the stream pauses. -EOPNOTSUPP, after open only: this stream comes to write as
-     * usual, and so does one whose bytes a filter changes, without place being asked. Any other -errno
-     * ends the stream as LB_END_SINK. */
+     * usual, and so does one whose bytes a filter changes, without place being asked. Any other
+     * -errno ends the stream as LB_END_SINK. */
     ssize_t (*place)(struct lb_stream *stream, void *context, void **data);
 
     /* A watched descriptor became ready. Called before what waits (the rest of a write, or end)
@@ -233,7 +239,8 @@ struct lb_sink {
      * LB_END_SINK). Without LB_SINK_SLOW_END it must not block, and may return -EINPROGRESS after
      * watching a descriptor: it is then called again, with the same arguments, when that is ready;
      * or with LB_END_STOPPED when the engine is stopped at once meanwhile: it should then give up
-     * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the stream no more. May be NULL. */
+     * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the
+     * stream no more. May be NULL. */
     int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
 
     /* Does at once what the ends of count streams left to do, those that returned LB_UNSETTLED: one
@@ -243,9 +250,9 @@ struct lb_sink {
      * NULL. */
     int (*settle)(struct lb_stream *const *streams, size_t count, void *context);
 
-    /* What the receipt of a stream that ended as LB_END_EOF calls it: a unique word of visible ASCII
-     * characters, at most 255, that is valid until the sink's next call. NULL, here or returned:
-     * the engine makes one. */
+    /* What the receipt of a stream that ended as LB_END_EOF calls it: a unique word of visible
+     * ASCII characters, at most 255, that is valid until the sink's next call. NULL, here or
+     * returned: the engine makes one. */
     const char *(*receipt_id)(struct lb_stream *stream, void *context);
 
     /* With LB_NEEDS_DIRECTORY: a descriptor of the directory that the sink makes files in. It stays
@@ -253,16 +260,16 @@ struct lb_sink {
     int (*directory)(void *context);
 
     /* Would a stream that comes now find what it needs? For a program that has become another user,
-     * or has given up other rights, since the sink was opened; before an engine starts. What the sink
-     * starts programs with does the same then. Without this call exec starts none for another user
-     * than the one that opened it. Returns 0, or -errno with the cause and the remedy in error. May be
-     * NULL: nothing can have changed. */
+     * or has given up other rights, since the sink was opened; before an engine starts. What the
+     * sink starts programs with does the same then. Without this call exec starts none for another
+     * user than the one that opened it. Returns 0, or -errno with the cause and the remedy in
+     * error. May be NULL: nothing can have changed. */
     int (*check)(void *context, struct lb_error *error);
 };
 #define LB_SINK_INIT LB_SIZE_INIT(lb_sink)
 
-/* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is not
- * named with. */
+/* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is
+ * not named with. */
 struct lb_sink_options {
     size_t size LB_OWN_SIZE(lb_sink_options);
     /* Where sinks with LB_NEEDS_OUTPUT write, for the others nothing; borrowed; 0 means standard
@@ -270,8 +277,8 @@ struct lb_sink_options {
     int output_fd;
     bool append; /* file: add each complete stream to the end of the file */
     bool direct; /* file, dir: write past the page cache; needs a file system with O_DIRECT */
-    /* file, dir: don't sync before a receipt is given. What it calls safe then outlives this process,
-     * but not a crash of the machine. */
+    /* file, dir: don't sync before a receipt is given. What it calls safe then outlives this
+     * process, but not a crash of the machine. */
     bool no_fsync;
     /* exec: bytes of a command's output that may wait on disk, for the end of its input or for its
      * peer; with more the stream ends as LB_END_SINK (-EFBIG). Default 1 GiB. */
@@ -279,12 +286,12 @@ struct lb_sink_options {
     /* print, exec: bytes of all streams that may wait on disk; with more the largest ends as
      * LB_END_LIMIT, "spool-total". Default 1 GiB. Of print 64 MiB wait in memory besides. */
     uint64_t spool_total;
-    /* Told what opening the sink has found, and done about it; and later, of file and dir, what their
-     * owner has to look after. From any thread, also while lb_config's is called. */
+    /* Told what opening the sink has found, and done about it; and later, of file and dir, what
+     * their owner has to look after. From any thread, also while lb_config's is called. */
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context; /* of output_lost, too */
-    /* Told that the reader of output_fd has gone: no stream that brings a byte can be taken any more.
-     * From any thread, once for each stream that finds it so. May be NULL. */
+    /* Told that the reader of output_fd has gone: no stream that brings a byte can be taken any
+     * more. From any thread, once for each stream that finds it so. May be NULL. */
     void (*output_lost)(void *context);
 };
 #define LB_SINK_OPTIONS_INIT LB_SIZE_INIT(lb_sink_options)
@@ -295,14 +302,14 @@ struct lb_sink_options {
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
  * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
- * the copy's size. exec forks: open it before there are threads, and before limits are raised that its
- * commands should not have. */
+ * the copy's size. exec forks: open it before there are threads, and before limits are raised that
+ * its commands should not have. */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
 /* Closes a built-in sink. No engine may use it any more. sink may be NULL. What exec holds for
- * commands that are being killed, another process holds on. Returns 0, or -EINVAL for a sink that is
- * not one of lb_sink_open's, which is left as it is. */
+ * commands that are being killed, another process holds on. Returns 0, or -EINVAL for a sink that
+ * is not one of lb_sink_open's, which is left as it is. */
 LB_PUBLIC int lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
@@ -367,13 +374,13 @@ struct lb_config {
     const struct lb_sink *sink;
     void *sink_context;
 
-    unsigned workers;     /* threads; default: one for each core that affinity and the quotas of control
-                             groups leave this process; blocking: 64 */
-    const char *cpus;     /* "0-3,8": workers run on these cores, one after the other round; default
-                             workers is then how many they are. NULL: where the kernel sees fit */
-    size_t slot_size;     /* bytes of one slot of the pool; default: the backend's; rounded up to
-                             a page */
-    unsigned slots;       /* slots per worker; default: the backend's */
+    unsigned workers; /* threads; default: one for each core that affinity and the quotas of control
+                         groups leave this process; blocking: 64 */
+    const char *cpus; /* "0-3,8": workers run on these cores, one after the other round; default
+                         workers is then how many they are. NULL: where the kernel sees fit */
+    size_t slot_size; /* bytes of one slot of the pool; default: the backend's; rounded up to
+                         a page */
+    unsigned slots;   /* slots per worker; default: the backend's */
     unsigned max_streams; /* at once in the whole engine; default 10000; further peers wait in the
                              backlog */
     int backlog;          /* default: what the system allows (net.core.somaxconn) */
@@ -395,8 +402,8 @@ struct lb_config {
     /* A backend with a ring: don't have the kernel refuse the operations that it never uses. */
     bool unrestricted;
 
-    /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing of
-     * what it is sent, has vanished: LB_END_TIMEOUT. In whole seconds, half of it for the first
+    /* TCP: a peer whose machine gives no sign of life for so long, though asked, or takes nothing
+     * of what it is sent, has vanished: LB_END_TIMEOUT. In whole seconds, half of it for the first
      * question. LB_NO_KEEPALIVE: off; default 120000. */
     unsigned keepalive_ms;
 
@@ -411,16 +418,16 @@ struct lb_config {
     /* Let every byte come through user space, also where the sink is only a descriptor. */
     bool no_splice;
 
-    /* Streams must be sealed, see lastbyte-seal(5): the seal is checked and taken off, and only a stream
-     * that has come whole ends as LB_END_EOF. Others end as LB_END_TRUNCATED, or LB_END_LIMIT at once if
-     * they don't begin as sealed streams do. With a key (at least 32 bytes) only what was sealed by that
-     * is taken; NULL: none. */
+    /* Streams must be sealed, see lastbyte-seal(5): the seal is checked and taken off, and only a
+     * stream that has come whole ends as LB_END_EOF. Others end as LB_END_TRUNCATED, or
+     * LB_END_LIMIT at once if they don't begin as sealed streams do. With a key (at least 32 bytes)
+     * only what was sealed by that is taken; NULL: none. */
     bool seal;
     const void *seal_key;
     size_t seal_key_size;
 
-    /* Preludes of filters, what a peer sends before its stream. One that takes longer is no stream: the
-     * peer is turned away. */
+    /* Preludes of filters, what a peer sends before its stream. One that takes longer is no stream:
+     * the peer is turned away. */
     unsigned handshake_timeout_ms; /* default 10000 */
     unsigned max_handshakes;       /* at once in the whole engine; default 256; others wait */
 
@@ -524,8 +531,8 @@ LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 /* From any thread, at any time between open and close. Returns 0 or -EINVAL. */
 LB_PUBLIC int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
 
-/* Stops at once if still running, waits, and frees everything. engine may be NULL. Returns 0. From a
- * sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at
+/* Stops at once if still running, waits, and frees everything. engine may be NULL. Returns 0. From
+ * a sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at
  * once, says so in a note, and is still to be closed, from elsewhere. */
 LB_PUBLIC int lb_engine_close(struct lb_engine *engine);
 
@@ -551,8 +558,8 @@ LB_PUBLIC int lb_collect_fd(int fd, size_t limit, void **data, size_t *size);
  * no resolver. Returns 0 or -EINVAL. */
 LB_PUBLIC int lb_address_check(const char *address, struct lb_error *error);
 
-/* ADDRESS/BITS or one address, IPv4 or IPv6; no bit may be set behind the first BITS. IPv4 peers are
- * IPv4 whatever the listener is. Returns 0 or -EINVAL. */
+/* ADDRESS/BITS or one address, IPv4 or IPv6; no bit may be set behind the first BITS. IPv4 peers
+ * are IPv4 whatever the listener is. Returns 0 or -EINVAL. */
 LB_PUBLIC int lb_network_check(const char *network, struct lb_error *error);
 
 enum lb_connect_flags {

@@ -20,8 +20,8 @@ enum { OUTPUT_MAX = 1 << 20, ANSWER_MAX = 1 << 18 };
 /* One byte beside the tag; more than a page; several slots, and more than a pipe holds. */
 static const size_t sizes[SCENARIO_PEERS] = {PAYLOAD_TAG_SIZE + 1, 5000, 100000};
 
-/* Past the page cache: no block; a block and a rest; two slots, which threads of their own write, and
- * a rest. */
+/* Past the page cache: no block; a block and a rest; two slots, which threads of their own write,
+ * and a rest. */
 static const size_t direct_sizes[SCENARIO_PEERS] = {PAYLOAD_TAG_SIZE + 1, 5000, (2 << 20) + 100000};
 
 unsigned long scenario_size(const struct scenario *scenario, unsigned long tag)

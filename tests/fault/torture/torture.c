@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * torture BACKEND tcp|unix [SINK[-direct] [CALL]]: every call that can fail fails once, the first time, the
- * second, and so on until a run doesn't reach it any more. Each run is a process of its own.
+ * torture BACKEND tcp|unix [SINK[-direct] [CALL]]: every call that can fail fails once, the first
+ * time, the second, and so on until a run doesn't reach it any more. Each run is a process of its
+ * own.
  */
 #include "scenario.h"
 
@@ -208,8 +209,8 @@ static bool must_try_again(const struct fault *fault)
     return fault->error == EINTR && fault->call != SHIM_recv_request;
 }
 
-/* How many streams may be lost. An engine that can't be opened for a fault of that time says so; one
- * that can is as good as any. */
+/* How many streams may be lost. An engine that can't be opened for a fault of that time says so;
+ * one that can is as good as any. */
 static void check_harm(const struct fault *fault, enum shim_phase phase)
 {
     struct outcome *outcome = &shared->outcome;

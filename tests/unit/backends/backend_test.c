@@ -372,8 +372,8 @@ static void a_watch_is_replaced_or_withdrawn(void **state)
     close(pipes[1]);
 }
 
-/* A peer that has sent its EOF and reads nothing: whoever waits for room wakes nobody until there is
- * some, and takes no processor time. */
+/* A peer that has sent its EOF and reads nothing: whoever waits for room wakes nobody until there
+ * is some, and takes no processor time. */
 static void a_half_closed_peer_without_room_costs_nothing(void **state)
 {
     static char bytes[64 << 10];

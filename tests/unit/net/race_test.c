@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* lb_connect to names whose addresses don't all answer, and to a resolver that doesn't. The resolver
- * is this file: -Wl,--wrap=getaddrinfo. */
+/* lb_connect to names whose addresses don't all answer, and to a resolver that doesn't. The
+ * resolver is this file: -Wl,--wrap=getaddrinfo. */
 #include "unit.h"
 
 #include "listener.h"

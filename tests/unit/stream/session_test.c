@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a sink may not return: told of, in every build, and never taken for a stream that is safe. */
+/* What a sink may not return: told of, in every build, and never taken for a stream that is safe.
+ */
 #include "unit.h"
 
 #include "script_plan.h"
@@ -72,8 +73,8 @@ static void peer_shuts(struct script *script)
 static const struct nonsense right = {
     .open = NOTHING, .write = NOTHING, .ready = NOTHING, .end = NOTHING, .settle = NOTHING};
 
-/* A stream of SIZE bytes, by these steps, with a receipt. heard: what its peer is told; note: a part of
- * what the person is. */
+/* A stream of SIZE bytes, by these steps, with a receipt. heard: what its peer is told; note: a
+ * part of what the person is. */
 static void run(struct rig *rig, const struct step *steps, size_t count, const char *heard_expected,
                 const char *note)
 {
