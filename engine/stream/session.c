@@ -194,6 +194,8 @@ int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
     const struct lb_lane *lane = stream->lane;
     struct stat status;
 
+    if (stream->state == LB_STREAM_COMMITTING)
+        return -EBUSY;
     if (fd == stream->conn.fd && stream->state != LB_STREAM_ENDING)
         return -EINVAL;
     /* Backends differ in what they say of these. */

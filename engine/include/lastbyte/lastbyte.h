@@ -113,7 +113,7 @@ LB_PUBLIC bool lb_stream_receipt(const struct lb_stream *stream);
  * and the stream's own connection only while its end is in progress. Withdraw before closing fd.
  * Being called without cause is possible; retrying is harmless. Returns 0, or -errno when the
  * descriptor can't be watched (-EPERM for a regular file, which is always ready; -EINVAL for the
- * stream's own connection before its EOF). */
+ * stream's own connection before its EOF; -EBUSY from an end that may block, or settle). */
 LB_PUBLIC int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events);
 
 /* ---- sinks ---------------------------------------------------------------------------------- */
