@@ -11,7 +11,8 @@ enum { SIZE = 20000, LONG_MS = 600000 };
 
 /* ---- sinks ----------------------------------------------------------------------------------- */
 
-/* Takes half of what it is given, and the rest once the gate is open. */
+/* Takes half of what it is given, and the rest once the gate is open. By an alarm: a watch can't be
+ * withdrawn by an end that runs on another thread. */
 static ssize_t take_half(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
                          size_t size)
 {
@@ -20,7 +21,7 @@ static ssize_t take_half(struct ledger_entry *entry, struct lb_stream *stream, c
     (void)data;
     if (lb_stream_bytes(stream) > 0)
         return (ssize_t)size;
-    error = ledger_watch_gate(entry, stream);
+    error = lb_stream_alarm(stream, gate_is_open(&entry->ledger->gate) ? 0 : LONG_MS);
     return error ? error : (ssize_t)(size / 2);
 }
 

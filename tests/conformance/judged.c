@@ -265,6 +265,32 @@ static void kept_before_a_bad_end(void **state)
     server_finish(server);
 }
 
+/* The same where a filter fails in the very bytes of which it has made something before. */
+static void kept_before_malformed_bytes(void **state)
+{
+    struct server *server = *state;
+    struct ledger_entry *entry;
+    uint8_t *data;
+    size_t size;
+    int fd;
+
+    server->sink.flags = LB_SINK_MAY_PAUSE;
+    server->ledger.hooks.write = take_part;
+    filtered_begin(server, FILTER_HALVE, 1);
+    data = filtered_encode(server, 1, SHORT + 1, 0, &size);
+    data[size - 1] = data[size - 2]; /* no pair */
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send(fd, data, size));
+    free(data);
+    entry = server_await_tag(server, 1);
+    AWAIT(server, atomic_load(&entry->mark) == 1);
+    gate_open(&server->ledger.gate);
+    server_await_ends(server, 1);
+    close(fd);
+    server_check_payload(server, 1, SHORT, LB_END_ERROR);
+    server_finish(server);
+}
+
 static ssize_t fail_later(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
                           size_t size)
 {
@@ -298,6 +324,7 @@ const struct test_case judged_cases[] = {
     {"filter_kept_and_stopped", stopped_with_something_kept, FAMILY_ANY, 0},
     {"filter_kept_and_drained", drained_with_something_kept, FAMILY_ANY, 0},
     {"filter_kept_before_a_bad_end", kept_before_a_bad_end, FAMILY_ANY, 0},
+    {"filter_kept_before_malformed_bytes", kept_before_malformed_bytes, FAMILY_ANY, 0},
     {"filter_kept_and_failed", failed_with_something_kept, FAMILY_ANY, 0},
     {NULL, NULL, 0, 0},
 };

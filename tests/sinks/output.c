@@ -207,7 +207,8 @@ static void print_after_the_directory_for_temporary_files_has_gone(void **state)
     struct opened print;
 
     assert_return_code(mkdir(path, 0700), errno);
-    print = sink_open(&(struct lb_sink_options){.output_fd = output}, "print");
+    print =
+        sink_open(&(struct lb_sink_options){LB_SINK_OPTIONS_INIT, .output_fd = output}, "print");
     temporary_restore(saved);
     assert_int_equal(LB_END_EOF, send_bytes(&print, payload, 2 * MIB));
     assert_return_code(rmdir(path), errno);
@@ -225,7 +226,8 @@ static void one_stream_may_have_the_whole_spool(void **state)
 {
     enum { TOTAL = 4 * MIB };
     int output = output_make();
-    struct lb_sink_options options = {.output_fd = output, .spool_total = TOTAL};
+    struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .output_fd = output,
+                                      .spool_total = TOTAL};
     struct opened print = sink_open(&options, "print");
     uint8_t *payload = payload_make(1, TOTAL + 1);
 

@@ -92,6 +92,12 @@ static void is_busy(struct script *script)
     expect(script, lb_stream_alarm(stream_of(script), 0), -EBUSY, "an alarm");
 }
 
+static void is_busy_for_watches(struct script *script)
+{
+    is_busy(script);
+    expect(script, lb_stream_watch(stream_of(script), peer_of(script), POLLOUT), -EBUSY, "a watch");
+}
+
 static void peer_has_gone(struct script *script)
 {
     say(script, 10, -EPIPE);
@@ -315,7 +321,7 @@ static void nothing_is_said_while_committing(void **state)
 {
     begin(*state, &plan_slow_sink);
     ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", LB_END_EOF, ACCEPT, TURN, EOF_OF(1),
-               TURN, CALL(is_busy), COMMITTED);
+               TURN, CALL(is_busy_for_watches), COMMITTED);
 }
 
 static void nothing_is_said_while_answering(void **state)
