@@ -2,7 +2,6 @@
 /* The classic pre-threaded server: each worker has one stream at a time, waits for it alone, and
  * receives straight into a slot. */
 #include "accept.h"
-#include "backends.h"
 #include "error.h"
 #include "readiness.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Readiness, made to look like completion: wait until a socket is readable, receive into a slot. */
 #include "accept.h"
-#include "backends.h"
 #include "clock.h"
 #include "cpu_cache.h"
 #include "error.h"

@@ -95,9 +95,11 @@ void lb_request_cancel_conn(struct io_uring *ring, const struct lb_conn *conn)
     cancel(ring, about(LB_REQUEST_CONN, conn));
 }
 
-void lb_request_cancel_accept(struct io_uring *ring, size_t listener)
+void lb_request_cancel_accepts(struct io_uring *ring, size_t listener)
 {
-    cancel(ring, about_listener(listener));
+    struct io_uring_sqe *sqe = get_sqe(ring, LB_REQUEST_CANCEL);
+
+    io_uring_prep_cancel64(sqe, about_listener(listener), IORING_ASYNC_CANCEL_ALL);
 }
 
 void lb_request_cancel_watch(struct io_uring *ring, const struct lb_watch *watch)

@@ -55,7 +55,7 @@ void lb_request_wake(struct io_uring *ring, int fd);
 
 /* These end a request soon: with its own completion, beside that of the cancelling. */
 void lb_request_cancel_conn(struct io_uring *ring, const struct lb_conn *conn);
-void lb_request_cancel_accept(struct io_uring *ring, size_t listener);
+void lb_request_cancel_accepts(struct io_uring *ring, size_t listener);
 void lb_request_cancel_watch(struct io_uring *ring, const struct lb_watch *watch);
 
 #endif

@@ -4,7 +4,6 @@
 #include "uring.h"
 
 #include "accept.h"
-#include "backends.h"
 #include "bufring.h"
 #include "clock.h"
 #include "cpu_cache.h"
@@ -24,10 +23,15 @@
 enum {
     SUBMISSIONS = 256,
     COMPLETIONS = 4096,
-    MULTISHOT_ACCEPT_FROM = 64, /* accept ahead only when there is room for so many streams */
+    MULTISHOT_ACCEPT_FROM = COMPLETIONS, /* no burst is larger than what the queue holds */
+    ACCEPTS_MAX = 16,                    /* that accept one each */
 };
 
-enum accept_state { ACCEPT_OFF, ACCEPT_ON, ACCEPT_CANCELLING };
+/* What the kernel may still accept from one listener. */
+struct accepting {
+    unsigned armed; /* requests */
+    bool cancelled;
+};
 
 /* Received bytes that did not fit into the last batch. */
 struct rest {
@@ -46,10 +50,10 @@ struct state {
     struct lb_backend_status status;
     struct lb_bufring buffers;
     struct lb_uring_watches watches;
-    enum accept_state *accepts; /* one per listener */
-    struct lb_waiting waiting;  /* found no slot, or failed */
-    unsigned receiving;         /* conns that are */
-    bool postponed;             /* the last wait has not asked for what gathers */
+    struct accepting *accepts; /* one per listener */
+    struct lb_waiting waiting; /* found no slot, or failed */
+    unsigned receiving;        /* conns that are */
+    bool postponed;            /* the last wait has not asked for what gathers */
     struct rest rest;
 };
 
@@ -65,16 +69,28 @@ static void arm_wake(struct state *state)
     lb_request_wake(&state->ring, state->config.wake_fd);
 }
 
+/* One request that accepts all that comes, or some that accept one each: no more are accepted ahead
+ * than there is room for. */
+static void arm_accepts(struct state *state, size_t listener, unsigned limit)
+{
+    struct accepting *accepting = &state->accepts[listener];
+    bool all = limit >= MULTISHOT_ACCEPT_FROM;
+    unsigned most = all ? 1 : limit < ACCEPTS_MAX ? limit : ACCEPTS_MAX;
+
+    for (; accepting->armed < most; accepting->armed++)
+        lb_request_accept(&state->ring, listener, state->config.listeners[listener], all);
+}
+
 static void set_accepting(struct state *state, const struct lb_turn *turn)
 {
     for (size_t i = 0; i < state->config.listener_count; i++) {
-        if (turn->accept_limit > 0 && state->accepts[i] == ACCEPT_OFF) {
-            lb_request_accept(&state->ring, i, state->config.listeners[i],
-                              turn->accept_limit >= MULTISHOT_ACCEPT_FROM);
-            state->accepts[i] = ACCEPT_ON;
-        } else if (turn->accept_limit == 0 && state->accepts[i] == ACCEPT_ON) {
-            lb_request_cancel_accept(&state->ring, i);
-            state->accepts[i] = ACCEPT_CANCELLING;
+        struct accepting *accepting = &state->accepts[i];
+
+        if (turn->accept_limit > 0 && !accepting->cancelled) {
+            arm_accepts(state, i, turn->accept_limit);
+        } else if (turn->accept_limit == 0 && accepting->armed > 0 && !accepting->cancelled) {
+            lb_request_cancel_accepts(&state->ring, i);
+            accepting->cancelled = true;
         }
     }
 }
@@ -82,7 +98,7 @@ static void set_accepting(struct state *state, const struct lb_turn *turn)
 static bool is_accepting(const struct state *state)
 {
     for (size_t i = 0; i < state->config.listener_count; i++)
-        if (state->accepts[i] != ACCEPT_OFF)
+        if (state->accepts[i].armed > 0)
             return true;
     return false;
 }
@@ -193,7 +209,9 @@ static unsigned accept_completed(struct state *state, const struct io_uring_cqe 
     size_t listener = lb_request_listener(cqe);
 
     if (!(cqe->flags & IORING_CQE_F_MORE))
-        state->accepts[listener] = ACCEPT_OFF;
+        state->accepts[listener].armed--;
+    if (state->accepts[listener].armed == 0)
+        state->accepts[listener].cancelled = false;
     if (cqe->res >= 0) {
         *event = (struct lb_event){.type = LB_EVENT_ACCEPTED, .fd = cqe->res};
         return 1;
@@ -516,6 +534,7 @@ const struct lb_backend lb_backend_uring = {
     .help = "io_uring, on Linux 6.1 and newer",
     .ring = true,
     .wakes_one = true,
+    .accepts_ahead = ACCEPTS_MAX,
     .shape = shape,
     .probe = lb_uring_probe,
     .open = open_uring,

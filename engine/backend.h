@@ -99,9 +99,11 @@ struct lb_backend {
     const char *help; /* part of a line: what it is */
     bool ring;        /* see struct lb_feature */
     bool one_stream_per_worker;
-    bool shared_listeners; /* every worker waits on the same listening sockets */
-    bool wakes_one;        /* of all who accept from one socket, the kernel wakes one for a peer */
-    unsigned workers;      /* default; 0: one per usable core */
+    bool shared_listeners;  /* every worker waits on the same listening sockets */
+    bool wakes_one;         /* of all who accept from one socket, the kernel wakes one for a peer */
+    unsigned accepts_ahead; /* from each listener, at most so many beyond accept_limit while that is
+                               small */
+    unsigned workers;       /* default; 0: one per usable core */
 
     /* The pool that suits it, if a chunk in use keeps its whole slot, or if not. */
     struct lb_pool_shape (*shape)(bool whole_slots);

@@ -8,10 +8,12 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum lb_letter_kind {
     LB_LETTER_COMMITTED, /* a member of a stream: its sink's end is done */
     LB_LETTER_ADOPTED,   /* a member of struct lb_adopted */
+    LB_LETTER_WAKE,      /* a member of struct lb_wake */
 };
 
 struct lb_letter {
@@ -23,6 +25,12 @@ struct lb_letter {
 struct lb_adopted {
     struct lb_letter letter;
     int fd; /* the lane's from post on */
+};
+
+/* A stream's sink wants to be called. Made with malloc; whoever takes it frees it. */
+struct lb_wake {
+    struct lb_letter letter;
+    uint64_t id; /* of a stream, which may be another lane's, or have ended */
 };
 
 struct lb_inbox {

@@ -358,7 +358,10 @@ void lb_life_enter(struct lb_stream *stream)
 
 static void number(struct lb_stream *stream)
 {
-    stream->id = atomic_fetch_add(&stream->lane->door->last_id, 1) + 1;
+    struct lb_lane *lane = stream->lane;
+
+    lb_stream_table_number(lane->streams, stream,
+                           atomic_fetch_add(&lane->door->last_id, 1) + 1);
     lb_count(&stream->lane->counters.accepted, 1);
 }
 

@@ -4,6 +4,7 @@
 #include "backend_choice.h"
 #include "clock.h"
 #include "cores.h"
+#include "descriptors.h"
 #include "settle.h"
 #include "sized.h"
 
@@ -93,6 +94,22 @@ static void begin_notes(struct lb_engine *engine)
     engine->notes.level = engine->config.note_level;
 }
 
+/* Peers beyond wait in the backlog: no stream that was let in fails for want of a descriptor. */
+static void fit_descriptors(struct lb_engine *engine)
+{
+    struct lb_gate *gate = &engine->door.gate;
+    const struct lb_backend *backend = engine->rules.backend;
+    unsigned ahead =
+        backend->accepts_ahead * engine->worker_count * (unsigned)engine->door.listeners.count;
+    unsigned most = lb_descriptors_streams(engine->rules.sink, ahead);
+
+    if (most >= gate->max_streams)
+        return;
+    gate->max_streams = most;
+    lb_note(&engine->notes, LB_NOTE_DETAIL,
+            "at most %u streams at once: there are no descriptors for more (ulimit -n)", most);
+}
+
 int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
                    struct lb_error *error)
 {
@@ -123,6 +140,7 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         lb_engine_close(engine);
         return rc;
     }
+    fit_descriptors(engine);
     lb_note(&engine->notes, LB_NOTE_DETAIL,
             "backend %s; workers: %u, with %u slots of %zu bytes each", backend->name,
             engine->worker_count, engine->rules.pool.slots, engine->rules.pool.slot_size);
@@ -270,6 +288,30 @@ void lb_engine_stop(struct lb_engine *engine)
 {
     if (engine)
         lb_door_stop(&engine->door);
+}
+
+static int post_wake(struct lb_inbox *inbox, uint64_t id)
+{
+    struct lb_wake *wake = malloc(sizeof(*wake));
+
+    if (!wake)
+        return -ENOMEM;
+    *wake = (struct lb_wake){.letter.kind = LB_LETTER_WAKE, .id = id};
+    if (!lb_inbox_post(inbox, &wake->letter))
+        free(wake); /* that lane has ended */
+    return 0;
+}
+
+/* Each lane looks whether it is its stream: only lanes know that. */
+int lb_engine_wake(struct lb_engine *engine, uint64_t id)
+{
+    int rc = 0;
+
+    if (!engine)
+        return -EINVAL;
+    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++)
+        rc = post_wake(&engine->workers[i].lane.inbox, id);
+    return rc;
 }
 
 /* ---- look ------------------------------------------------------------------------------------ */

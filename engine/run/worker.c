@@ -78,8 +78,9 @@ static void drop_letters(struct lb_worker *worker)
 
     for (; letter; letter = next) {
         next = letter->next;
-        close(((struct lb_adopted *)(void *)letter)->fd); /* no stream is left to be committed */
-        free(letter);
+        if (letter->kind == LB_LETTER_ADOPTED)
+            close(((struct lb_adopted *)(void *)letter)->fd);
+        free(letter); /* no stream is left to be committed */
     }
 }
 
@@ -95,9 +96,18 @@ void lb_worker_done(struct lb_worker *worker)
 
 /* ---- letters and alarms ---------------------------------------------------------------------- */
 
+static void wake_stream(struct lb_worker *worker, uint64_t id)
+{
+    struct lb_stream *stream = lb_stream_table_find(&worker->streams, id);
+
+    if (stream)
+        lb_life_ready(stream);
+}
+
 static void open_letter(struct lb_worker *worker, struct lb_letter *letter)
 {
     struct lb_adopted *adopted;
+    struct lb_wake *wake;
 
     switch (letter->kind) {
     case LB_LETTER_COMMITTED:
@@ -108,6 +118,11 @@ static void open_letter(struct lb_worker *worker, struct lb_letter *letter)
         adopted = (struct lb_adopted *)(void *)letter; /* its first member */
         lb_entrance_take(&worker->entrance, adopted->fd);
         free(adopted);
+        break;
+    case LB_LETTER_WAKE:
+        wake = (struct lb_wake *)(void *)letter; /* its first member */
+        wake_stream(worker, wake->id);
+        free(wake);
         break;
     }
 }

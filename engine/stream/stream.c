@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -24,13 +25,21 @@ int lb_stream_table_init(struct lb_stream_table *table, size_t memory_size, unsi
         table->base = NULL;
         return -ENOMEM;
     }
-    return 0;
+    while (table->mask + 1 < capacity)
+        table->mask = table->mask * 2 + 1;
+    /* Large and zeroed: pages that are never needed cost nothing. */
+    table->buckets = calloc(table->mask + 1, sizeof(struct lb_stream *));
+    if (table->buckets)
+        return 0;
+    lb_stream_table_done(table);
+    return -ENOMEM;
 }
 
 void lb_stream_table_done(struct lb_stream_table *table)
 {
     if (table->base)
         munmap(table->base, table->stride * table->capacity);
+    free(table->buckets);
     *table = (struct lb_stream_table){0};
 }
 
@@ -54,10 +63,36 @@ struct lb_stream *lb_stream_table_add(struct lb_stream_table *table)
     return stream;
 }
 
+/* Where the stream with that number is, or would be: in its bucket or in its predecessor. */
+static struct lb_stream **find_link(const struct lb_stream_table *table, uint64_t id)
+{
+    struct lb_stream **link = &table->buckets[id & table->mask];
+
+    while (*link && (*link)->id != id)
+        link = &(*link)->same_bucket;
+    return link;
+}
+
+struct lb_stream *lb_stream_table_find(const struct lb_stream_table *table, uint64_t id)
+{
+    return *find_link(table, id);
+}
+
+void lb_stream_table_number(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id)
+{
+    struct lb_stream **bucket = &table->buckets[id & table->mask];
+
+    stream->id = id;
+    stream->same_bucket = *bucket;
+    *bucket = stream;
+}
+
 void lb_stream_table_retire(struct lb_stream_table *table, struct lb_stream *stream)
 {
     assert(stream->state == LB_STREAM_FREE && table->used > 0);
     table->used--;
+    if (stream->id)
+        *find_link(table, stream->id) = stream->same_bucket;
     if (stream->previous)
         stream->previous->next = stream->next;
     else

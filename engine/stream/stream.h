@@ -62,6 +62,7 @@ struct lb_stream {
     int end_result;                    /* what the sink's end returned on the committer */
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in the one queue that it waits in */
+    struct lb_stream *same_bucket;     /* next of those whose numbers fall together */
     alignas(16) uint8_t memory[];      /* the sink's state, then each filter's */
 };
 
@@ -81,9 +82,11 @@ struct lb_stream_table {
     unsigned capacity;
     unsigned touched; /* entries ever used */
     unsigned used;
-    struct lb_stream *free;    /* last freed first */
-    struct lb_stream *live;    /* all in use, newest first */
-    struct lb_stream *retired; /* freed at the end of the batch: no event names them any more */
+    struct lb_stream *free;     /* last freed first */
+    struct lb_stream *live;     /* all in use, newest first */
+    struct lb_stream *retired;  /* freed at the end of the batch: no event names them any more */
+    struct lb_stream **buckets; /* by number; as many as there can be streams, a power of two */
+    unsigned mask;
     struct lb_stream_queue entered; /* their preludes are over: the entrance goes on with them */
 };
 
@@ -92,6 +95,12 @@ void lb_stream_table_done(struct lb_stream_table *table);
 
 /* A zeroed stream in the live list, or NULL when the table is full. */
 struct lb_stream *lb_stream_table_add(struct lb_stream_table *table);
+
+/* The stream has its number: it can be found by it until it is retired. */
+void lb_stream_table_number(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id);
+
+/* NULL: there is none, or it is not the table's. */
+struct lb_stream *lb_stream_table_find(const struct lb_stream_table *table, uint64_t id);
 
 /* Takes the stream, which is FREE, off the live list. Its memory stays as it is until
  * lb_stream_table_reuse, so that a late event of the same batch does no harm. */

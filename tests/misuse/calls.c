@@ -257,6 +257,7 @@ static void an_engine_in_the_wrong_state(void **state)
         ROW(lb_engine_start, "NULL", lb_engine_start(NULL), -EINVAL),
         ROW(lb_engine_wait, "NULL", lb_engine_wait(NULL, 0), -EINVAL),
         ROW(lb_engine_stop, "NULL", (lb_engine_stop(NULL), 0), 0),
+        ROW(lb_engine_wake, "NULL", lb_engine_wake(NULL, 1), -EINVAL),
         ROW(lb_engine_stats, "NULL", lb_engine_stats(NULL, &stats), -EINVAL),
         ROW(lb_engine_address, "NULL", lb_engine_address(NULL, 0), 0),
         ROW(lb_engine_backend, "NULL", lb_engine_backend(NULL), 0),
