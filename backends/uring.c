@@ -23,8 +23,8 @@
 enum {
     SUBMISSIONS = 256,
     COMPLETIONS = 4096,
-    MULTISHOT_ACCEPT_FROM = COMPLETIONS, /* no burst is larger than what the queue holds */
-    ACCEPTS_MAX = 16,                    /* that accept one each */
+    MULTISHOT_ACCEPT_FROM = 1024, /* room that most bursts don't fill */
+    ACCEPTS_MAX = 16,             /* that accept one each */
 };
 
 /* What the kernel may still accept from one listener. */

@@ -51,6 +51,17 @@ void lb_door_await_room(struct lb_door *door, unsigned lane)
     atomic_store(&door->lanes[lane].hungry, true);
 }
 
+unsigned lb_door_room(struct lb_door *door)
+{
+    unsigned room = lb_gate_room(&door->gate), most = door->gate.max_streams, all = 0;
+
+    for (unsigned i = 0; i < door->lane_count; i++)
+        all += atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
+    if (all >= most)
+        return 0;
+    return room < most - all ? room : most - all;
+}
+
 /* Below a load of eight each: as even as can be, since each may be one that fills a core. Above:
  * within an eighth of the mean, so that a crowd of short streams is not handed round. */
 unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)

@@ -63,6 +63,9 @@ static inline void lb_door_unload(struct lb_door *door, unsigned lane)
     atomic_fetch_sub_explicit(&door->lanes[lane].load, 1, memory_order_relaxed);
 }
 
+/* How many more connections there is room for, those counted that have not begun. */
+unsigned lb_door_room(struct lb_door *door);
+
 /* Which lane a connection that this one has accepted should be of: this one, unless another has
  * clearly less to do. The kernel spreads peers by chance, and two bulk streams on one of two cores
  * would leave the other idle. */

@@ -27,7 +27,7 @@ static bool is_quick(int fd)
 
 static void try_delay(struct lb_acks *acks, int fd, size_t bytes)
 {
-    acks->usual = bytes;
+    acks->usual = (uint32_t)bytes;
     acks->delayed = true;
     set_quick(fd, 0);
 }
@@ -54,7 +54,7 @@ void lb_acks_received(struct lb_acks *acks, int fd, size_t size, bool worth)
 
     if (!acks->delayed && !worth)
         return;
-    acks->bytes += size;
+    acks->bytes += (uint32_t)size;
     if (++acks->receives < SAMPLE)
         return;
     bytes = acks->bytes;

@@ -22,8 +22,8 @@ struct lb_acks {
     uint8_t receives; /* of the sample */
     uint16_t wait;    /* samples before the next try */
     uint16_t penalty; /* the wait after this try, should it be a failure */
-    size_t bytes;     /* of the sample */
-    size_t usual;     /* what a sample had when all were sent at once */
+    uint32_t bytes;   /* of the sample */
+    uint32_t usual;   /* what a sample had when all were sent at once */
 };
 
 /* After each receive from fd: what it brought, and whether ACKs of small messages are worth

@@ -120,8 +120,7 @@ static void try_end(struct lb_stream *stream)
     if (rc != -EINPROGRESS)
         conclude(stream, rc);
     else
-        lb_stream_arm(
-            stream); /* the sink hears its alarm again, which was no use while cancelled */
+        lb_stream_arm(stream); /* its sink hears its alarm again, and has a bound of its own */
 }
 
 /* No receive is under way and nothing is held: the end is this one, unless the sink fails. */
@@ -278,7 +277,6 @@ struct lb_stream *lb_life_accept(struct lb_lane *lane, int fd)
     stream->lane = lane;
     lb_peer_get(&stream->peer, fd);
     stream->conn.is_unix = stream->peer.family == AF_UNIX;
-    lb_door_load(lane->door, lane->index);
     move_to(stream, LB_STREAM_PARKED);
     return stream;
 }
@@ -545,6 +543,8 @@ void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
         stream->session.alarm_ns = 0;
         lb_life_ready(stream);
     }
+    if (lb_stream_end_by_ns(stream) && now_ns >= lb_stream_end_by_ns(stream))
+        lb_life_stop(stream, &lb_limits_max_time);
     if (stream->state != LB_STREAM_FREE)
         lb_stream_arm(stream);
 }

@@ -10,7 +10,7 @@
 
 const struct lb_verdict lb_limits_max_bytes = {.end = LB_END_LIMIT, .why = "max-bytes"};
 static const struct lb_verdict idle = {.end = LB_END_TIMEOUT, .why = "idle"};
-static const struct lb_verdict max_time = {.end = LB_END_TIMEOUT, .why = "max-time"};
+const struct lb_verdict lb_limits_max_time = {.end = LB_END_TIMEOUT, .why = "max-time"};
 static const struct lb_verdict min_rate = {.end = LB_END_LIMIT, .why = "min-rate"};
 
 /* Some looks within the shortest limit: streams end late by a part of it, never early. */
@@ -75,7 +75,7 @@ const struct lb_verdict *lb_limits_judge(const struct lb_limits *limits, struct 
     pace->looked_ns = now_ns;
     pace->held = false;
     if (limits->max_time_ns && age_ns >= limits->max_time_ns)
-        return &max_time;
+        return &lb_limits_max_time;
     if (limits->idle_ns && pace->idle_ns >= limits->idle_ns)
         return &idle;
     return is_too_slow(limits, pace, bytes) ? &min_rate : NULL;

@@ -34,6 +34,9 @@ struct lb_pace {
 /* What a stream that has more than max_bytes ends as. */
 extern const struct lb_verdict lb_limits_max_bytes;
 
+/* And one that is older than max_time. */
+extern const struct lb_verdict lb_limits_max_time;
+
 void lb_limits_init(struct lb_limits *limits, const struct lb_config *config);
 
 /* How many more bytes a stream may have. */

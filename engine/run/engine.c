@@ -99,8 +99,8 @@ static void fit_descriptors(struct lb_engine *engine)
 {
     struct lb_gate *gate = &engine->door.gate;
     const struct lb_backend *backend = engine->rules.backend;
-    unsigned ahead =
-        backend->accepts_ahead * engine->worker_count * (unsigned)engine->door.listeners.count;
+    unsigned ahead = engine->worker_count *
+                     (1 + backend->accepts_ahead * (unsigned)engine->door.listeners.count);
     unsigned most = lb_descriptors_streams(engine->rules.sink, ahead);
 
     if (most >= gate->max_streams)

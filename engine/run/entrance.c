@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SCARCE = 1024 }; /* room; with less, those who wait for it count too */
+
 /* Out of descriptors or memory: accepting at once again would only burn CPU. */
 #define PAUSE_NS (100 * LB_NS_PER_MS)
 #define TELL_NS (10 * LB_NS_PER_S) /* said once in so long */
@@ -59,6 +61,7 @@ void lb_entrance_take(struct lb_entrance *entrance, int fd)
     } else {
         lb_ending_refuse(lane, fd, &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
         close(fd);
+        lb_door_unload(lane->door, lane->index);
         lb_note(lane->notes, LB_NOTE_WARNING,
                 "a peer was turned away: %u streams are waiting already", lane->streams->capacity);
     }
@@ -86,8 +89,14 @@ void lb_entrance_accepted(struct lb_entrance *entrance, int fd)
     /* A lane of one stream at a time accepts only when it has none. */
     if (!lane->backend->one_stream_per_worker)
         chosen = lb_door_choose_lane(lane->door, lane->index);
-    if (chosen == lane->index || !hand_over(lane, chosen, fd))
-        lb_entrance_take(entrance, fd);
+    lb_door_load(lane->door, chosen);
+    if (chosen != lane->index && hand_over(lane, chosen, fd))
+        return;
+    if (chosen != lane->index) {
+        lb_door_unload(lane->door, chosen);
+        lb_door_load(lane->door, lane->index);
+    }
+    lb_entrance_take(entrance, fd);
 }
 
 int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
@@ -96,6 +105,7 @@ int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
 
     if (!stream)
         return -EMFILE;
+    lb_door_load(entrance->lane->door, entrance->lane->index);
     stream->borrowed = true;
     lb_stream_queue_put(&entrance->parked, stream);
     lb_entrance_go_on(entrance);
@@ -177,21 +187,30 @@ void lb_entrance_go_on(struct lb_entrance *entrance)
         end_preludes(lane);
 }
 
+static unsigned look_for_room(struct lb_lane *lane)
+{
+    unsigned room = lb_gate_room(&lane->door->gate);
+
+    return room < SCARCE ? lb_door_room(lane->door) : room;
+}
+
 unsigned lb_entrance_room(struct lb_entrance *entrance)
 {
     struct lb_lane *lane = entrance->lane;
-    struct lb_gate *gate = &lane->door->gate;
-    unsigned room;
+    unsigned lanes = lane->door->lane_count, room;
 
     if (entrance->parked.first || entrance->lobby.first || entrance->again.when_ns ||
         !has_place(lane))
         return 0;
-    room = lb_gate_room(gate);
+    room = look_for_room(lane);
     if (room == 0) {
         lb_door_await_room(lane->door, lane->index);
-        room = lb_gate_room(gate);
+        room = look_for_room(lane);
     }
-    return lane->backend->one_stream_per_worker && room > 1 ? 1 : room;
+    if (lane->backend->one_stream_per_worker && room > 1)
+        return 1;
+    /* A share: the others accept meanwhile. */
+    return (room + lanes - 1) / lanes;
 }
 
 bool lb_entrance_is_busy(const struct lb_entrance *entrance)
@@ -214,8 +233,10 @@ static void take_backlog(struct lb_entrance *entrance)
     if (!lane->backend->wakes_one)
         return;
     for (unsigned i = 0;
-         i < LB_ACCEPT_AHEAD && (fd = lb_listener_take(&lane->door->listeners)) >= 0; i++)
+         i < LB_ACCEPT_AHEAD && (fd = lb_listener_take(&lane->door->listeners)) >= 0; i++) {
+        lb_door_load(lane->door, lane->index);
         lb_entrance_take(entrance, fd);
+    }
 }
 
 void lb_entrance_leave(struct lb_entrance *entrance, bool heirs)

@@ -27,7 +27,7 @@ void lb_entrance_close(struct lb_entrance *entrance);
 /* A connection has been accepted here: another lane's that has less to do, or this one's. */
 void lb_entrance_accepted(struct lb_entrance *entrance, int fd);
 
-/* A connection has come, and is the lane's. */
+/* A connection has come, and counts as the lane's already (lb_door_load). */
 void lb_entrance_take(struct lb_entrance *entrance, int fd);
 
 /* The same, of a caller's: no one asks who its peer is. -EMFILE: there is no place; fd stays the

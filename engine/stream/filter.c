@@ -135,12 +135,11 @@ static bool keep(struct lb_stream *stream, const uint8_t *data, size_t size,
             return false;
         }
         lb_pool_uncover(pool, slot);
-        flow->kept = (struct lb_chunk){.data = lb_pool_data(pool, slot)};
-        flow->kept_taken = 0;
+        flow->kept = (struct lb_kept){.data = lb_pool_data(pool, slot)};
     }
     assert(flow->kept.size + size <= pool->slot_size);
     memcpy(flow->kept.data + flow->kept.size, data, size);
-    flow->kept.size += size;
+    flow->kept.size += (uint32_t)size;
     return true;
 }
 
@@ -155,7 +154,7 @@ void lb_filters_drop(struct lb_stream *stream)
     slot = lb_pool_slot(pool, flow->kept.data);
     lb_pool_cover(pool, slot);
     lb_pool_put(pool, slot);
-    flow->kept = (struct lb_chunk){0};
+    flow->kept = (struct lb_kept){0};
 }
 
 static bool pass_to_session(struct lb_stream *stream, const uint8_t *data, size_t size,
@@ -210,14 +209,14 @@ bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict)
 
     if (!is_keeping(flow))
         return true;
-    taken = lb_session_write(stream, flow->kept.data + flow->kept_taken,
-                             flow->kept.size - flow->kept_taken, verdict);
+    taken = lb_session_write(stream, flow->kept.data + flow->kept.taken,
+                             flow->kept.size - flow->kept.taken, verdict);
     if (taken < 0) {
         lb_filters_drop(stream);
         return false;
     }
-    flow->kept_taken += (size_t)taken;
-    if (flow->kept_taken == flow->kept.size)
+    flow->kept.taken += (uint32_t)taken;
+    if (flow->kept.taken == flow->kept.size)
         lb_filters_drop(stream);
     return true;
 }

@@ -147,6 +147,15 @@ bool lb_stream_is_under_way(const struct lb_stream *stream)
            stream->state == LB_STREAM_PAUSED;
 }
 
+uint64_t lb_stream_end_by_ns(const struct lb_stream *stream)
+{
+    uint64_t max_time_ns = stream->lane->rules->limits.max_time_ns;
+
+    if (stream->state != LB_STREAM_ENDING || stream->verdict.end != LB_END_EOF || !max_time_ns)
+        return 0;
+    return stream->session.meter.pace.begun_ns + max_time_ns;
+}
+
 static uint64_t earlier_if(bool counts, uint64_t deadline_ns, uint64_t earliest_ns)
 {
     return counts && deadline_ns ? lb_earlier(deadline_ns, earliest_ns) : earliest_ns;
@@ -163,6 +172,7 @@ void lb_stream_arm(struct lb_stream *stream)
         earlier_if(stream->state == LB_STREAM_ENTERING, stream->enter_until_ns, earliest_ns);
     earliest_ns = earlier_if(under_way, stream->session.meter.look_ns, earliest_ns);
     earliest_ns = earlier_if(sink_hears, stream->session.alarm_ns, earliest_ns);
+    earliest_ns = earlier_if(true, lb_stream_end_by_ns(stream), earliest_ns);
     lb_alarm_set(&stream->lane->alarms, &stream->alarm, earliest_ns);
 }
 

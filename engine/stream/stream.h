@@ -27,17 +27,23 @@ enum lb_stream_state {
     LB_STREAM_STATES
 };
 
+/* What filters have made and the sink has to take first, in a slot of the pool's. */
+struct lb_kept {
+    uint8_t *data; /* NULL: nothing */
+    uint32_t size;
+    uint32_t taken; /* of it */
+};
+
 /* How a stream's bytes come to its session. */
 struct lb_flow {
-    enum lb_way way; /* of its next piece */
-    bool once;       /* pieces are asked for one by one */
-    bool may_splice;
+    enum lb_way way;      /* of its next piece */
     int target;           /* where a piece is spliced to */
     struct lb_chunk held; /* PAUSED: the chunk that the sink has to take, if there is one */
     size_t taken;         /* how much of it has been taken */
-    struct lb_chunk kept; /* what filters have made and the sink has to take first; in a slot */
-    size_t kept_taken;    /* how much of that has been taken */
-    bool over;            /* PAUSED: its verdict is decided; what is kept goes before it */
+    struct lb_kept kept;
+    bool once; /* pieces are asked for one by one */
+    bool may_splice;
+    bool over; /* PAUSED: its verdict is decided; what is kept goes before it */
 };
 
 struct lb_stream {
@@ -109,6 +115,9 @@ void lb_stream_table_reuse(struct lb_stream_table *table);
 
 /* Between the sink's open and the decision about its end. */
 bool lb_stream_is_under_way(const struct lb_stream *stream);
+
+/* When its sink's end has had its time; 0: it has no bound, or is late already. */
+uint64_t lb_stream_end_by_ns(const struct lb_stream *stream);
 
 /* One of the stream's deadlines has changed: sets its alarm to the earliest. */
 void lb_stream_arm(struct lb_stream *stream);

@@ -26,7 +26,7 @@ enum {
 /* For a peer that goes on sending: long enough for the line to travel there and be read, and not
  * for a flood. */
 #define DRAIN_NS (5 * LB_NS_PER_S)
-#define DRAIN_BYTES ((uint64_t)64 << 20)
+#define DRAIN_BYTES ((uint32_t)64 << 20)
 
 /* ---- waiting for the peer -------------------------------------------------------------------- */
 
@@ -134,7 +134,7 @@ static int enqueue(struct lb_stream *stream, const uint8_t *data, size_t size)
     }
     memcpy(queue + wire->queued, data, size);
     wire->queue = queue;
-    wire->queued += size;
+    wire->queued += (uint32_t)size;
     if (waiting || await_peer(stream, POLLOUT, lb_clock_ns() + patience_ns(stream)))
         return 0;
     lb_wire_give_up(stream);
@@ -171,7 +171,7 @@ static bool flush(struct lb_stream *stream)
     sent = send_some(stream, wire->queue, wire->queued);
     if (sent < 0)
         return true;
-    wire->queued -= (size_t)sent;
+    wire->queued -= (uint32_t)sent;
     if (!wire->queued) {
         drop_queue(wire);
         unwatch(stream);
@@ -203,7 +203,7 @@ static bool drain(struct lb_stream *stream)
         wire->clean = got == 0;
         if (got <= 0)
             return true;
-        wire->dropped += (uint64_t)got;
+        wire->dropped += (uint32_t)got;
     }
     return wire->dropped > DRAIN_BYTES || !await_peer(stream, POLLIN, wire->until_ns);
 }

@@ -31,10 +31,10 @@ enum lb_closing {
 
 /* Zeroed: nothing was said. */
 struct lb_wire {
-    uint8_t *queue; /* what the socket did not take; NULL: nothing */
-    size_t queued;
+    uint8_t *queue;    /* what the socket did not take; NULL: nothing */
     uint64_t until_ns; /* when patience with the peer ends; 0: nothing is awaited */
-    uint64_t dropped;  /* bytes that came while it drained */
+    uint32_t queued;   /* bytes */
+    uint32_t dropped;  /* bytes that came while it drained */
     int watch_fd;      /* what is watched, plus one; 0: nothing */
     enum lb_closing closing;
     bool hurried;  /* nothing is waited for */

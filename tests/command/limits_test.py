@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -43,6 +44,33 @@ class Limits(unittest.TestCase):
         self.assertEqual(1, result.stats["ends"]["limit"], result)
         self.assertRegex(result.errors,
                          r"stream 1 from 127\.0\.0\.1:\d+: limit after 300001 bytes \(max-bytes\)")
+
+    def test_max_time_bounds_a_command(self, backend):
+        """Also after the EOF: the command is ended, and its sender told."""
+        server = Server(self, "--backend=" + backend, "--once", "--stats=json", "--receipt",
+                        "--sink=exec:cat >/dev/null; sleep 1000", "--max-time=0.3")
+        self.assertEqual(b"error timeout:max-time 1\n", exchange(server.connect(), b"x"))
+        result = server.finish()
+        self.assertEqual((1, 1), (result.status, result.stats["ends"]["timeout"]), result)
+
+    def test_descriptors_are_counted_at_the_start(self, backend):
+        """As many streams as have descriptors, and the others wait: none fails for want of one."""
+        workers = "--workers=%d" % (40 if backend == "blocking" else 2)
+        directory = temporary_directory(self)
+        enough = 240 if backend == "blocking" else 120
+        server = Server(self, "--backend=" + backend, "--receipt", "--count=100", workers,
+                        "--sink=dir:" + directory, "--stats=json",
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                              (enough, enough)))
+        peers = [server.connect() for _ in range(100)]
+        for peer in peers:
+            peer.sendall(b"x")
+        for peer in peers:
+            peer.shutdown(socket.SHUT_WR)
+        for peer in peers:
+            self.assertRegex(peer.recv(1000), rb"^ok 1 ")
+        result = server.finish()
+        self.assertEqual((0, 100), (result.status, result.stats["ends"]["eof"]), result)
 
     def test_silence(self, backend):
         result = self.ended(backend, lambda connection: connection.sendall(b"x"),

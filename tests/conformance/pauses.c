@@ -296,6 +296,48 @@ static void slots_all_held(void **state)
     server_finish(server);
 }
 
+/* Takes the first bytes, and watches nothing: only another thread knows when there is room. */
+static ssize_t sleep_on(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
+                        size_t size)
+{
+    (void)data;
+    if (gate_is_open(&entry->ledger->gate) || lb_stream_bytes(stream) + size <= FIRST_BYTES)
+        return (ssize_t)size;
+    atomic_store(&entry->mark, (int)lb_stream_id(stream));
+    return (ssize_t)(FIRST_BYTES - lb_stream_bytes(stream));
+}
+
+/* Those who are woken by their numbers go on, and no others; numbers of nobody do nothing. */
+static void woken_by_number(void **state)
+{
+    enum { STREAMS = 4, SIZE = 30000 };
+    struct server *server = *state;
+    struct ledger_entry *entries[STREAMS];
+    int fds[STREAMS];
+
+    server->sink.flags = LB_SINK_MAY_PAUSE;
+    server->ledger.hooks.write = sleep_on;
+    server_begin(server, STREAMS);
+    for (uint64_t i = 0; i < STREAMS; i++) {
+        fds[i] = server_connect(server);
+        CHECK_OK(server, peer_send_payload(fds[i], i + 1, 0, SIZE, SIZE));
+        entries[i] = server_await_tag(server, i + 1);
+        AWAIT(server, atomic_load(&entries[i]->mark) > 0);
+    }
+    gate_open(&server->ledger.gate);
+    CHECK_OK(server, lb_engine_wake(server->engine, 0));
+    CHECK_OK(server, lb_engine_wake(server->engine, 1000));
+    for (uint64_t i = STREAMS; i-- > 0;) {
+        CHECK_SAME(server, atomic_load(&entries[i]->bytes), FIRST_BYTES);
+        CHECK_OK(server,
+                 lb_engine_wake(server->engine, (uint64_t)atomic_load(&entries[i]->mark)));
+        CHECK_OK(server, peer_finish(fds[i], NULL, 0));
+        server_check_payload(server, i + 1, SIZE, LB_END_EOF);
+    }
+    CHECK_OK(server, lb_engine_wake(server->engine, 1));
+    server_finish(server);
+}
+
 const struct test_case pauses_cases[] = {
     {"stalled_sink", stalled_sink, FAMILY_ANY, 0},
     {"pause_before_eof", pause_before_eof, FAMILY_ANY, 0},
@@ -303,6 +345,7 @@ const struct test_case pauses_cases[] = {
     {"sipping_sink", sipping_sink, FAMILY_ANY, 0},
     {"ready_fails", ready_fails, FAMILY_ANY, 0},
     {"watches", watches, FAMILY_ANY, 0},
+    {"woken_by_number", woken_by_number, FAMILY_ANY, 0},
     {"pool_of_one_slot", one_slot, FAMILY_ANY, 0},
     {"pool_of_two_slots", two_slots, FAMILY_ANY, 0},
     {"pool_held_by_stalled_sinks", slots_all_held, FAMILY_ANY, 0},

@@ -117,7 +117,7 @@ static void while_somebody_waits_nobody_is_accepted(void **state)
     struct lb_entrance *entrance = begin(*state, true);
 
     assert_true(lb_entrance_room(entrance) > 0);
-    lb_entrance_take(entrance, lb_listener_take(&entrance->lane->door->listeners));
+    lb_entrance_accepted(entrance, lb_listener_take(&entrance->lane->door->listeners));
     assert_int_equal(lb_entrance_room(entrance), 0);
     lb_entrance_close(entrance);
     assert_true(lb_entrance_room(entrance) > 0);
