@@ -119,9 +119,8 @@ static void try_end(struct lb_stream *stream)
         rc = lb_session_settle(&stream, 1);
     if (rc != -EINPROGRESS)
         conclude(stream, rc);
-    else
-        lb_stream_arm(
-            stream); /* the sink hears its alarm again, which was no use while cancelled */
+    else /* the sink hears its alarm again, which was no use while cancelled */
+        lb_stream_arm(stream);
 }
 
 /* No receive is under way and nothing is held: the end is this one, unless the sink fails. */
@@ -360,8 +359,7 @@ static void number(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
 
-    lb_stream_table_number(lane->streams, stream,
-                           atomic_fetch_add(&lane->door->last_id, 1) + 1);
+    lb_stream_table_number(lane->streams, stream, atomic_fetch_add(&lane->door->last_id, 1) + 1);
     lb_count(&stream->lane->counters.accepted, 1);
 }
 
