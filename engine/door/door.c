@@ -69,7 +69,9 @@ unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
     unsigned own = atomic_load_explicit(&door->lanes[lane].load, memory_order_relaxed);
     unsigned least = own, chosen = lane, sum = 0;
 
-    for (unsigned i = 0; own > 0 && i < door->lane_count; i++) {
+    if (own == 0)
+        return lane;
+    for (unsigned i = 0; i < door->lane_count; i++) {
         unsigned load = atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
 
         sum += load;
@@ -78,7 +80,7 @@ unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
             chosen = i;
         }
     }
-    return own > least + sum / door->lane_count / 8 ? chosen : lane;
+    return (own - least) * 8 * door->lane_count > sum ? chosen : lane;
 }
 
 void lb_door_look_again(struct lb_door *door)

@@ -358,8 +358,7 @@ static void number(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
 
-    lb_stream_table_number(lane->streams, stream,
-                           atomic_fetch_add(&lane->door->last_id, 1) + 1);
+    lb_stream_table_number(lane->streams, stream, atomic_fetch_add(&lane->door->last_id, 1) + 1);
     lb_count(&stream->lane->counters.accepted, 1);
 }
 

@@ -88,11 +88,12 @@ int lb_directory_open(struct lb_directory *directory, const char *path, const ch
 
     if (fd < 0)
         return fd;
-    *directory = (struct lb_directory){.fd = fd, .sync = !options->no_fsync};
-    if (options) {
-        directory->note = options->note;
-        directory->note_context = options->note_context;
-    }
+    *directory = (struct lb_directory){
+        .fd = fd,
+        .sync = !options->no_fsync,
+        .note = options->note,
+        .note_context = options->note_context,
+    };
     if (asprintf(&directory->called, "%s:%s", sink_name, argument) < 0) {
         directory->called = NULL;
         rc = lb_error_set(error, -ENOMEM, "%s: out of memory", sink_name);

@@ -22,11 +22,12 @@ int lb_output_init(struct lb_output *output, const char *sink_name,
     if ((flags & O_ACCMODE) == O_RDONLY)
         return lb_error_set(error, -EBADF, "%s: output descriptor %d is open for reading only",
                             sink_name, fd);
-    *output = (struct lb_output){.fd = fd, .is_socket = S_ISSOCK(status.st_mode)};
-    if (options) {
-        output->lost = options->output_lost;
-        output->lost_context = options->note_context;
-    }
+    *output = (struct lb_output){
+        .fd = fd,
+        .is_socket = S_ISSOCK(status.st_mode),
+        .lost = options->output_lost,
+        .lost_context = options->note_context,
+    };
     return 0;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""lastbyte send, and how long it waits: for nobody longer than it was told to, and for those who merely
-are slow as long as they are."""
+"""lastbyte send, and how long it waits: for nobody longer than it was told to, and for those who
+merely are slow as long as they are."""
 
 import os
 import shutil

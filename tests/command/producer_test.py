@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""lastbyte send ADDR -- COMMAND: a part of what it prints is never taken for the whole, and nothing of it
-is left behind."""
+"""lastbyte send ADDR -- COMMAND: a part of what it prints is never taken for the whole, and nothing
+of it is left behind."""
 
 import os
 import signal
@@ -122,7 +122,8 @@ class Producer(unittest.TestCase):
     def test_files_that_begin_with_a_dash(self):
         path = make_file(self, b"hello", "-x")
         server = Server(self, "--once")
-        self.assertEqual(SENT, run("send", server.address, "./-x", cwd=os.path.dirname(path)).status)
+        result = run("send", server.address, "./-x", cwd=os.path.dirname(path))
+        self.assertEqual(SENT, result.status)
         self.assertEqual(b"hello", server.finish().output)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# courier_test.sh COURIER LASTBYTE: two streams, each far more than a pipe and a socket hold, come out
-# of the example's pipe whole and in order, and both senders get their answer.
+# courier_test.sh COURIER LASTBYTE: two streams, each far more than a pipe and a socket hold, come
+# out of the example's pipe whole and in order, and both senders get their answer.
 set -euo pipefail
 
 courier=$1 lastbyte=$2

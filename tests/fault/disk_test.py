@@ -191,7 +191,7 @@ class Disk(unittest.TestCase):
                 self.on_each(backend, check)
 
     def test_no_receipt_for_what_is_removed(self, backend):
-        """The directory is removed while a stream is received, and another one made in its place."""
+        """The directory is removed while a stream is received, and another one takes its place."""
         def check(backend, transport):
             drop = os.path.join(temporary_directory(self), "drop")
             os.mkdir(drop)

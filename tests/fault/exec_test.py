@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Family 15: the commands of exec, when the server is killed, and when they or their peers dawdle.
 
-No process of a command, however it got away from it, may publish a part; and nobody can hold a stream or
-make a worker spin.
+No process of a command, however it got away from it, may publish a part; and nobody can hold a
+stream or make a worker spin.
 """
 
 import os
@@ -111,8 +111,6 @@ class Dawdlers(unittest.TestCase):
 
     def test_an_unread_answer_costs_nothing(self, place):
         """The command has exited, or sleeps; what it said waits for the peer."""
-        if place.backend == "uring":
-            self.skipTest("uring: its poll always reports a peer that has half-closed")
         place.cases = 2
         directory = temporary_directory(self)
         for then in ("exit", "exec sleep 1000"):

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every warning an
-# error, as C11, C++11, C++17 and C++20, with each compiler that is here; no compiler for a language
-# is a failure.
+# tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every
+# warning an error, as C11, C++11, C++17 and C++20, with each compiler that is here; no compiler for
+# a language is a failure.
 set -euo pipefail
 
 source=$(dirname "${BASH_SOURCE[0]}")/header_test.c

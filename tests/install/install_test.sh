@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS KIND: installs into a DESTDIR, then does what
-# a packager and an outside program do, with nothing but what was installed there. The program is the
-# README's, word for word. KIND of library is shared, static or both.
+# install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS KIND: installs into a DESTDIR, then does
+# what a packager and an outside program do, with nothing but what was installed there. The program
+# is the README's, word for word. KIND of library is shared, static or both.
 set -euo pipefail
 
 build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5 kind=$6

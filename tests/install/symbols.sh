@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/symbols.sh HEADER MAP LIBRARY...: a shared library exports what the header declares as
-# LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the same,
-# and whatever else it has of external linkage begins with lb_.
+# tests/install/symbols.sh HEADER MAP LIBRARY...: a shared library exports what the header declares
+# as LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the
+# same, and whatever else it has of external linkage begins with lb_.
 set -euo pipefail
 
 header=$1 map=$2

@@ -410,3 +410,18 @@ bool names_forget(void)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
+
+int await_receiving(const struct fixture *fixture)
+{
+    const uint64_t deadline = time_now_ns() + (uint64_t)patience_ms() * 1000000;
+    struct stat status = {0};
+    char name[300];
+
+    while (count_names(fixture, ".receiving", name, sizeof(name)) == 0 ||
+           stat(path_in(fixture, name), &status) < 0 || status.st_size == 0) {
+        if (time_now_ns() > deadline)
+            return -ETIMEDOUT;
+        time_nap();
+    }
+    return 0;
+}

@@ -117,6 +117,10 @@ void unlimit_fds(void);
 void powers_drop(void);
 void powers_regain(void);
 
+/* Waits until a stream is under way into the fixture's directory, and the sink has had a byte of
+ * it. 0 or -ETIMEDOUT. */
+int await_receiving(const struct fixture *fixture);
+
 /* From now on the kernel refuses what older ones and some file systems do not have: O_TMPFILE,
  * renameat2, copy_file_range. For good. False where that can't be arranged. */
 bool kernel_grow_old(void);
@@ -125,7 +129,9 @@ bool kernel_grow_old(void);
  * child process; false where that can't be arranged. */
 bool names_forget(void);
 
-extern const struct CMUnitTest output_tests[], file_tests[], exec_tests[], guardian_tests[];
-extern const size_t output_test_count, file_test_count, exec_test_count, guardian_test_count;
+extern const struct CMUnitTest output_tests[], file_tests[], left_tests[], exec_tests[],
+    guardian_tests[];
+extern const size_t output_test_count, file_test_count, left_test_count, exec_test_count,
+    guardian_test_count;
 
 #endif

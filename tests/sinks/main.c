@@ -17,6 +17,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN);
     failed += _cmocka_run_group_tests("output", output_tests, output_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("left", left_tests, left_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("exec", exec_tests, exec_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("guardian", guardian_tests, guardian_test_count, NULL, NULL);
     if (!kernel_grow_old())
@@ -25,6 +26,8 @@ int main(int argc, char **argv)
         failed += _cmocka_run_group_tests("output on an older kernel", output_tests,
                                           output_test_count, NULL, NULL) +
                   _cmocka_run_group_tests("files on an older kernel", file_tests, file_test_count,
+                                          NULL, NULL) +
+                  _cmocka_run_group_tests("left on an older kernel", left_tests, left_test_count,
                                           NULL, NULL);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

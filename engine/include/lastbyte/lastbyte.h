@@ -528,10 +528,11 @@ LB_PUBLIC int lb_engine_wait(struct lb_engine *engine, int timeout_ms);
  * once, as LB_END_STOPPED. From any thread and from a signal handler. */
 LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 
-/* Has a stream's sink called, as for a descriptor that is ready: for a sink that has paused, or whose end
- * is in progress, and waits for what another thread does. It is called once at least after this, on its
- * worker's thread, unless the stream has ended by then, or has no such number. From any thread, a sink's
- * calls included, but not from a signal handler; never blocks. Returns 0, or -ENOMEM. */
+/* Has a stream's sink called, as for a descriptor that is ready: for a sink that has paused, or
+ * whose end is in progress, and waits for what another thread does. It is called once at least
+ * after this, on its worker's thread, unless the stream has ended by then, or there is none of that
+ * number. From any thread, a sink's calls included, but not from a signal handler; never blocks.
+ * Returns 0, or -ENOMEM. */
 LB_PUBLIC int lb_engine_wake(struct lb_engine *engine, uint64_t id);
 
 /* From any thread, at any time between open and close. Returns 0 or -EINVAL. */
