@@ -185,13 +185,15 @@ static int find_kind(const char *line, size_t size, enum lb_seal_kind *kind)
 
 int lb_seal_open(struct lb_seal *seal, const char *line, size_t size, const struct lb_seal_key *key)
 {
-    const char *nonce = line + size - LB_SEAL_NONCE_SIZE - 1;
+    const char *nonce;
     int rc;
 
     *seal = (struct lb_seal){0};
     if (size < sizeof(magic) - 1 || !lb_seal_may_begin(line, size) ||
-        find_kind(line, size, &seal->kind) < 0 || !is_hex(nonce, LB_SEAL_NONCE_SIZE) ||
-        line[size - 1] != '\n')
+        find_kind(line, size, &seal->kind) < 0)
+        return -EINVAL;
+    nonce = line + size - LB_SEAL_NONCE_SIZE - 1;
+    if (!is_hex(nonce, LB_SEAL_NONCE_SIZE) || line[size - 1] != '\n')
         return -EINVAL;
     if ((seal->kind == LB_SEAL_HMAC) != (key->data != NULL))
         return -EKEYREJECTED;

@@ -150,7 +150,7 @@ static int give_up(struct attempt *attempt)
     const struct exchange *exchange = &attempt->exchange;
     bool unix_socket = strncmp(attempt->sending->address, "unix:", strlen("unix:")) == 0;
 
-    if (!unix_socket || exchange->ended)
+    if (!unix_socket || exchange->ended || exchange->seal.kind != LB_SEAL_KINDS)
         return fail(attempt, STATUS_FAILED, "%s", exchange->why);
     return fail(attempt, STATUS_FAILED,
                 "%s; over a Unix socket the server can't tell that from the stream's end, and may "
@@ -287,6 +287,7 @@ static void prepare(struct attempt *attempt, struct sending *sending, size_t ind
     attempt->exchange = (struct exchange){
         .inputs = inputs,
         .count = sending->each,
+        .seal = {settings->seal, settings->seal_key},
         .answer = &attempt->answer,
         .proof = receipt ? &attempt->proof : NULL,
         .progress = &sending->bytes,

@@ -2,7 +2,6 @@
 #include "exchange.h"
 
 #include "producer.h"
-#include "source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +115,8 @@ static int end_stream(struct transfer *transfer)
 static int count_sent(struct transfer *transfer, ssize_t size)
 {
     transfer->patience.moved = true;
+    if (transfer->source.is_seal)
+        return 0;
     transfer->exchange->bytes += (uint64_t)size;
     *transfer->exchange->progress += (uint64_t)size;
     return 0;
@@ -150,7 +151,7 @@ static int fill_buffer(struct transfer *transfer)
         return fail_source(transfer, (int)size);
     if (size == 0)
         return end_stream(transfer);
-    if (transfer->exchange->proof) {
+    if (transfer->exchange->proof && !transfer->source.is_seal) {
         int error = proof_add(transfer->exchange->proof, transfer->buffer, (size_t)size);
 
         if (error)
@@ -298,7 +299,8 @@ int exchange_run(struct exchange *exchange, int socket)
     transfer->socket = socket;
     transfer->begin = transfer->used = 0;
     /* Bytes of which a digest is made must be seen. */
-    source_init(&transfer->source, exchange->inputs, exchange->count, exchange->proof);
+    source_init(&transfer->source, exchange->inputs, exchange->count, exchange->proof,
+                &exchange->seal);
     patience_init(&transfer->patience, socket, &exchange->limits);
     int error = run(transfer);
     /* Before the producer is waited for: nobody is to wait for that. */

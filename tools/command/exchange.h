@@ -6,6 +6,7 @@
 #include "input.h"
 #include "patience.h"
 #include "proof.h"
+#include "source.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,9 +17,10 @@
 struct exchange {
     struct input *inputs; /* sent one behind the other */
     size_t count;
+    struct source_seal seal;
     struct answer *answer;
     struct proof *proof;        /* to be made of what is sent; NULL: no receipt is wanted */
-    _Atomic uint64_t *progress; /* bytes sent, added to as they go */
+    _Atomic uint64_t *progress; /* bytes sent, added to as they go; no seal's, like all below */
     struct patience_limits limits;
 
     /* Filled by exchange_run. */

@@ -5,6 +5,7 @@
 #include "build_features.h"
 #include "command.h"
 #include "console.h"
+#include "seal_key.h"
 #include "systemd_sockets.h"
 #include "value.h"
 
@@ -39,6 +40,11 @@ static const struct option_row rows[] = {
      .implied = "xxh3",
      .help = "once a stream is safe in the sink, send its sender a line:\n"
              "ok BYTES ALGO:DIGEST ID; else error REASON BYTES"},
+    {OPTION_FLAG, .name = "seal", AT(config.seal),
+     .help = "only sealed streams are taken (send --seal): the seal is checked\n"
+             "and taken off; what was cut on the way ends truncated"},
+    {OPTION_TEXT, .name = "seal-key", .argument = "FILE", AT(seal_key_path),
+     .help = "the same, and only those that were sealed by the key in FILE"},
     {OPTION_FLAG, .name = "no-fsync", AT(sink_options.no_fsync),
      .help = "file, dir: don't sync before the line; faster, but what it calls\n"
              "safe may be lost when the machine crashes"},
@@ -292,6 +298,18 @@ static int read_admission(struct recv_settings *settings)
     return STATUS_OK;
 }
 
+/* Now, as whoever we become may have no right to. */
+static int read_seal_key(struct recv_settings *settings)
+{
+    struct lb_config *config = &settings->config;
+    int status = seal_key_read(&settings->seal_key, settings->seal_key_path);
+
+    config->seal = true;
+    config->seal_key = settings->seal_key.data;
+    config->seal_key_size = settings->seal_key.size;
+    return status;
+}
+
 static int check(struct recv_settings *settings)
 {
     int status = systemd_sockets_take(&settings->listen);
@@ -312,6 +330,8 @@ static int check(struct recv_settings *settings)
         status = read_greeting(settings);
     if (status == STATUS_OK && settings->user_text)
         status = user_find(&settings->user, settings->user_text);
+    if (status == STATUS_OK && settings->seal_key_path)
+        status = read_seal_key(settings);
     return status;
 }
 
@@ -360,6 +380,7 @@ int recv_settings_read(struct recv_settings *settings, int argc, char **argv)
 void recv_settings_done(struct recv_settings *settings)
 {
     user_done(&settings->user);
+    seal_key_done(&settings->seal_key);
     free(settings->listen.words);
     free(settings->allow.words);
     free(settings->deny.words);

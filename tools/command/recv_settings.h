@@ -4,6 +4,7 @@
 
 #include "harden.h"
 #include "options.h"
+#include "seal.h"
 #include "user.h"
 
 #include <lastbyte/lastbyte.h>
@@ -34,6 +35,8 @@ struct recv_settings {
     const char *greeting_text;
     char greeting[LB_GREETING_MAX];
     bool once;
+    const char *seal_key_path; /* NULL: none */
+    struct lb_seal_key seal_key;
     const char *no_harden;
 };
 

@@ -5,6 +5,7 @@
 #include "input.h"
 #include "options.h"
 #include "producer.h"
+#include "seal_key.h"
 #include "sending.h"
 
 #include <lastbyte/lastbyte.h>
@@ -22,6 +23,12 @@ static const struct option_row rows[] = {
      .help = "send TEXT as it is, and no file"},
     {OPTION_FLAG, .name = "concat", AT(concat),
      .help = "send all files in one stream, one behind the other"},
+
+    {OPTION_CHOICE, .name = "seal", .argument = "count|sha256", AT(seal), .implied = "sha256",
+     .help = "put a seal around each stream, by which recv --seal can tell its\n"
+             "end from a cut on the way"},
+    {OPTION_TEXT, .name = "seal-key", .argument = "FILE", AT(seal_key_path),
+     .help = "the same, by the key in FILE, which the server has too"},
 
     {OPTION_HEADING, .name = "How"},
     {OPTION_COUNT, .name = "parallel", .argument = "N", AT(parallel), .least = 1,
@@ -176,6 +183,8 @@ static int check_settings(const struct send_settings *settings, const struct wor
         return command_misused("--ipv4: contradicts --ipv6; leave out one of the two");
     if (settings->text && work->count)
         return command_misused("--text: takes the place of files; leave out one of the two");
+    if (settings->seal == LB_SEAL_COUNT && settings->seal_key_path)
+        return command_misused("--seal=count: has no key; leave out --seal-key, or =count");
     if (!work->command)
         return STATUS_OK;
     if (!*work->command)
@@ -226,7 +235,8 @@ int send_command(int argc, char **argv)
                                      .keepalive_ms = 120000,
                                      .spool_total = 64 << 20,
                                      .parallel = 1,
-                                     .receipt = SEND_RECEIPT_NONE};
+                                     .receipt = SEND_RECEIPT_NONE,
+                                     .seal = LB_SEAL_KINDS};
     int behind;
     int operand = options_read_command(rows, argc, argv, &settings, &behind);
 
@@ -243,5 +253,13 @@ int send_command(int argc, char **argv)
         work.files = argv + operand + 1;
         work.count = (size_t)(end - operand) - 1;
     }
-    return send_work(&settings, &work);
+    int status = STATUS_OK;
+    if (settings.seal_key_path) {
+        settings.seal = settings.seal == LB_SEAL_COUNT ? LB_SEAL_COUNT : LB_SEAL_HMAC;
+        status = seal_key_read(&settings.seal_key, settings.seal_key_path);
+    }
+    if (status == STATUS_OK)
+        status = send_work(&settings, &work);
+    seal_key_done(&settings.seal_key);
+    return status;
 }

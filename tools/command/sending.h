@@ -3,6 +3,7 @@
 #define SENDING_H
 
 #include "input.h"
+#include "seal.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,9 @@ struct send_settings {
     const char *text;
     bool concat;
     unsigned receipt;
+    enum lb_seal_kind seal;    /* LB_SEAL_KINDS: none */
+    const char *seal_key_path; /* NULL: none */
+    struct lb_seal_key seal_key;
     bool ipv4, ipv6;
     int connect_timeout_ms;   /* negative: the limits of resolver and kernel */
     unsigned idle_timeout_ms; /* 0: none */
