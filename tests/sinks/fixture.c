@@ -45,7 +45,7 @@ int fixture_teardown(void **state)
 
 const char *path_in(const struct fixture *fixture, const char *name)
 {
-    static char paths[4][400];
+    static char paths[4][700];
     static unsigned next;
     char *path = paths[next++ % 4];
 
