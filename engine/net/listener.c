@@ -131,8 +131,11 @@ static int keep_to_ours(int fd, unsigned count)
         BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count),
         BPF_STMT(BPF_RET | BPF_A, 0),
     };
-    const struct sock_fprog program = {.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
+    struct sock_fprog program;
 
+    memset(&program, 0, sizeof(program)); /* its padding too, for valgrind */
+    program.len = sizeof(steps) / sizeof(steps[0]);
+    program.filter = steps;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
                ? -errno
                : 0;
