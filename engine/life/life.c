@@ -18,8 +18,7 @@
 
 static const unsigned steps_allowed[LB_STREAM_STATES] = {
     [LB_STREAM_FREE] = TO(PARKED),
-    /* To begin: RECEIVING, or THROTTLED by the others' bytes, or ANSWERING if the sink refuses it.
-     */
+    /* To begin: RECEIVING, or THROTTLED by others' bytes, or ANSWERING if the sink refuses it. */
     [LB_STREAM_PARKED] = TO(ENTERING) | TO(RECEIVING) | TO(THROTTLED) | TO(ANSWERING) | TO(FREE),
     [LB_STREAM_ENTERING] = TO(PARKED) | TO(CANCELLED) | TO(FREE),
     [LB_STREAM_RECEIVING] =

@@ -329,8 +329,7 @@ static void woken_by_number(void **state)
     CHECK_OK(server, lb_engine_wake(server->engine, 1000));
     for (uint64_t i = STREAMS; i-- > 0;) {
         CHECK_SAME(server, atomic_load(&entries[i]->bytes), FIRST_BYTES);
-        CHECK_OK(server,
-                 lb_engine_wake(server->engine, (uint64_t)atomic_load(&entries[i]->mark)));
+        CHECK_OK(server, lb_engine_wake(server->engine, (uint64_t)atomic_load(&entries[i]->mark)));
         CHECK_OK(server, peer_finish(fds[i], NULL, 0));
         server_check_payload(server, i + 1, SIZE, LB_END_EOF);
     }

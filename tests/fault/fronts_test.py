@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Family 16: fronts. A proxy between sender and server makes an ordinary end of a reset: only seals tell
-that something is missing, and with them nothing cut is published."""
+"""Family 16: fronts. A proxy between sender and server makes an ordinary end of a reset: only seals
+tell that something is missing, and with them nothing cut is published."""
 
 import os
 import re
