@@ -94,22 +94,31 @@ void lb_command_wait(struct lb_command *command)
     hear(command, 0);
 }
 
-static void say(const struct lb_command *command, enum lb_guardian_word word)
+/* Two words in all at most: they never fill the socket. */
+static bool say(const struct lb_command *command, enum lb_guardian_word word)
 {
     char byte = (char)word;
+    ssize_t sent;
 
-    send(command->control, &byte, sizeof(byte), MSG_DONTWAIT | MSG_NOSIGNAL);
+    do {
+        sent = send(command->control, &byte, sizeof(byte), MSG_NOSIGNAL);
+    } while (sent < 0 && (errno == EINTR || errno == EAGAIN));
+    return sent >= 0;
 }
 
-void lb_command_end_input(struct lb_command *command)
+bool lb_command_end_input(struct lb_command *command)
 {
     close_end(&command->input);
-    say(command, LB_GUARDIAN_WHOLE);
+    return say(command, LB_GUARDIAN_WHOLE) || lb_command_exited(command);
 }
 
 void lb_command_kill(struct lb_command *command)
 {
-    say(command, LB_GUARDIAN_KILL);
+    if (say(command, LB_GUARDIAN_KILL) || lb_command_exited(command))
+        return;
+    /* The guardian kills it all the same, when it finds the control closed. */
+    command->exited = true;
+    command->outcome = -EPIPE;
 }
 
 void lb_command_done(struct lb_command *command)

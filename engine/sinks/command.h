@@ -27,8 +27,9 @@ int lb_command_start(struct lb_command *command, const struct lb_guardian *guard
 /* Looks whether it has exited, without waiting. */
 bool lb_command_exited(struct lb_command *command);
 
-/* Its input ends, and was whole. Nothing else that is closed here ends it. */
-void lb_command_end_input(struct lb_command *command);
+/* Its input ends, and was whole. Nothing else that is closed here ends it. Returns false if its
+ * guardian can't be told: kill it then. */
+bool lb_command_end_input(struct lb_command *command);
 
 /* Kills it and all that came of it, at once. */
 void lb_command_kill(struct lb_command *command);

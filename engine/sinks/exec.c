@@ -290,8 +290,11 @@ static int exec_end(struct lb_stream *stream, void *context, enum lb_end end)
         return abandon(stream, state);
     if (!state->ending) {
         lb_stream_watch(stream, command->input, 0);
-        lb_command_end_input(command);
         state->ending = true;
+        if (!lb_command_end_input(command)) {
+            state->failure = -EPIPE;
+            return abandon(stream, state);
+        }
     }
     rc = lb_spool_look(&state->spool);
     if (rc == 0)

@@ -92,14 +92,16 @@ int lb_guardian_follow(const struct lb_guardian *guardian)
     struct lb_rights rights;
     int rc = lb_rights_get(&rights), answer;
     struct iovec part = {&rights, lb_rights_size(&rights)};
+    ssize_t got;
 
     if (rc == 0)
         rc = say(guardian->fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1});
     if (rc < 0)
         return rc;
-    if (recv(guardian->fd, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
-        return -EPIPE;
-    return answer;
+    do {
+        got = recv(guardian->fd, &answer, sizeof(answer), 0);
+    } while (got < 0 && errno == EINTR);
+    return got == (ssize_t)sizeof(answer) ? answer : -EPIPE;
 }
 
 int lb_guardian_ask(const struct lb_guardian *guardian, const struct lb_guardian_start *start,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -18,10 +19,17 @@ static struct shim_plan plan;
 static atomic_int phase;
 static _Thread_local bool ours;
 
+/* A process that ours forks off, as the guardian of commands, is another program. */
+static void become_another(void)
+{
+    ours = false;
+}
+
 void shim_arm(const struct shim_plan *new_plan, struct shim_report *new_report)
 {
     plan = *new_plan;
     report = new_report;
+    pthread_atfork(NULL, NULL, become_another);
 }
 
 void shim_serve(void)

@@ -71,11 +71,21 @@ WRAP(int, accept4, int fd, struct sockaddr *address, socklen_t *size, int flags)
     return shim_fails(SHIM_accept4) ? -1 : shim_opened(__real_accept4(fd, address, size, flags));
 }
 
+/* The guardian's of commands: a packet comes whole, and a reset says that the guardian is dead,
+ * which fault-exec tries with a real one. */
+static bool has_packets(int fd)
+{
+    int type = 0;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof(type)}) == 0 &&
+           type == SOCK_SEQPACKET;
+}
+
 WRAP(ssize_t, recv, int fd, void *data, size_t size, int flags)
 {
-    bool shorten;
+    bool shorten = false;
 
-    if (shim_shortens(SHIM_recv, &shorten))
+    if (!has_packets(fd) && shim_shortens(SHIM_recv, &shorten))
         return -1;
     return __real_recv(fd, data, shorten ? 1 : size, flags);
 }
