@@ -41,17 +41,23 @@ def readers(directory):
             if name.startswith("pid.")]
 
 
-def guardians():
-    """Those of all servers."""
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-                if file.read() == "lb-guardian\n":
-                    found.add(int(pid))
-        except OSError:
-            pass
-    return found
+def guardian_of(pid):
+    """Of a command, or of what came of one. Other tests have guardians too."""
+    while pid > 1:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+        if name == "lb-guardian":
+            return pid
+        pid = int(rest.split()[1])
+    raise AssertionError("a command without a guardian")
+
+
+def content(path):
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 @each_place(family=15)
@@ -63,21 +69,21 @@ class KilledServer(unittest.TestCase):
                 self.kill(place, way)
 
     def kill(self, place, way):
-        directory, others = temporary_directory(self), guardians()
+        directory = temporary_directory(self)
         script = os.path.join(directory, "reader")
         with open(script, "w", encoding="ascii") as file:
             file.write(READER.format(directory))
         server = place.server("--sink=exec:" + way.format(script), start_new_session=True)
-        mine = guardians() - others
         peers = [place.connect(server) for _ in range(PEERS)]
         for peer in peers:
             peer.sendall(b"half")
         until(lambda: len(readers(directory)) == PEERS, "the readers")
         pids = readers(directory)
+        guardian = guardian_of(pids[0])
         os.killpg(server.process.pid, signal.SIGKILL)  # with all of its process group
         server.process.wait()
         until(lambda: not any(map(is_alive, pids)), "the readers are gone")
-        until(lambda: not any(map(is_alive, mine)), "the guardian is gone")
+        until(lambda: not is_alive(guardian), "the guardian is gone")
         self.assertNotIn("published", os.listdir(directory))
 
 
@@ -85,14 +91,13 @@ class KilledServer(unittest.TestCase):
 class KilledGuardian(unittest.TestCase):
     def test_streams_end_as_sink(self, place):
         """Not as the whole, and not never: those under way, and those that come."""
-        directory, others = temporary_directory(self), guardians()
-        server = place.server(f"--sink=exec:echo >{directory}/begun; cat; >{directory}/published",
+        directory = temporary_directory(self)
+        server = place.server(f"--sink=exec:echo $$ >{directory}/begun; cat; >{directory}/published",
                               "--receipt", "--stats=json")
         begun = place.connect(server)
         begun.sendall(b"half")
-        until(lambda: os.listdir(directory) == ["begun"], "the command")
-        for pid in guardians() - others:
-            os.kill(pid, signal.SIGKILL)
+        until(lambda: content(f"{directory}/begun"), "the command")
+        os.kill(guardian_of(int(content(f"{directory}/begun"))), signal.SIGKILL)
         for peer in (begun, place.connect(server)):
             self.assertRegex(receive_all(peer), rb"^error sink:EPIPE ")
             peer.close()
