@@ -50,9 +50,8 @@ int lb_command_start(struct lb_command *command, const struct lb_guardian *guard
     int pairs[PAIRS][2];
     int rc = open_pairs(pairs);
     const int fds[LB_GUARDIAN_FDS] = {
-        [LB_GUARDIAN_INPUT] = pairs[0][0],
-        [LB_GUARDIAN_INPUT_HELD] = pairs[0][1],
-        [LB_GUARDIAN_OUTPUT] = pairs[1][1],
+        [LB_GUARDIAN_INPUT] = pairs[0][0],   [LB_GUARDIAN_INPUT_HELD] = pairs[0][1],
+        [LB_GUARDIAN_OUTPUT] = pairs[1][1],  [LB_GUARDIAN_OUTPUT_HELD] = pairs[1][0],
         [LB_GUARDIAN_CONTROL] = pairs[2][1],
     };
 

@@ -47,10 +47,11 @@ struct lb_guardian_start {
 };
 
 enum lb_guardian_fd {
-    LB_GUARDIAN_INPUT,      /* the command's standard input */
-    LB_GUARDIAN_INPUT_HELD, /* its writing end */
-    LB_GUARDIAN_OUTPUT,     /* the command's standard output */
-    LB_GUARDIAN_CONTROL,    /* the guardian's side */
+    LB_GUARDIAN_INPUT,       /* the command's standard input */
+    LB_GUARDIAN_INPUT_HELD,  /* its writing end */
+    LB_GUARDIAN_OUTPUT,      /* the command's standard output */
+    LB_GUARDIAN_OUTPUT_HELD, /* its reading end */
+    LB_GUARDIAN_CONTROL,     /* the guardian's side */
     LB_GUARDIAN_FDS
 };
 

@@ -37,8 +37,9 @@ struct ward {
     struct ward *next_broken;
     struct lb_tree tree;
     int control;
-    int input; /* -1: the command has seen its end, or has nobody left to see it */
-    int end;   /* where it is told that it was whole; -1: told, or it was not */
+    int input;  /* -1: the command has seen its end, or has nobody left to see it */
+    int output; /* held, so that nobody dies of SIGPIPE before all are stopped; -1: whole */
+    int end;    /* where it is told that it was whole; -1: told, or it was not */
     bool whole;
     bool broken;
     bool server_gone;
@@ -114,6 +115,7 @@ static void forget(struct ward *ward)
         }
     close_fd(&ward->control);
     let_go_of_input(ward);
+    close_fd(&ward->output);
     close_fd(&ward->end);
     free(ward);
     guardian.count--;
@@ -150,6 +152,7 @@ static void call_whole(struct ward *ward)
     }
     close_fd(&ward->end);
     close_fd(&ward->input);
+    close_fd(&ward->output);
 }
 
 static void look_soon(void)
@@ -278,6 +281,7 @@ static int start(const struct lb_guardian_start *request, const int fds[LB_GUARD
         .tree = {.leader = pid, .group = pid, .id = request->id, .input = status.st_ino},
         .control = fds[LB_GUARDIAN_CONTROL],
         .input = fds[LB_GUARDIAN_INPUT_HELD],
+        .output = fds[LB_GUARDIAN_OUTPUT_HELD],
         .end = end[1],
     };
     *bucket_of(pid) = ward;
@@ -310,6 +314,7 @@ static void take_request(const struct lb_guardian_start *request, const struct u
         return;
     tell(fds[LB_GUARDIAN_CONTROL], rc);
     close(fds[LB_GUARDIAN_INPUT_HELD]);
+    close(fds[LB_GUARDIAN_OUTPUT_HELD]);
     close(fds[LB_GUARDIAN_CONTROL]);
 }
 

@@ -92,7 +92,8 @@ class KilledGuardian(unittest.TestCase):
     def test_streams_end_as_sink(self, place):
         """Not as the whole, and not never: those under way, and those that come."""
         directory = temporary_directory(self)
-        server = place.server(f"--sink=exec:echo $$ >{directory}/begun; cat; >{directory}/published",
+        command = f"echo $$ >{directory}/begun; cat; >{directory}/published"
+        server = place.server("--sink=exec:" + command,
                               "--receipt", "--stats=json")
         begun = place.connect(server)
         begun.sendall(b"half")
