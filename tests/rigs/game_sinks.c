@@ -300,10 +300,10 @@ static void watch(struct lb_stream *stream, const struct state *state, int fd)
         script_violate(&state->game->script, "stream %u: watching failed", state->number);
 }
 
-static ssize_t random_write(struct lb_stream *stream, void *context, const void *data, size_t size)
+/* Looks at what it is offered. Returns 0, or the error it fails with. */
+static int look_at_offer(struct lb_stream *stream, struct game *game, const void *data, size_t size)
 {
     struct state *state = lb_stream_state(stream);
-    struct game *game = context;
 
     if (!may_write(state, data, size))
         return -EPROTO;
@@ -315,6 +315,17 @@ static ssize_t random_write(struct lb_stream *stream, void *context, const void 
         state->failed = true;
         return -ENOSPC;
     }
+    return 0;
+}
+
+static ssize_t random_write(struct lb_stream *stream, void *context, const void *data, size_t size)
+{
+    struct state *state = lb_stream_state(stream);
+    struct game *game = context;
+    int rc = look_at_offer(stream, game, data, size);
+
+    if (rc < 0)
+        return rc;
     if (game->may_pause && dice_chance(&game->dice, 3)) {
         size = dice_below(&game->dice, (unsigned)size);
         watch(stream, state, game->script.streams[state->number - 1].peer);
@@ -329,20 +340,13 @@ static ssize_t random_target_write(struct lb_stream *stream, void *context, cons
 {
     struct state *state = lb_stream_state(stream);
     struct game *game = context;
-    int target = stream_of(state)->target - 1;
+    int target = stream_of(state)->target - 1, rc;
     ssize_t written;
 
     look_at_target(state);
-    if (!may_write(state, data, size))
-        return -EPROTO;
-    if (lb_stream_bytes(stream) != state->taken)
-        script_violate(&game->script, "stream %u: bytes are miscounted", state->number);
-    check_bytes(game, state->number, state->taken, data, size);
-    speak_and_set(stream, state);
-    if (dice_chance(&game->dice, 40)) {
-        state->failed = true;
-        return -ENOSPC;
-    }
+    rc = look_at_offer(stream, game, data, size);
+    if (rc < 0)
+        return rc;
     written = write(target, data, size);
     if (written < 0 && errno != EAGAIN) {
         script_violate(&game->script, "stream %u: its target fails", state->number);
