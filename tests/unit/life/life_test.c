@@ -2,7 +2,7 @@
 /* One stream's life, by scripts: its chunks, its pauses, its one end. */
 #include "unit.h"
 
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,9 +19,7 @@ static struct stream_plan *begin(struct rig *rig, const struct lb_sink *sink)
 static void assert_run(struct rig *rig, const struct step *steps, size_t count, const char *log,
                        enum lb_end end, uint64_t bytes)
 {
-    rig_run(rig, steps, count);
-    assert_string_equal(rig->script.violation, "");
-    assert_string_equal(rig->script.log, log);
+    rig_assert_log(rig, steps, count, log);
     assert_int_equal(rig->script.stats.ends[end], 1);
     assert_int_equal(rig->script.stats.streams, 1);
     assert_int_equal(rig->script.stats.bytes, bytes);

@@ -5,7 +5,7 @@
 #include "test_filters.h"
 
 #include "filter.h"
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,19 +56,6 @@ static void begin(struct rig *rig, struct script_options options)
     assert_int_equal(rig_init(rig, options), 0);
 }
 
-static void assert_run(struct rig *rig, const struct step *steps, size_t count, const char *log)
-{
-    rig_run(rig, steps, count);
-    assert_string_equal(rig->script.violation, "");
-    assert_string_equal(rig->script.log, log);
-}
-
-#define ASSERT_RUN(rig, log, ...)                                                                  \
-    do {                                                                                           \
-        const struct step steps_[] = {__VA_ARGS__};                                                \
-        assert_run(rig, steps_, sizeof(steps_) / sizeof(steps_[0]), log);                          \
-    } while (0)
-
 static void assert_stats(const struct rig *rig, uint64_t streams, uint64_t failed)
 {
     assert_int_equal(rig->script.stats.streams, streams);
@@ -82,7 +69,7 @@ static void assert_stats(const struct rig *rig, uint64_t streams, uint64_t faile
 static void one_that_is_over_at_once(void **state)
 {
     begin(*state, (struct script_options){.count = 1});
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, CALL(first_sends_a_header), TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, CALL(first_sends_a_header), TURN,
                EOF_OF(1));
     assert_stats(*state, 1, 0);
 }
@@ -90,7 +77,7 @@ static void one_that_is_over_at_once(void **state)
 static void one_in_two_parts(void **state)
 {
     begin(*state, (struct script_options){.count = 1});
-    ASSERT_RUN(*state, "await1 await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "await1 await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN,
                CALL(first_sends_a_part), READABLE(1, 0), TURN, CALL(first_sends_the_rest),
                READABLE(1, 0), TURN, EOF_OF(1));
     assert_stats(*state, 1, 0);
@@ -99,14 +86,14 @@ static void one_in_two_parts(void **state)
 static void a_readable_without_cause(void **state)
 {
     begin(*state, (struct script_options){.count = 1});
-    ASSERT_RUN(*state, "await1 await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "await1 await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN,
                READABLE(1, 0), TURN, CALL(first_sends_a_header), READABLE(1, 0), TURN, EOF_OF(1));
 }
 
 static void one_that_fails(void **state)
 {
     begin(*state, (struct script_options){.count = 1});
-    ASSERT_RUN(*state, "await1 forget1 await2 open2 receive2 end2:eof forget2 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "await1 forget1 await2 open2 receive2 end2:eof forget2 ", ACCEPT, TURN,
                CALL(first_sends_nonsense), READABLE(1, 0), TURN, ACCEPT, TURN,
                CALL(second_sends_a_header), READABLE(2, 0), TURN, EOF_OF(2));
     assert_stats(*state, 1, 1);
@@ -115,7 +102,7 @@ static void one_that_fails(void **state)
 static void a_connection_that_fails(void **state)
 {
     begin(*state, (struct script_options){0});
-    ASSERT_RUN(*state, "await1 forget1 ", ACCEPT, TURN, ERROR_OF(1, -ECONNRESET), TURN, STOP);
+    ASSERT_LOG(*state, "await1 forget1 ", ACCEPT, TURN, ERROR_OF(1, -ECONNRESET), TURN, STOP);
     assert_stats(*state, 0, 1);
 }
 
@@ -133,7 +120,7 @@ static void a_filter_that_does_not_open(void **state)
     struct rig *rig = *state;
 
     begin(rig, (struct script_options){.filters = {NULL, &full}});
-    ASSERT_RUN(rig, "forget1 ", ACCEPT, TURN, STOP);
+    ASSERT_LOG(rig, "forget1 ", ACCEPT, TURN, STOP);
     assert_stats(rig, 0, 1);
     assert_non_null(strstr(rig->script.notes, "(full: Cannot allocate memory)"));
 }
@@ -143,7 +130,7 @@ static void a_filter_that_does_not_open(void **state)
 static void a_deadline(void **state)
 {
     begin(*state, (struct script_options){.handshake_ms = 5});
-    ASSERT_RUN(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, TIMEOUT, TURN,
+    ASSERT_LOG(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, TIMEOUT, TURN,
                ERROR_OF(1, -ECANCELED), TURN, STOP);
     assert_stats(*state, 0, 1);
 }
@@ -152,7 +139,7 @@ static void a_deadline(void **state)
 static void a_deadline_and_bytes(void **state)
 {
     begin(*state, (struct script_options){.handshake_ms = 5});
-    ASSERT_RUN(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, TIMEOUT, TURN,
+    ASSERT_LOG(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, TIMEOUT, TURN,
                CALL(first_sends_a_header), READABLE(1, 0), TURN, STOP);
     assert_stats(*state, 0, 1);
 }
@@ -160,7 +147,7 @@ static void a_deadline_and_bytes(void **state)
 static void one_at_a_time(void **state)
 {
     begin(*state, (struct script_options){.max_handshakes = 1, .count = 2});
-    ASSERT_RUN(*state, "await1 open1 receive1 open2 receive2 end1:eof forget1 end2:eof forget2 ",
+    ASSERT_LOG(*state, "await1 open1 receive1 open2 receive2 end1:eof forget1 end2:eof forget2 ",
                ACCEPT, ACCEPT, CALL(second_sends_a_header), TURN, CALL(first_sends_a_header),
                READABLE(1, 0), TURN, EOF_OF(1), TURN, EOF_OF(2));
     assert_stats(*state, 2, 0);
@@ -172,7 +159,7 @@ static void a_full_table(void **state)
     struct rig *rig = *state;
 
     begin(rig, (struct script_options){.one_stream_per_worker = true, .count = 2});
-    ASSERT_RUN(rig, "await1 open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ",
+    ASSERT_LOG(rig, "await1 open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ",
                ACCEPT, ACCEPT, CALL(second_sends_a_header), ACCEPT, TURN,
                CALL(first_sends_a_header), READABLE(1, 0), TURN, EOF_OF(1), TURN, EOF_OF(2));
     assert_stats(rig, 2, 0);
@@ -182,7 +169,7 @@ static void a_full_table(void **state)
 static void the_count_is_reached(void **state)
 {
     begin(*state, (struct script_options){.count = 1});
-    ASSERT_RUN(*state, "await1 open2 receive2 end2:eof forget2 cancel1 forget1 ", ACCEPT, ACCEPT,
+    ASSERT_LOG(*state, "await1 open2 receive2 end2:eof forget2 cancel1 forget1 ", ACCEPT, ACCEPT,
                CALL(second_sends_a_header), TURN, EOF_OF(2), TURN, ERROR_OF(1, -ECANCELED));
     assert_stats(*state, 1, 0);
 }
@@ -192,7 +179,7 @@ static void the_count_is_reached(void **state)
 static void a_stop_lets_it_go_on(void **state)
 {
     begin(*state, (struct script_options){.drain_ms = 1000000});
-    ASSERT_RUN(*state, "await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN, STOP, TURN,
+    ASSERT_LOG(*state, "await1 open1 receive1 end1:eof forget1 ", ACCEPT, TURN, STOP, TURN,
                CALL(first_sends_a_header), READABLE(1, 0), TURN, EOF_OF(1));
     assert_stats(*state, 1, 0);
 }
@@ -200,7 +187,7 @@ static void a_stop_lets_it_go_on(void **state)
 static void a_second_stop_ends_it(void **state)
 {
     begin(*state, (struct script_options){.drain_ms = 1000000});
-    ASSERT_RUN(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, STOP, TURN, STOP, TURN,
+    ASSERT_LOG(*state, "await1 cancel1 forget1 ", ACCEPT, TURN, STOP, TURN, STOP, TURN,
                ERROR_OF(1, -ECANCELED));
     assert_stats(*state, 0, 0);
 }
@@ -209,7 +196,7 @@ static void a_second_stop_ends_it(void **state)
 static void a_second_stop_empties_the_lobby(void **state)
 {
     begin(*state, (struct script_options){.max_handshakes = 1, .drain_ms = 1000000});
-    ASSERT_RUN(*state, "await1 cancel1 forget1 forget2 ", ACCEPT, ACCEPT, TURN, STOP, TURN, STOP,
+    ASSERT_LOG(*state, "await1 cancel1 forget1 forget2 ", ACCEPT, ACCEPT, TURN, STOP, TURN, STOP,
                TURN, ERROR_OF(1, -ECANCELED));
     assert_stats(*state, 0, 0);
 }
@@ -217,7 +204,7 @@ static void a_second_stop_empties_the_lobby(void **state)
 static void a_broken_backend(void **state)
 {
     begin(*state, (struct script_options){.max_handshakes = 1});
-    ASSERT_RUN(*state, "await1 forget1 forget2 ", ACCEPT, ACCEPT, TURN, BROKEN(-EIO));
+    ASSERT_LOG(*state, "await1 forget1 forget2 ", ACCEPT, ACCEPT, TURN, BROKEN(-EIO));
     assert_stats(*state, 0, 1);
 }
 

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "life.h"
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,9 +38,7 @@ static char *hear(struct rig *rig, char heard[HEARD_SIZE])
 static void assert_run(struct rig *rig, const struct step *steps, size_t count, const char *log,
                        enum lb_end end)
 {
-    rig_run(rig, steps, count);
-    assert_string_equal(rig->script.violation, "");
-    assert_string_equal(rig->script.log, log);
+    rig_assert_log(rig, steps, count, log);
     assert_int_equal(rig->script.stats.ends[end], 1);
     assert_int_equal(rig->script.stats.streams, 1);
 }
@@ -84,32 +82,22 @@ static void assert_ok(struct rig *rig, size_t size)
     assert_int_equal(heard[strlen(heard) - 1], '\n');
 }
 
-static int peer_of(const struct script *script)
-{
-    return script->streams[0].peer;
-}
-
-static struct lb_stream *stream_of(const struct script *script)
-{
-    return (struct lb_stream *)(void *)script->streams[0].conn;
-}
-
 static void peer_sends(struct script *script)
 {
     char bytes[1000] = "";
 
-    if (send(peer_of(script), bytes, sizeof(bytes), MSG_NOSIGNAL) != sizeof(bytes))
+    if (send(script_peer(script), bytes, sizeof(bytes), MSG_NOSIGNAL) != sizeof(bytes))
         script_violate(script, "the peer can't send: %s", strerror(errno));
 }
 
 static void peer_shuts(struct script *script)
 {
-    shutdown(peer_of(script), SHUT_WR);
+    shutdown(script_peer(script), SHUT_WR);
 }
 
 static void peer_leaves(struct script *script)
 {
-    shutdown(peer_of(script), SHUT_RDWR);
+    shutdown(script_peer(script), SHUT_RDWR);
 }
 
 /* As an answer does that the peer doesn't read. */
@@ -125,13 +113,13 @@ static void peer_reads_all(struct script *script)
 {
     char bytes[1000];
 
-    while (recv(peer_of(script), bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+    while (recv(script_peer(script), bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
         ;
 }
 
 static void peer_heard_nothing(struct script *script)
 {
-    struct pollfd poller = {.fd = peer_of(script), .events = POLLIN};
+    struct pollfd poller = {.fd = script_peer(script), .events = POLLIN};
 
     if (poll(&poller, 1, 0) != 0)
         script_violate(script, "the peer was told too early");
@@ -139,8 +127,8 @@ static void peer_heard_nothing(struct script *script)
 
 static void patience_ends(struct script *script)
 {
-    stream_of(script)->wire.until_ns = 1;
-    lb_stream_arm(stream_of(script));
+    script_stream(script)->wire.until_ns = 1;
+    lb_stream_arm(script_stream(script));
 }
 
 /* ---- ok -------------------------------------------------------------------------------------- */
@@ -264,7 +252,7 @@ static void a_flood_after_an_error_has_its_end(void **state)
 
 static void drop_almost_enough(struct script *script)
 {
-    stream_of(script)->wire.dropped = UINT64_C(64) << 20;
+    script_stream(script)->wire.dropped = UINT64_C(64) << 20;
 }
 
 static void a_big_flood_after_an_error_has_its_end(void **state)
@@ -277,7 +265,7 @@ static void a_big_flood_after_an_error_has_its_end(void **state)
 
 static void stop_by_limit(struct script *script)
 {
-    lb_life_stop(stream_of(script), &lb_limits_max_bytes);
+    lb_life_stop(script_stream(script), &lb_limits_max_bytes);
 }
 
 static void the_reason_has_its_detail(void **state)

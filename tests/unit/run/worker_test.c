@@ -2,7 +2,7 @@
 /* The worker, by scripts: limits, stops, a failing accept and a broken backend. */
 #include "unit.h"
 
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,19 +19,6 @@ static struct stream_plan *begin(struct rig *rig, struct script_options options)
 
 #define BEGIN(rig, ...) begin(rig, (struct script_options){__VA_ARGS__})
 
-static void assert_run(struct rig *rig, const struct step *steps, size_t count, const char *log)
-{
-    rig_run(rig, steps, count);
-    assert_string_equal(rig->script.violation, "");
-    assert_string_equal(rig->script.log, log);
-}
-
-#define ASSERT_RUN(rig, log, ...)                                                                  \
-    do {                                                                                           \
-        const struct step steps_[] = {__VA_ARGS__};                                                \
-        assert_run(rig, steps_, sizeof(steps_) / sizeof(steps_[0]), log);                          \
-    } while (0)
-
 static void assert_ends(const struct rig *rig, enum lb_end end, uint64_t count)
 {
     assert_int_equal(rig->script.stats.ends[end], count);
@@ -43,7 +30,7 @@ static void assert_ends(const struct rig *rig, enum lb_end end, uint64_t count)
 static void the_count_is_reached(void **state)
 {
     BEGIN(*state, .count = 2);
-    ASSERT_RUN(*state, "open1 receive1 open2 receive2 end1:eof forget1 end2:eof forget2 ", LIMIT(2),
+    ASSERT_LOG(*state, "open1 receive1 open2 receive2 end1:eof forget1 end2:eof forget2 ", LIMIT(2),
                ACCEPT, TURN, LIMIT(1), ACCEPT, TURN, LIMIT(0), EOF_OF(1), TURN, LIMIT(0),
                EOF_OF(2));
     assert_ends(*state, LB_END_EOF, 2);
@@ -53,7 +40,7 @@ static void the_count_is_reached(void **state)
 static void the_count_is_exceeded_by_accepts(void **state)
 {
     BEGIN(*state, .count = 1);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, ACCEPT, TURN, LIMIT(0),
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, ACCEPT, TURN, LIMIT(0),
                EOF_OF(1));
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -61,7 +48,7 @@ static void the_count_is_exceeded_by_accepts(void **state)
 static void accepted_ahead_waits_its_turn(void **state)
 {
     BEGIN(*state, .max_streams = 2, .count = 6);
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 open2 receive2 end1:eof forget1 open3 receive3 end3:eof forget3 "
                "open4 receive4 end2:eof forget2 open5 receive5 end4:eof forget4 end5:eof forget5 "
                "open6 receive6 end6:eof forget6 ",
@@ -76,7 +63,7 @@ static void streams_are_numbered_as_they_begin(void **state)
     struct rig *rig = *state;
 
     BEGIN(rig, .max_streams = 1, .count = 2);
-    ASSERT_RUN(rig, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
+    ASSERT_LOG(rig, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
                ACCEPT, TURN, EOF_OF(1), TURN, EOF_OF(2));
     assert_ptr_equal(strstr(rig->script.notes, "detail: stream 1 from"), rig->script.notes);
     assert_non_null(strstr(rig->script.notes, "\ndetail: stream 2 from"));
@@ -86,7 +73,7 @@ static void streams_are_numbered_as_they_begin(void **state)
 static void an_end_wakes_the_hungry(void **state)
 {
     BEGIN(*state, .max_streams = 1, .count = 2);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
                TURN, LIMIT(0), EOF_OF(1), TURN, WAKE, LIMIT(1), ACCEPT, TURN, EOF_OF(2));
 }
 
@@ -95,14 +82,14 @@ static void a_refused_stream_makes_room(void **state)
     struct stream_plan *plan = BEGIN(*state, .max_streams = 1, .count = 3);
 
     plan[0].open = plan[1].open = -EMFILE;
-    ASSERT_RUN(*state, "open1 forget1 open2 forget2 open3 receive3 end3:eof forget3 ", ACCEPT,
+    ASSERT_LOG(*state, "open1 forget1 open2 forget2 open3 receive3 end3:eof forget3 ", ACCEPT,
                ACCEPT, ACCEPT, TURN, EOF_OF(3));
 }
 
 static void one_stream_per_worker(void **state)
 {
     BEGIN(*state, .one_stream_per_worker = true, .count = 3);
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 open3 receive3 "
                "end3:eof forget3 ",
                LIMIT(1), ACCEPT, TURN, LIMIT(0), EOF_OF(1), TURN, LIMIT(1), ACCEPT, TURN, LIMIT(0),
@@ -114,7 +101,7 @@ static void a_full_table_turns_away(void **state)
     struct rig *rig = *state;
 
     BEGIN(rig, .one_stream_per_worker = true, .count = 2);
-    ASSERT_RUN(rig, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
+    ASSERT_LOG(rig, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
                ACCEPT, ACCEPT, TURN, LIMIT(0), EOF_OF(1), TURN, EOF_OF(2));
     assert_non_null(strstr(rig->script.notes, "warning: a peer was turned away"));
     assert_ends(rig, LB_END_EOF, 2);
@@ -127,7 +114,7 @@ static void a_failed_accept_pauses_accepting(void **state)
     struct rig *rig = *state;
 
     BEGIN(rig, .count = 2);
-    ASSERT_RUN(rig,
+    ASSERT_LOG(rig,
                "open1 receive1 write1:10 back1 open2 receive2 end1:eof forget1 end2:eof forget2 ",
                ACCEPT, TURN, LIMIT(1), ACCEPT_FAILED(-EMFILE), TURN,
                /* What is under way goes on. */
@@ -140,7 +127,7 @@ static void a_failed_accept_pauses_accepting(void **state)
 static void a_stop_ends_the_pause(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "", ACCEPT_FAILED(-ENFILE), TURN, LIMIT(0), STOP);
+    ASSERT_LOG(*state, "", ACCEPT_FAILED(-ENFILE), TURN, LIMIT(0), STOP);
 }
 
 /* ---- stops ----------------------------------------------------------------------------------- */
@@ -149,13 +136,13 @@ static void an_idle_worker_stops(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
     /* One more wait, to take accepting back. */
-    ASSERT_RUN(*state, "", STOP, TURN, LIMIT(0));
+    ASSERT_LOG(*state, "", STOP, TURN, LIMIT(0));
 }
 
 static void draining_lets_streams_end(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "open1 receive1 write1:10 back1 write1:20 back1 end1:eof forget1 ", ACCEPT,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 back1 write1:20 back1 end1:eof forget1 ", ACCEPT,
                TURN, STOP, DATA(1, 10), TURN, LIMIT(0), DATA(1, 20), TURN, EOF_OF(1));
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -163,7 +150,7 @@ static void draining_lets_streams_end(void **state)
 static void draining_serves_what_was_accepted(void **state)
 {
     BEGIN(*state, .max_streams = 1, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 open3 receive3 "
                "end3:eof forget3 ",
                ACCEPT, ACCEPT, TURN, STOP, TURN, ACCEPTING, ACCEPT, TURN, EOF_OF(1), TURN,
@@ -175,14 +162,14 @@ static void draining_serves_what_was_accepted(void **state)
 static void draining_waits_for_the_backend(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, ACCEPTING, TURN, ACCEPTING,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 ", STOP, TURN, ACCEPTING, TURN, ACCEPTING,
                ACCEPT, TURN, EOF_OF(1));
 }
 
 static void patience_ends(void **state)
 {
     BEGIN(*state, .drain_ms = 50);
-    ASSERT_RUN(*state, "open1 receive1 write1:10 back1 cancel1 end1:stopped forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 back1 cancel1 end1:stopped forget1 ", ACCEPT, TURN,
                STOP, TURN, DATA(1, 10), TURN, TIMEOUT, TURN, ERROR_OF(1, -ECANCELED));
     assert_ends(*state, LB_END_STOPPED, 1);
 }
@@ -190,14 +177,14 @@ static void patience_ends(void **state)
 static void no_patience_at_all(void **state)
 {
     BEGIN(*state, .drain_ms = 0);
-    ASSERT_RUN(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, TURN,
+    ASSERT_LOG(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, TURN,
                ERROR_OF(1, -ECANCELED));
 }
 
 static void a_second_stop_ends_at_once(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 open2 receive2 cancel2 cancel1 back1 end1:stopped forget1 "
                "end2:stopped forget2 ",
                ACCEPT, ACCEPT, TURN, STOP, TURN, STOP, TURN, LIMIT(0), DATA(1, 10),
@@ -208,7 +195,7 @@ static void a_second_stop_ends_at_once(void **state)
 static void further_stops_change_nothing(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
-    ASSERT_RUN(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, STOP,
+    ASSERT_LOG(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, STOP,
                STOP, TURN, STOP, TURN, STOP, ERROR_OF(1, -ECANCELED));
 }
 
@@ -216,7 +203,7 @@ static void further_stops_change_nothing(void **state)
 static void an_eof_comes_with_the_stop(void **state)
 {
     BEGIN(*state, .drain_ms = 0);
-    ASSERT_RUN(*state, "open1 receive1 write1:10 back1 end1:eof forget1 ", ACCEPT, TURN, STOP, STOP,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 back1 end1:eof forget1 ", ACCEPT, TURN, STOP, STOP,
                DATA(1, 10), EOF_OF(1));
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -225,7 +212,7 @@ static void an_eof_comes_with_the_stop(void **state)
 static void an_eof_comes_after_the_stop(void **state)
 {
     BEGIN(*state, .drain_ms = 0);
-    ASSERT_RUN(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, TURN,
+    ASSERT_LOG(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, TURN, STOP, TURN,
                EOF_OF(1));
     assert_ends(*state, LB_END_STOPPED, 1);
 }
@@ -233,7 +220,7 @@ static void an_eof_comes_after_the_stop(void **state)
 static void a_paused_stream_is_stopped(void **state)
 {
     BEGIN(*state, .sink = &plan_pausing_sink)->writes[0] = 4;
-    ASSERT_RUN(*state, "open1 receive1 write1:10 watch1 back1 end1:stopped forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 watch1 back1 end1:stopped forget1 ", ACCEPT, TURN,
                DATA(1, 10), STOP);
     assert_ends(*state, LB_END_STOPPED, 1);
 }
@@ -242,14 +229,14 @@ static void a_paused_stream_is_stopped(void **state)
 static void a_pausing_stream_is_stopped(void **state)
 {
     BEGIN(*state, .sink = &plan_pausing_sink);
-    ASSERT_RUN(*state, "open1 receive1 cancel1 back1 end1:stopped forget1 ", ACCEPT, TURN, STOP,
+    ASSERT_LOG(*state, "open1 receive1 cancel1 back1 end1:stopped forget1 ", ACCEPT, TURN, STOP,
                TURN, DATA(1, 10));
 }
 
 static void a_waiting_stream_never_begins(void **state)
 {
     BEGIN(*state, .max_streams = 1);
-    ASSERT_RUN(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, ACCEPT, TURN, STOP,
+    ASSERT_LOG(*state, "open1 receive1 cancel1 end1:stopped forget1 ", ACCEPT, ACCEPT, TURN, STOP,
                TURN, ERROR_OF(1, -ECANCELED));
     assert_ends(*state, LB_END_STOPPED, 1);
 }
@@ -259,7 +246,7 @@ static void a_waiting_stream_never_begins(void **state)
 static void a_stop_meets_an_end_in_progress(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS)->ends[0] = -EINPROGRESS;
-    ASSERT_RUN(*state, "open1 receive1 end1:eof watch1 end1:stopped forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof watch1 end1:stopped forget1 ", ACCEPT, TURN,
                EOF_OF(1), TURN, STOP, TURN, STOP);
     assert_ends(*state, LB_END_STOPPED, 1);
 }
@@ -267,7 +254,7 @@ static void a_stop_meets_an_end_in_progress(void **state)
 static void draining_waits_for_an_end_in_progress(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS)->ends[0] = -EINPROGRESS;
-    ASSERT_RUN(*state, "open1 receive1 end1:eof watch1 ready1 end1:eof forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof watch1 ready1 end1:eof forget1 ", ACCEPT, TURN,
                EOF_OF(1), TURN, STOP, TURN, READY(1));
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -275,7 +262,7 @@ static void draining_waits_for_an_end_in_progress(void **state)
 static void a_stop_keeps_an_earlier_end(void **state)
 {
     BEGIN(*state)->ends[0] = -EINPROGRESS;
-    ASSERT_RUN(*state, "open1 receive1 end1:reset watch1 end1:reset forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:reset watch1 end1:reset forget1 ", ACCEPT, TURN,
                ERROR_OF(1, -ECONNRESET), TURN, STOP, STOP);
     assert_ends(*state, LB_END_RESET, 1);
 }
@@ -285,7 +272,7 @@ static void a_stopped_end_may_take_its_time(void **state)
     struct stream_plan *plan = BEGIN(*state);
 
     plan->ends[0] = plan->ends[1] = -EINPROGRESS;
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 end1:eof watch1 end1:stopped watch1 ready1 end1:stopped forget1 ",
                ACCEPT, TURN, EOF_OF(1), TURN, STOP, STOP, TURN, TURN, READY(1));
     assert_ends(*state, LB_END_STOPPED, 1);
@@ -295,7 +282,7 @@ static void a_stopped_end_may_take_its_time(void **state)
 static void a_stop_waits_for_the_committer(void **state)
 {
     BEGIN(*state, .sink = &plan_slow_sink, .committer = true);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, TURN, EOF_OF(1), TURN, STOP,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, TURN, EOF_OF(1), TURN, STOP,
                STOP, COMMITTED);
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -307,7 +294,7 @@ static void it_breaks_while_idle(void **state)
     struct rig *rig = *state;
 
     BEGIN(rig);
-    ASSERT_RUN(rig, "", BROKEN(-EBADF));
+    ASSERT_LOG(rig, "", BROKEN(-EBADF));
     assert_non_null(strstr(rig->script.notes, "warning: the script backend failed: "));
     /* The whole engine stops. */
     assert_int_equal(rig->script.door.stop, LB_STOP_NOW);
@@ -323,7 +310,7 @@ static void it_breaks_and_others_are_woken(void **state)
     BEGIN(rig);
     assert_int_equal(lb_inbox_open(&other), 0);
     lb_door_add(&rig->script.door, &other);
-    ASSERT_RUN(rig, "", BROKEN(-EBADF));
+    ASSERT_LOG(rig, "", BROKEN(-EBADF));
     assert_int_equal(read(other.wake_fd, &wakes, sizeof(wakes)), sizeof(wakes));
     assert_int_equal(rig->script.door.stop, LB_STOP_NOW);
     lb_inbox_close(&other);
@@ -332,7 +319,7 @@ static void it_breaks_and_others_are_woken(void **state)
 static void it_breaks_while_receiving(void **state)
 {
     BEGIN(*state);
-    ASSERT_RUN(*state,
+    ASSERT_LOG(*state,
                "open1 receive1 open2 receive2 write1:10 back1 end2:error forget2 end1:error "
                "forget1 ",
                ACCEPT, ACCEPT, TURN, DATA(1, 10), TURN, BROKEN(-EIO));
@@ -342,7 +329,7 @@ static void it_breaks_while_receiving(void **state)
 static void it_breaks_in_a_pause(void **state)
 {
     BEGIN(*state, .sink = &plan_pausing_sink)->writes[0] = 4;
-    ASSERT_RUN(*state, "open1 receive1 write1:10 watch1 back1 end1:error forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 watch1 back1 end1:error forget1 ", ACCEPT, TURN,
                DATA(1, 10), TURN, BROKEN(-EIO));
     assert_ends(*state, LB_END_ERROR, 1);
 }
@@ -350,7 +337,7 @@ static void it_breaks_in_a_pause(void **state)
 static void it_breaks_after_a_cancel(void **state)
 {
     BEGIN(*state)->writes[0] = -ENOSPC;
-    ASSERT_RUN(*state, "open1 receive1 write1:10 back1 cancel1 end1:sink forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 write1:10 back1 cancel1 end1:sink forget1 ", ACCEPT, TURN,
                DATA(1, 10), TURN, BROKEN(-EIO));
     assert_ends(*state, LB_END_SINK, 1);
 }
@@ -358,14 +345,14 @@ static void it_breaks_after_a_cancel(void **state)
 static void it_breaks_with_a_waiting_stream(void **state)
 {
     BEGIN(*state, .max_streams = 1);
-    ASSERT_RUN(*state, "open1 receive1 end1:error forget1 ", ACCEPT, ACCEPT, TURN, BROKEN(-EIO));
+    ASSERT_LOG(*state, "open1 receive1 end1:error forget1 ", ACCEPT, ACCEPT, TURN, BROKEN(-EIO));
     assert_ends(*state, LB_END_ERROR, 1);
 }
 
 static void it_breaks_while_committing(void **state)
 {
     BEGIN(*state, .sink = &plan_slow_sink, .committer = true);
-    ASSERT_RUN(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, TURN, EOF_OF(1), TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof forget1 ", ACCEPT, TURN, EOF_OF(1), TURN,
                BROKEN(-EIO));
     assert_ends(*state, LB_END_EOF, 1);
 }
@@ -373,7 +360,7 @@ static void it_breaks_while_committing(void **state)
 static void it_breaks_while_an_end_is_in_progress(void **state)
 {
     BEGIN(*state)->ends[0] = -EINPROGRESS;
-    ASSERT_RUN(*state, "open1 receive1 end1:eof watch1 end1:error forget1 ", ACCEPT, TURN,
+    ASSERT_LOG(*state, "open1 receive1 end1:eof watch1 end1:error forget1 ", ACCEPT, TURN,
                EOF_OF(1), TURN, BROKEN(-EIO));
     assert_ends(*state, LB_END_ERROR, 1);
 }

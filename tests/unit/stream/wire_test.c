@@ -4,7 +4,7 @@
 
 #include "clock.h"
 #include "life.h"
-#include "script_plan.h"
+#include "script_asserts.h"
 #include "support.h"
 
 #include <errno.h>
@@ -15,16 +15,6 @@
 #include <unistd.h>
 
 /* ---- what happens meanwhile ------------------------------------------------------------------ */
-
-static int peer_of(const struct script *script)
-{
-    return script->streams[0].peer;
-}
-
-static struct lb_stream *stream_of(const struct script *script)
-{
-    return (struct lb_stream *)(void *)script->streams[0].conn;
-}
 
 static void socket_fills(struct script *script)
 {
@@ -44,14 +34,14 @@ static void peer_reads_all(struct script *script)
 {
     ssize_t got;
 
-    while ((got = recv(peer_of(script), heard + heard_size, sizeof(heard) - heard_size,
+    while ((got = recv(script_peer(script), heard + heard_size, sizeof(heard) - heard_size,
                        MSG_DONTWAIT)) > 0)
         heard_size += (size_t)got;
 }
 
 static void peer_leaves(struct script *script)
 {
-    shutdown(peer_of(script), SHUT_RDWR);
+    shutdown(script_peer(script), SHUT_RDWR);
 }
 
 static void expect(struct script *script, long got, long wanted, const char *what)
@@ -65,7 +55,7 @@ static uint8_t said[2 * LB_WIRE_QUEUE_MAX];
 static void say(struct script *script, size_t size, ssize_t taken)
 {
     memset(said, 'x', sizeof(said));
-    expect(script, lb_stream_say(stream_of(script), said, size), taken, "what say takes");
+    expect(script, lb_stream_say(script_stream(script), said, size), taken, "what say takes");
 }
 
 static void says_more_than_the_queue_takes(struct script *script)
@@ -73,7 +63,7 @@ static void says_more_than_the_queue_takes(struct script *script)
     say(script, sizeof(said), LB_WIRE_QUEUE_MAX);
     say(script, 1, -EAGAIN);
     say(script, 0, 0);
-    expect(script, (long)stream_of(script)->wire.queued, LB_WIRE_QUEUE_MAX, "the queue");
+    expect(script, (long)script_stream(script)->wire.queued, LB_WIRE_QUEUE_MAX, "the queue");
 }
 
 static void says_a_bit(struct script *script)
@@ -89,19 +79,20 @@ static void says_a_bit_more(struct script *script)
 static void is_busy(struct script *script)
 {
     say(script, 10, -EBUSY);
-    expect(script, lb_stream_alarm(stream_of(script), 0), -EBUSY, "an alarm");
+    expect(script, lb_stream_alarm(script_stream(script), 0), -EBUSY, "an alarm");
 }
 
 static void is_busy_for_watches(struct script *script)
 {
     is_busy(script);
-    expect(script, lb_stream_watch(stream_of(script), peer_of(script), POLLOUT), -EBUSY, "a watch");
+    expect(script, lb_stream_watch(script_stream(script), script_peer(script), POLLOUT), -EBUSY,
+           "a watch");
 }
 
 static void peer_has_gone(struct script *script)
 {
     say(script, 10, -EPIPE);
-    expect(script, (long)stream_of(script)->wire.queued, 0, "the queue");
+    expect(script, (long)script_stream(script)->wire.queued, 0, "the queue");
 }
 
 static bool same_file(int a, int b)
@@ -127,7 +118,7 @@ static void the_connection_is_watched(struct script *script)
 
 static void patience_is_the_idle_limit(struct script *script)
 {
-    uint64_t left_ns = stream_of(script)->wire.until_ns - lb_clock_ns();
+    uint64_t left_ns = script_stream(script)->wire.until_ns - lb_clock_ns();
 
     if (left_ns > 7 * LB_NS_PER_S || left_ns < 5 * LB_NS_PER_S)
         script_violate(script, "patience ends in %lld ns", (long long)left_ns);
@@ -135,13 +126,13 @@ static void patience_is_the_idle_limit(struct script *script)
 
 static void patience_ends(struct script *script)
 {
-    stream_of(script)->wire.until_ns = 1;
-    lb_stream_arm(stream_of(script));
+    script_stream(script)->wire.until_ns = 1;
+    lb_stream_arm(script_stream(script));
 }
 
 static void stop_by_limit(struct script *script)
 {
-    lb_life_stop(stream_of(script), &lb_limits_max_bytes);
+    lb_life_stop(script_stream(script), &lb_limits_max_bytes);
 }
 
 /* On the committer, of which nobody has heard yet. */
@@ -160,17 +151,17 @@ static void end_has_run(struct script *script)
 
 static void alarm_now(struct script *script)
 {
-    expect(script, lb_stream_alarm(stream_of(script), 0), 0, "an alarm");
+    expect(script, lb_stream_alarm(script_stream(script), 0), 0, "an alarm");
 }
 
 static void alarm_late(struct script *script)
 {
-    expect(script, lb_stream_alarm(stream_of(script), 1000000), 0, "an alarm");
+    expect(script, lb_stream_alarm(script_stream(script), 1000000), 0, "an alarm");
 }
 
 static void alarm_withdrawn(struct script *script)
 {
-    expect(script, lb_stream_alarm(stream_of(script), LB_NO_ALARM), 0, "no alarm");
+    expect(script, lb_stream_alarm(script_stream(script), LB_NO_ALARM), 0, "no alarm");
     if (script->worker.lane.alarms.root)
         script_violate(script, "an alarm is set still");
 }
@@ -216,9 +207,7 @@ static void begin(struct rig *rig, const struct lb_sink *sink)
 static void assert_run(struct rig *rig, const struct step *steps, size_t count, const char *log,
                        enum lb_end end)
 {
-    rig_run(rig, steps, count);
-    assert_string_equal(rig->script.violation, "");
-    assert_string_equal(rig->script.log, log);
+    rig_assert_log(rig, steps, count, log);
     assert_int_equal(rig->script.stats.ends[end], 1);
     peer_reads_all(&rig->script);
 }
