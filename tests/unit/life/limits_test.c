@@ -2,7 +2,7 @@
 /* A stream's limits, by scripts: the bytes beyond the last, and that somebody looks at the time. */
 #include "unit.h"
 
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,10 +19,7 @@ static struct rig *begin_rig(void **state, const struct lb_sink *sink, struct lb
 
 #define ASSERT_RUN(rig, log_text, end, byte_count, ...)                                            \
     do {                                                                                           \
-        const struct step steps_[] = {__VA_ARGS__};                                                \
-        rig_run(rig, steps_, sizeof(steps_) / sizeof(steps_[0]));                                  \
-        assert_string_equal((rig)->script.violation, "");                                          \
-        assert_string_equal((rig)->script.log, log_text);                                          \
+        ASSERT_LOG(rig, log_text, __VA_ARGS__);                                                    \
         assert_int_equal((rig)->script.stats.ends[end], 1);                                        \
         assert_int_equal((rig)->script.stats.bytes, byte_count);                                   \
     } while (0)
