@@ -40,6 +40,12 @@ class SmallDisk:
         return f"/proc/{server.process.pid}/root{self.directory}"
 
 
+def size_of(directory):
+    """Of all files below it."""
+    return sum(os.path.getsize(os.path.join(path, name))
+               for path, _, names in os.walk(directory) for name in names)
+
+
 @each_backend
 class Disk(unittest.TestCase):
     def on_each(self, backend, check):
@@ -197,7 +203,8 @@ class Disk(unittest.TestCase):
             os.mkdir(drop)
             server = DiskServer(self, backend, transport, "--sink=dir:" + drop)
             sender = Sender(server, DATA)
-            until(lambda: os.listdir(drop), "the stream under way")
+            # Not only its name, which is there before the sink has looked at the directory again.
+            until(lambda: size_of(drop) == len(DATA), "the stream under way")
             shutil.rmtree(drop)
             os.mkdir(drop)
             self.assertRegex(sender.end().hear(), rb"^error sink:(ESTALE|ENOENT) 1000\n$")
