@@ -93,8 +93,7 @@ class KilledGuardian(unittest.TestCase):
         """Not as the whole, and not never: those under way, and those that come."""
         directory = temporary_directory(self)
         command = f"echo $$ >{directory}/begun; cat; >{directory}/published"
-        server = place.server("--sink=exec:" + command,
-                              "--receipt", "--stats=json")
+        server = place.server("--sink=exec:" + command, "--receipt", "--stats=json")
         begun = place.connect(server)
         begun.sendall(b"half")
         until(lambda: content(f"{directory}/begun"), "the command")
