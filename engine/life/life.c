@@ -252,8 +252,7 @@ void lb_life_unthrottle(struct lb_lane *lane, uint64_t now_ns)
     for (struct lb_throttled *throttled =
              lb_throttle_look(&lane->throttle, lane->pool.slot_size, now_ns);
          throttled; throttled = next) {
-        struct lb_stream *stream =
-            (struct lb_stream *)(void *)((char *)throttled - offsetof(struct lb_stream, throttled));
+        struct lb_stream *stream = LB_STREAM_OF(throttled, throttled);
 
         next = throttled->next;
         throttled->next = NULL;
@@ -358,7 +357,7 @@ static void number(struct lb_stream *stream)
     struct lb_lane *lane = stream->lane;
 
     lb_stream_table_number(lane->streams, stream, atomic_fetch_add(&lane->door->last_id, 1) + 1);
-    lb_count(&stream->lane->counters.accepted, 1);
+    lb_count(&lane->counters.accepted, 1);
 }
 
 void lb_life_refuse(struct lb_stream *stream, const char *why)

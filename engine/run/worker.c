@@ -111,8 +111,7 @@ static void open_letter(struct lb_worker *worker, struct lb_letter *letter)
 
     switch (letter->kind) {
     case LB_LETTER_COMMITTED:
-        lb_life_committed(
-            (struct lb_stream *)(void *)((char *)letter - offsetof(struct lb_stream, letter)));
+        lb_life_committed(LB_STREAM_OF(letter, letter));
         break;
     case LB_LETTER_ADOPTED:
         adopted = (struct lb_adopted *)(void *)letter; /* its first member */
@@ -164,9 +163,7 @@ static void ring(struct lb_worker *worker, struct lb_alarm *alarm, uint64_t now_
     else if (alarm == &worker->patience)
         stop_streams(worker);
     else if (alarm != &worker->entrance.again) /* which only had to be over */
-        lb_life_alarm(
-            (struct lb_stream *)(void *)((char *)alarm - offsetof(struct lb_stream, alarm)),
-            now_ns);
+        lb_life_alarm(LB_STREAM_OF(alarm, alarm), now_ns);
 }
 
 static void ring_alarms(struct lb_worker *worker)
@@ -256,7 +253,7 @@ static void await_ends(struct lb_worker *worker)
 
 static struct lb_stream *stream_of(struct lb_conn *conn)
 {
-    return (struct lb_stream *)(void *)conn; /* its first member */
+    return LB_STREAM_OF(conn, conn);
 }
 
 static void take_chunk(struct lb_worker *worker, struct lb_stream *stream,

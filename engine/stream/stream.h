@@ -11,6 +11,7 @@
 #include "wire.h"
 
 #include <stdalign.h>
+#include <stddef.h>
 
 /* Each step from one to another is in life.c's table, and drawn in ARCHITECTURE.md. */
 enum lb_stream_state {
@@ -71,6 +72,10 @@ struct lb_stream {
     struct lb_stream *same_bucket;     /* next of those whose numbers fall together */
     alignas(16) uint8_t memory[];      /* the sink's state, then each filter's */
 };
+
+/* The stream that this member is of. */
+#define LB_STREAM_OF(pointer, member)                                                              \
+    ((struct lb_stream *)(void *)((char *)(pointer) - offsetof(struct lb_stream, member)))
 
 /* Streams that wait, the longest first. */
 struct lb_stream_queue {
