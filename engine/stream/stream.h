@@ -75,7 +75,7 @@ struct lb_stream {
 
 /* The stream that this member is of. */
 #define LB_STREAM_OF(pointer, member)                                                              \
-    ((struct lb_stream *)(void *)((char *)(pointer) - offsetof(struct lb_stream, member)))
+    ((struct lb_stream *)(void *)((char *)(pointer)-offsetof(struct lb_stream, member)))
 
 /* Streams that wait, the longest first. */
 struct lb_stream_queue {

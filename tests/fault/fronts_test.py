@@ -2,8 +2,10 @@
 """Family 16: fronts. A proxy between sender and server makes an ordinary end of a reset: only seals
 tell that something is missing, and with them nothing cut is published."""
 
+import getpass
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,9 +25,14 @@ class Front:
 
     def __init__(self, test, command, **popen):
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        **popen)
+                                        start_new_session=True, **popen)
         test.addCleanup(self.stop)
         self.errors = Capture(self.process.stderr)
+
+    def die(self):
+        """With all that it has started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(DEADLINE)
 
     def stop(self):
         self.process.terminate()
@@ -83,6 +90,34 @@ class HAProxy(Front):
                              pass_fds=[listener.fileno()])
 
 
+class Ssh(Front):
+    """ssh -L, with an sshd for itself that needs no port."""
+
+    def __init__(self, test, server):
+        directory = temporary_directory(test)
+        keys = [os.path.join(directory, name) for name in ("user", "host")]
+        for key in keys:
+            subprocess.run([program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key],
+                           check=True, timeout=DEADLINE)
+        with socket.create_server(("127.0.0.1", 0)) as holder:  # if another takes it, ssh fails
+            self.port = holder.getsockname()[1]
+        target = server.path or f"127.0.0.1:{server.port}"
+        super().__init__(test, [
+            program("ssh"), "-F", "none", "-v", "-N", "-i", keys[0],
+            "-o", "ProxyCommand=" + shlex.join(self.daemon(*keys)),
+            "-o", "ExitOnForwardFailure=yes", "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null",
+            "-L", f"127.0.0.1:{self.port}:{target}", getpass.getuser() + "@sshd"])
+        self.errors.wait_for(lambda data: b" Entering interactive session" in data, "ssh, ready")
+
+    @staticmethod
+    def daemon(user, host):
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)  # where none was started since the boot
+        return [program("sshd"), "-i", "-e", "-f", "none", "-h", host, "-o", "StrictModes=no",
+                "-o", f"AuthorizedKeysFile={user}.pub", "-o", "PidFile=none"]
+
+
 class Cases:
     """Each is a test of each front; see below."""
 
@@ -95,7 +130,7 @@ class Cases:
     def serve(self, backend, transport, *options):
         server = Place(self, backend, transport, "--once", "--sink=dir:" + self.directory,
                        *options)
-        return server, self.front(self, server).port
+        return server, self.front(self, server)
 
     def await_most(self):
         """The server has what was sent, but for what it holds back."""
@@ -104,26 +139,26 @@ class Cases:
             return sum(sizes) >= CUT - HELD
         until(came, f"{CUT} bytes through the front")
 
-    def begin_and_reset(self, port, data):
-        connection = socket.create_connection(("127.0.0.1", port), DEADLINE)
+    def begin_and_reset(self, front, data):
+        connection = socket.create_connection(("127.0.0.1", front.port), DEADLINE)
         self.addCleanup(connection.close)
         connection.sendall(data[:CUT])
         self.await_most()
         reset(connection)
 
-    def begin_and_kill(self, port, *options):
-        with subprocess.Popen([LASTBYTE, "send", *options, f"127.0.0.1:{port}"],
-                              stdin=subprocess.PIPE) as sender:
-            self.addCleanup(sender.kill)
-            sender.stdin.write(DATA[:CUT])
-            sender.stdin.flush()
-            self.await_most()
-            sender.send_signal(signal.SIGKILL)
+    def begin_to_send(self, front, *options):
+        sender = subprocess.Popen([LASTBYTE, "send", *options, f"127.0.0.1:{front.port}"],
+                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(sender.kill)
+        sender.stdin.write(DATA[:CUT])
+        sender.stdin.flush()
+        self.await_most()
+        return sender
 
     def try_a_cut_looks_like_an_end(self, backend, transport):
         """Why there are seals. If this fails, the front has learned to pass a reset on."""
-        server, port = self.serve(backend, transport)
-        self.begin_and_reset(port, DATA)
+        server, front = self.serve(backend, transport)
+        self.begin_and_reset(front, DATA)
         result = server.finish()
         if self.passes_resets(transport):
             self.assertEqual(1, result.stats["ends"]["reset"], result)
@@ -132,20 +167,29 @@ class Cases:
         self.assertEqual([DATA[:CUT]], self.files())
 
     def try_with_a_seal_nothing_cut_is_published(self, backend, transport):
-        server, port = self.serve(backend, transport, "--seal")
+        server, front = self.serve(backend, transport, "--seal")
         first = b"lastbyte-seal/1 sha256 " + b"0123456789abcdef" * 2 + b"\n"
-        self.begin_and_reset(port, first + DATA)
+        self.begin_and_reset(front, first + DATA)
         self.check_cut(server, transport)
 
     def try_with_a_seal_a_killed_send_publishes_nothing(self, backend, transport):
         for option in ("--seal=count", "--seal"):
-            server, port = self.serve(backend, transport, "--seal")
-            self.begin_and_kill(port, option)
+            server, front = self.serve(backend, transport, "--seal")
+            with self.begin_to_send(front, option) as sender:
+                sender.kill()
             self.check_cut(server, transport)
 
+    def try_with_a_seal_a_killed_front_publishes_nothing(self, backend, transport):
+        server, front = self.serve(backend, transport, "--seal")
+        with self.begin_to_send(front, "--seal"):
+            front.die()
+            self.check_ended(server, "truncated")
+
     def check_cut(self, server, transport):
+        self.check_ended(server, "reset" if self.passes_resets(transport) else "truncated")
+
+    def check_ended(self, server, end):
         result = server.finish()
-        end = "reset" if self.passes_resets(transport) else "truncated"
         self.assertEqual((1, 1), (result.status, result.stats["ends"][end]), result)
         self.assertEqual([], self.files())
         partial, = self.files(".partial")
@@ -154,8 +198,8 @@ class Cases:
             os.unlink(os.path.join(self.directory, name))
 
     def try_with_a_seal_the_whole_is_published(self, backend, transport):
-        server, port = self.serve(backend, transport, "--seal", "--receipt")
-        result = run("send", "--seal", "--receipt", f"127.0.0.1:{port}", input=DATA)
+        server, front = self.serve(backend, transport, "--seal", "--receipt")
+        result = run("send", "--seal", "--receipt", f"127.0.0.1:{front.port}", input=DATA)
         self.assertEqual(0, result.status, result)
         self.assertEqual(0, server.finish().status)
         self.assertTrue([DATA] == self.files())
@@ -167,7 +211,7 @@ def expand(front):
     return everywhere(16)(type(front.__name__ + "Cases", (Cases, Case), {"front": front, **tests}))
 
 
-SocatCases, NginxCases, HAProxyCases = map(expand, (Socat, Nginx, HAProxy))
+SocatCases, NginxCases, HAProxyCases, SshCases = map(expand, (Socat, Nginx, HAProxy, Ssh))
 
 if __name__ == "__main__":
     main()
