@@ -61,15 +61,27 @@ void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *forma
         tell(notes, level, text);
 }
 
-bool lb_hush_tells(struct lb_hush *hush, uint64_t now_ns, uint64_t period_ns, uint64_t *untold)
+bool lb_hush_tells(struct lb_hush *hush, uint64_t now_ns, uint64_t period_ns, unsigned most,
+                   uint64_t *untold)
 {
-    uint64_t told_ns = atomic_load(&hush->told_ns);
+    uint64_t begun_ns = atomic_load(&hush->begun_ns);
 
-    if ((told_ns == 0 || now_ns - told_ns >= period_ns) &&
-        atomic_compare_exchange_strong(&hush->told_ns, &told_ns, now_ns)) {
+    if ((begun_ns == 0 || now_ns - begun_ns >= period_ns) &&
+        atomic_compare_exchange_strong(&hush->begun_ns, &begun_ns, now_ns))
+        atomic_store(&hush->told, 0);
+    if (atomic_load(&hush->told) < most && atomic_fetch_add(&hush->told, 1) < most) {
         *untold = atomic_exchange(&hush->untold, 0);
         return true;
     }
     atomic_fetch_add(&hush->untold, 1);
     return false;
+}
+
+const char *lb_hush_text(uint64_t untold, char text[LB_HUSH_SIZE])
+{
+    text[0] = '\0';
+    if (untold > 0)
+        snprintf(text, LB_HUSH_SIZE, ", and %llu more since the last such line",
+                 (unsigned long long)untold);
+    return text;
 }

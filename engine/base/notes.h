@@ -31,13 +31,21 @@ static inline bool lb_notes_wants(const struct lb_notes *notes, enum lb_note_lev
 void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *format, ...)
     LB_PRINTF(3, 4);
 
-/* What strangers can cause must not fill a log: whether something is to be told now, which it was
- * not for period_ns, and how often it went untold meanwhile. Begins zeroed. */
+/* What strangers can cause must not fill a log: it is told a few times in a period, and how often
+ * it went untold with the next line. Begins zeroed. */
 struct lb_hush {
-    _Atomic uint64_t told_ns;
+    _Atomic uint64_t begun_ns; /* the period */
+    _Atomic unsigned told;     /* in it */
     _Atomic uint64_t untold;
 };
 
-bool lb_hush_tells(struct lb_hush *hush, uint64_t now_ns, uint64_t period_ns, uint64_t *untold);
+/* Is something to be told now, which may be most times in period_ns? Then *untold is how often it
+ * was not since it last was. From any thread. */
+bool lb_hush_tells(struct lb_hush *hush, uint64_t now_ns, uint64_t period_ns, unsigned most,
+                   uint64_t *untold);
+
+/* ", and 3 more since the last such line", or nothing. */
+enum { LB_HUSH_SIZE = 60 };
+const char *lb_hush_text(uint64_t untold, char text[LB_HUSH_SIZE]);
 
 #endif

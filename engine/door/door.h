@@ -27,6 +27,7 @@ struct lb_door {
     struct lb_gate gate;
     struct lb_admission admission;
     struct lb_listener_list listeners;
+    struct lb_hush ends[LB_END_COUNT];
     struct lb_hush refusals;    /* of peers */
     struct lb_hush pauses;      /* of accepting */
     _Atomic uint64_t last_id;   /* of a stream */

@@ -7,42 +7,74 @@
 
 #include <stdio.h>
 
+/* Lines about each end in a second; --verbose asks for all. */
+enum { ENDS_A_SECOND = 4 };
+
+static bool is_told(const struct lb_lane *lane, const struct lb_verdict *verdict, uint64_t *untold)
+{
+    *untold = 0;
+    if (lb_notes_wants(lane->notes, LB_NOTE_DETAIL))
+        return true;
+    return verdict->end != LB_END_EOF && lb_notes_wants(lane->notes, LB_NOTE_WARNING) &&
+           lb_hush_tells(&lane->door->ends[verdict->end], lb_clock_ns(), LB_NS_PER_S, ENDS_A_SECOND,
+                         untold);
+}
+
 void lb_ending_note(const struct lb_stream *stream)
 {
-    struct lb_notes *notes = stream->lane->notes;
+    const struct lb_lane *lane = stream->lane;
     const struct lb_verdict *verdict = &stream->verdict;
     enum lb_note_level level = verdict->end == LB_END_EOF ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
     const char *why = lb_verdict_text(verdict);
-    char peer[LB_PEER_SIZE];
+    char peer[LB_PEER_SIZE], more[LB_HUSH_SIZE];
+    uint64_t untold;
 
-    if (!lb_notes_wants(notes, level))
+    if (!is_told(lane, verdict, &untold))
         return;
-    lb_note(notes, level, "stream %llu from %s: %s after %llu bytes%s%s%s",
+    lb_note(lane->notes, level, "stream %llu from %s: %s after %llu bytes%s%s%s%s",
             (unsigned long long)stream->id, lb_stream_peer(stream, peer), lb_end_name(verdict->end),
             (unsigned long long)lb_stream_bytes(stream), why ? " (" : "", why ? why : "",
-            why ? ")" : "");
+            why ? ")" : "", lb_hush_text(untold, more));
+}
+
+static bool refusal_is_told(const struct lb_lane *lane, uint64_t *untold)
+{
+    return lb_notes_wants(lane->notes, LB_NOTE_WARNING) &&
+           lb_hush_tells(&lane->door->refusals, lb_clock_ns(), LB_NS_PER_S, 1, untold);
 }
 
 void lb_ending_note_refusal(const struct lb_stream *stream)
 {
     const struct lb_lane *lane = stream->lane;
-    char peer[LB_PEER_SIZE], name[32] = "a peer", more[80] = "";
+    char peer[LB_PEER_SIZE], name[32] = "a peer", more[LB_HUSH_SIZE];
     const char *prelude = NULL;
     uint64_t untold;
 
-    if (!lb_notes_wants(lane->notes, LB_NOTE_WARNING) ||
-        !lb_hush_tells(&lane->door->refusals, lb_clock_ns(), LB_NS_PER_S, &untold))
+    if (!refusal_is_told(lane, &untold))
         return;
     if (stream->id)
         snprintf(name, sizeof(name), "stream %llu", (unsigned long long)stream->id);
     else
         prelude = lb_filters_prelude(stream);
-    if (untold)
-        snprintf(more, sizeof(more), ", and %llu more since the last such line",
-                 (unsigned long long)untold);
     lb_note(lane->notes, LB_NOTE_WARNING, "%s from %s: %s: turned away (%s%s%s)%s", name,
             lb_stream_peer(stream, peer), lb_end_name(stream->verdict.end), prelude ? prelude : "",
-            prelude ? ": " : "", lb_verdict_text(&stream->verdict), more);
+            prelude ? ": " : "", lb_verdict_text(&stream->verdict), lb_hush_text(untold, more));
+}
+
+static void note_rest(struct lb_notes *notes, struct lb_hush *hush, const char *what)
+{
+    uint64_t untold = atomic_exchange(&hush->untold, 0);
+
+    if (untold > 0)
+        lb_note(notes, LB_NOTE_WARNING, "%s, %llu more since the last such line", what,
+                (unsigned long long)untold);
+}
+
+void lb_ending_note_rest(struct lb_door *door, struct lb_notes *notes)
+{
+    for (int end = 0; end < LB_END_COUNT; end++)
+        note_rest(notes, &door->ends[end], lb_end_name((enum lb_end)end));
+    note_rest(notes, &door->refusals, "turned away");
 }
 
 /* Its receipt is a line of its own, behind whatever the peer was told. */
@@ -86,9 +118,13 @@ void lb_ending_turn_away(struct lb_stream *stream)
 
 void lb_ending_refuse(const struct lb_lane *lane, int fd, const struct lb_verdict *verdict)
 {
-    char line[LB_RECEIPT_SIZE];
+    char line[LB_RECEIPT_SIZE], more[LB_HUSH_SIZE];
+    uint64_t untold;
 
     /* Filters have not met this peer: it would not understand. */
     if (lb_receipt_wanted(lane) && !lane->rules->filter_count)
         lb_wire_refuse(fd, line, lb_receipt_refusal(verdict, line));
+    if (refusal_is_told(lane, &untold))
+        lb_note(lane->notes, LB_NOTE_WARNING, "a peer was turned away (%s)%s",
+                lb_verdict_text(verdict), lb_hush_text(untold, more));
 }

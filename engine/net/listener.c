@@ -171,20 +171,12 @@ static int listen_tcp(struct lb_listener *listener, struct binding *binding,
 
 static void shut_listener(struct lb_listener *listener)
 {
-    struct stat status;
-
-    /* While the socket is still ours: once it is closed another server may take the path over, and
-     * its file may even get the same inode. */
-    if (listener->path && lstat(listener->path, &status) == 0 &&
-        status.st_dev == listener->device && status.st_ino == listener->inode)
-        unlink(listener->path);
+    lb_socket_file_remove(&listener->file);
     for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++) {
         if (listener->fds[i] >= 0)
             close(listener->fds[i]);
         listener->fds[i] = -1;
     }
-    free(listener->path);
-    listener->path = NULL;
 }
 
 static void close_listener(struct lb_listener *listener)
@@ -235,19 +227,31 @@ static bool lacks_family(const struct addrinfo *info, int rc)
     return info->ai_family == AF_INET6 && (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL);
 }
 
+/* A host may stand in /etc/hosts twice with the same address. */
+static bool is_repeated(const struct addrinfo *first, const struct addrinfo *info)
+{
+    for (; first != info; first = first->ai_next)
+        if (first->ai_addrlen == info->ai_addrlen &&
+            memcmp(first->ai_addr, info->ai_addr, info->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
 /* Every address that the host's name has and this machine can have, all on one port. */
-static int open_resolved(struct lb_listener_list *list, const struct addrinfo *info,
+static int open_resolved(struct lb_listener_list *list, const struct addrinfo *addresses,
                          const struct lb_listener_options *options)
 {
     size_t first = list->count;
     in_port_t port = 0;
     int rc = 0;
 
-    for (; info; info = info->ai_next) {
+    for (const struct addrinfo *info = addresses; info; info = info->ai_next) {
         struct binding binding = {.size = info->ai_addrlen};
         struct sockaddr_in *in = (struct sockaddr_in *)&binding.address;
         size_t before = list->count;
 
+        if (is_repeated(addresses, info))
+            continue;
         memcpy(&binding.address, info->ai_addr, info->ai_addrlen);
         /* sin_port and sin6_port are at the same place. */
         if (in->sin_port == 0)
@@ -284,49 +288,10 @@ static int open_tcp(struct lb_listener_list *list, const struct lb_address *addr
     return rc;
 }
 
-/* A socket file that no socket is bound to was left by a server that was killed. Asked by a connect
- * of the wrong type: the kernel looks for the socket, and finds none (ECONNREFUSED) or one of
- * another type (EPROTOTYPE), and a live server notices nothing. */
-static bool is_stale(const struct lb_address *address)
-{
-    struct stat status;
-    bool stale;
-    int fd;
-
-    if (lstat(address->un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
-        return false;
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    stale = connect(fd, (const struct sockaddr *)&address->un, address->un_size) < 0 &&
-            errno == ECONNREFUSED;
-    close(fd);
-    return stale;
-}
-
-/* Notes the socket's file, so that it can be removed, and sets its mode: before listen, so that
- * nobody gets in meanwhile. */
-static int own_file(struct lb_listener *listener, const char *path, unsigned mode)
-{
-    struct stat status;
-
-    if (lstat(path, &status) < 0)
-        return 0; /* somebody has removed it: it is not ours any more */
-    listener->path = strdup(path);
-    if (!listener->path) {
-        unlink(path);
-        return -ENOMEM;
-    }
-    listener->device = status.st_dev;
-    listener->inode = status.st_ino;
-    return mode && chmod(path, mode) < 0 ? -errno : 0;
-}
-
 static int open_unix(struct lb_listener_list *list, const struct lb_address *address,
-                     const struct lb_listener_options *options)
+                     const struct lb_listener_options *options, struct lb_error *error)
 {
     struct lb_listener *listener = add_listener(list, 1);
-    bool in_file_system = address->un.sun_path[0] != '\0';
     char name[LB_UNIX_NAME_SIZE];
     int rc = 0;
 
@@ -339,12 +304,11 @@ static int open_unix(struct lb_listener_list *list, const struct lb_address *add
     listener->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener->fds[0] < 0)
         return -errno;
-    if (in_file_system && is_stale(address))
-        unlink(address->un.sun_path);
-    if (bind(listener->fds[0], (const struct sockaddr *)&address->un, address->un_size) < 0)
-        return -errno;
-    if (in_file_system)
-        rc = own_file(listener, address->un.sun_path, options->unix_mode);
+    if (address->un.sun_path[0])
+        rc = lb_socket_file_bind(&listener->file, listener->fds[0], &address->un, address->un_size,
+                                 options->unix_mode, error);
+    else if (bind(listener->fds[0], (const struct sockaddr *)&address->un, address->un_size) < 0)
+        rc = -errno;
     return rc < 0 ? rc : start(listener->fds[0], options);
 }
 
@@ -423,7 +387,7 @@ static int open_one(struct lb_listener_list *list, const char *text,
     int rc = lb_address_parse(&address, text, &why);
 
     if (rc == 0 && address.kind == LB_ADDRESS_UNIX)
-        rc = open_unix(list, &address, options);
+        rc = open_unix(list, &address, options, &why);
     else if (rc == 0 && address.kind == LB_ADDRESS_FD)
         rc = open_fd(list, &address, options, &why);
     else if (rc == 0 && address.host[0] == '\0')

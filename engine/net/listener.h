@@ -3,19 +3,17 @@
 #ifndef LB_LISTENER_H
 #define LB_LISTENER_H
 
-#include <lastbyte/lastbyte.h>
+#include "socket_file.h"
 
-#include <sys/stat.h>
+#include <lastbyte/lastbyte.h>
 
 /* One bound address. */
 struct lb_listener {
     int *fds; /* one per worker, or one for all */
     unsigned count;
-    bool borrowed; /* fd:N: the descriptor is not ours to close */
-    char *name;    /* as one connects to it */
-    char *path;    /* of a Unix socket in the file system, to be removed at the end; or NULL */
-    dev_t device;  /* that file's identity, so that only our own is removed */
-    ino_t inode;
+    bool borrowed;              /* fd:N: the descriptor is not ours to close */
+    char *name;                 /* as one connects to it */
+    struct lb_socket_file file; /* of a Unix socket in the file system */
 };
 
 struct lb_listener_list {

@@ -62,8 +62,6 @@ void lb_entrance_take(struct lb_entrance *entrance, int fd)
         lb_ending_refuse(lane, fd, &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
         close(fd);
         lb_door_unload(lane->door, lane->index);
-        lb_note(lane->notes, LB_NOTE_WARNING,
-                "a peer was turned away: %u streams are waiting already", lane->streams->capacity);
     }
 }
 
@@ -112,6 +110,21 @@ int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
     return 0;
 }
 
+static const char *remedy(int error)
+{
+    switch (error) {
+    case -EMFILE:
+    case -ENFILE:
+        return "; peers wait in the backlog (raise the limit: ulimit -n)";
+    case -EINVAL:
+        return ": the socket doesn't listen any more, somebody who shares it has shut it down; "
+               "start "
+               "the server again";
+    default:
+        return "; peers wait in the backlog";
+    }
+}
+
 /* Every lane meets the same trouble, and between two pauses some accepts may work. */
 void lb_entrance_pause(struct lb_entrance *entrance, int error)
 {
@@ -119,10 +132,9 @@ void lb_entrance_pause(struct lb_entrance *entrance, int error)
     uint64_t now_ns = lb_clock_ns(), untold;
 
     lb_alarm_set(&lane->alarms, &entrance->again, now_ns + PAUSE_NS);
-    if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, &untold))
-        lb_note(lane->notes, LB_NOTE_WARNING,
-                "accepting pauses: %s; peers wait in the backlog (raise the limit: ulimit -n)",
-                strerror(-error));
+    if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, 1, &untold))
+        lb_note(lane->notes, LB_NOTE_WARNING, "accepting pauses: %s%s", strerror(-error),
+                remedy(error));
 }
 
 /* ---- going on -------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "append.h"
+#include "clock.h"
 #include "error.h"
 #include "output.h"
 #include "stamp.h"
@@ -91,9 +92,11 @@ const char *lb_append_why_not(const struct stat *status, bool final)
 
 /* The file as it is now, whoever has put it there: it is opened without waiting for anything.
  * Returns a descriptor, -ENOENT if there is none, or -errno. */
-static int open_file(const struct lb_append *file, bool final)
+static int open_file(struct lb_append *file, bool final)
 {
     const struct lb_directory *directory = file->directory;
+    char more[LB_HUSH_SIZE];
+    uint64_t untold;
     const char *why = "it is not a regular file";
     struct stat status;
     /* Not O_APPEND: copy_file_range refuses it. */
@@ -114,7 +117,9 @@ static int open_file(const struct lb_append *file, bool final)
         return fd;
     if (fd >= 0)
         close(fd);
-    lb_directory_tell(directory, "nothing is added to it: %s", why);
+    if (lb_hush_tells(&file->refusals, lb_clock_ns(), LB_NS_PER_S, 1, &untold))
+        lb_directory_tell(directory, "nothing is added to it: %s%s", why,
+                          lb_hush_text(untold, more));
     return -EPERM;
 }
 
@@ -294,7 +299,7 @@ static int take_out(const struct lb_append *file, int fd, off_t now, long long s
 }
 
 /* Does what the mark asks for, and removes it. */
-static int follow(const struct lb_append *file, const char *entry, long long size, long long more)
+static int follow(struct lb_append *file, const char *entry, long long size, long long more)
 {
     int fd = open_file(file, false), rc = 0;
     bool gone = fd == -ENOENT, ours = false;

@@ -4,6 +4,7 @@
 #define LB_APPEND_H
 
 #include "landing.h"
+#include "notes.h"
 
 #include <sys/stat.h>
 
@@ -16,6 +17,7 @@ struct lb_append {
     const char *name;               /* borrowed */
     int failed; /* -errno after which nothing can be added any more, see lb_append_end */
     char mark[NAME_MAX + 1]; /* its name; empty if there is none */
+    struct lb_hush refusals; /* of streams, for what the file is */
 };
 
 /* The longest NAME for which there is room, as a mark's SIZE and MORE have up to 19 digits. */

@@ -42,6 +42,7 @@ int lb_launch_init(struct lb_launch *launch, const char *line)
         if (!is_ours(environ[i]))
             launch->environment[launch->variables++] = environ[i];
     getrlimit(RLIMIT_NOFILE, &launch->descriptors);
+    getrlimit(RLIMIT_CORE, &launch->core);
     return 0;
 }
 
@@ -60,7 +61,8 @@ static _Noreturn void become_shell(const struct lb_launch *launch, int input, in
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-        dup2(end, LB_LAUNCH_END_FD) < 0 || setrlimit(RLIMIT_NOFILE, &launch->descriptors) < 0)
+        dup2(end, LB_LAUNCH_END_FD) < 0 || setrlimit(RLIMIT_NOFILE, &launch->descriptors) < 0 ||
+        setrlimit(RLIMIT_CORE, &launch->core) < 0)
         _exit(NOT_STARTED);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

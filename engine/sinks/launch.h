@@ -14,7 +14,7 @@ struct lb_launch {
     char *line;
     char **environment; /* this process's, with room for what is told of a stream */
     size_t variables;
-    struct rlimit descriptors;
+    struct rlimit descriptors, core;
 };
 
 /* Takes over what this process has now. Returns 0 or -ENOMEM. */

@@ -2,21 +2,25 @@
 /* print: a stream's bytes in one piece, once they are all there. */
 #include "error.h"
 #include "output.h"
+#include "quote.h"
 #include "sinks.h"
 #include "spool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     FIRST_CAPACITY = 1024,
     MEMORY_MAX = 1024 * 1024, /* of one stream; beyond that it waits on disk */
     COPY_SIZE = 32 * 1024,
+    QUOTED_PIECE = 4096,
 };
 
 struct print_context {
     struct lb_output output;
+    bool terminal; /* obeys what it is sent */
     struct lb_spools spools;
 };
 
@@ -104,13 +108,47 @@ static int print_ready(struct lb_stream *stream, void *context)
     return lb_spool_look(&state->spool);
 }
 
-static int copy_spool(struct lb_spool *spool, const struct lb_output *output)
+/* Strangers chose the bytes, and must not choose what a terminal does. */
+static int write_quoted(const struct print_context *sink, struct lb_quoter *quoter,
+                        const uint8_t *data, size_t size)
+{
+    char quoted[LB_QUOTE_ROOM(QUOTED_PIECE)];
+    int rc = 0;
+
+    while (rc == 0 && size > 0) {
+        size_t piece = size < QUOTED_PIECE ? size : QUOTED_PIECE;
+        size_t used = lb_quoter_take(quoter, (const char *)data, piece, quoted);
+
+        rc = lb_output_write(&sink->output, quoted, used);
+        data += piece;
+        size -= piece;
+    }
+    return rc;
+}
+
+static int write_some(const struct print_context *sink, struct lb_quoter *quoter, const void *data,
+                      size_t size)
+{
+    return sink->terminal ? write_quoted(sink, quoter, data, size)
+                          : lb_output_write(&sink->output, data, size);
+}
+
+/* What a character that never ended has left. */
+static int write_rest(const struct print_context *sink, struct lb_quoter *quoter)
+{
+    char quoted[LB_QUOTE_ROOM(0)];
+
+    return lb_output_write(&sink->output, quoted, lb_quoter_finish(quoter, quoted));
+}
+
+static int copy_spool(const struct print_context *sink, struct lb_quoter *quoter,
+                      struct lb_spool *spool)
 {
     uint8_t buffer[COPY_SIZE];
 
     while (lb_spool_waiting(spool) > 0) {
         ssize_t got = lb_spool_peek(spool, buffer, sizeof(buffer));
-        int rc = got < 0 ? (int)got : lb_output_write(output, buffer, (size_t)got);
+        int rc = got < 0 ? (int)got : write_some(sink, quoter, buffer, (size_t)got);
 
         if (rc < 0)
             return rc;
@@ -124,14 +162,17 @@ static int print_end(struct lb_stream *stream, void *context, enum lb_end end)
 {
     const struct print_context *sink = context;
     struct print_state *state = lb_stream_state(stream);
+    struct lb_quoter quoter = {.lines = true};
     int rc = 0;
 
     if (end == LB_END_EOF) {
         rc = lb_spool_keep(&state->spool);
         if (rc == 0)
-            rc = lb_output_write(&sink->output, state->data, state->size);
+            rc = write_some(sink, &quoter, state->data, state->size);
         if (rc == 0)
-            rc = copy_spool(&state->spool, &sink->output);
+            rc = copy_spool(sink, &quoter, &state->spool);
+        if (rc == 0)
+            rc = write_rest(sink, &quoter);
     }
     drop_memory(state);
     lb_spool_done(&state->spool);
@@ -148,6 +189,7 @@ static int print_setup(void **context, const char *argument, const struct lb_sin
     if (!sink)
         return lb_error_set(error, -ENOMEM, "print: out of memory");
     rc = lb_output_init(&sink->output, "print", options, error);
+    sink->terminal = rc == 0 && isatty(sink->output.fd);
     if (rc == 0)
         rc = lb_spools_init(&sink->spools, "print", options, error);
     if (rc < 0) {

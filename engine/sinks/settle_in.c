@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "settle_in.h"
+#include "dump.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,16 +71,11 @@ static int settle_descriptors(int fd, int last)
     return last + 1;
 }
 
-void lb_settle_in_hide(void)
-{
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 int lb_settle_in(int fd, int last)
 {
     settle_signals();
     setpgid(0, 0);
-    lb_settle_in_hide();
+    lb_dump_forbid();
     prctl(PR_SET_NAME, "lb-guardian", 0, 0, 0);
     return settle_descriptors(fd, last);
 }

@@ -4,11 +4,8 @@
 #define LB_SETTLE_IN_H
 
 /* Closes every descriptor but fd and standard error, puts /dev/null in place of those up to last,
- * lets signals wait, takes a process group and as many descriptors as it may have. Returns what fd
- * is now, or -errno. */
+ * lets signals wait, forbids dumps, takes a process group and as many descriptors as it may have.
+ * Returns what fd is now, or -errno. */
 int lb_settle_in(int fd, int last);
-
-/* Nobody else may look into this process. To be said again after its user has changed. */
-void lb_settle_in_hide(void);
 
 #endif

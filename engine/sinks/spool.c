@@ -2,6 +2,7 @@
 #include "spool.h"
 #include "error.h"
 #include "output.h"
+#include "temporary.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,35 +20,11 @@ enum {
 
 #define TOTAL ((uint64_t)1 << 30)
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* Not every file system has O_TMPFILE (overlayfs before 6.1, NFS). */
-static int open_named(const char *directory)
-{
-    char path[PATH_MAX];
-    int fd;
-
-    if (snprintf(path, sizeof(path), "%s/lastbyte-XXXXXX", directory) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    unlink(path);
-    return fd;
-}
-
-static int open_temporary(const struct lb_spools *spools)
-{
-    int fd = open(spools->directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
-
-    return fd < 0 ? open_named(spools->directory) : fd;
-}
-
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static int try_directory(const struct lb_spools *spools, struct lb_error *error)
 {
-    int fd = open_temporary(spools);
+    int fd = lb_temporary_open(spools->directory);
 
     if (fd < 0)
         return lb_error_set(error, fd,
@@ -66,13 +43,11 @@ int lb_spools_check(const struct lb_spools *spools, struct lb_error *error)
 int lb_spools_init(struct lb_spools *spools, const char *sink_name,
                    const struct lb_sink_options *options, struct lb_error *error)
 {
-    const char *directory = secure_getenv("TMPDIR");
-    bool given = directory && *directory;
+    const char *directory = lb_temporary_directory();
+    bool given = strcmp(directory, "/tmp") != 0;
     struct lb_error why = {LB_ERROR_INIT};
     int rc;
 
-    if (!given)
-        directory = "/tmp";
     *spools = (struct lb_spools){
         .total = options && options->spool_total ? options->spool_total : TOTAL,
         .memory_total = MEMORY_TOTAL,
@@ -230,7 +205,7 @@ int lb_spool_append(struct lb_spool *spool, const void *data, size_t size)
     if (size > spool->max - spool->size)
         return -EFBIG;
     if (spool->fd < 0) {
-        rc = open_temporary(spool->spools);
+        rc = lb_temporary_open(spool->spools->directory);
         if (rc < 0)
             return rc;
         spool->fd = rc;

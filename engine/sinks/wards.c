@@ -6,6 +6,7 @@
  * the command exited or without calling it whole.
  */
 #include "wards.h"
+#include "dump.h"
 #include "guardian.h"
 #include "launch.h"
 #include "rights.h"
@@ -322,7 +323,7 @@ static void follow(const struct lb_rights *rights)
 {
     int answer = lb_rights_take(rights);
 
-    lb_settle_in_hide();
+    lb_dump_forbid(); /* anew, as the user has changed */
     send(guardian.request_fd, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -102,7 +102,7 @@ static void look_for_seal(const struct lb_stream *stream, const uint8_t *data, s
 
     if (size < LB_SEAL_FIRST_MAX || lane->rules->filter_count > 0 ||
         !lb_seal_may_begin((const char *)data, size) ||
-        !lb_hush_tells(&lane->seals, lb_clock_ns(), LB_NS_PER_S, &untold))
+        !lb_hush_tells(&lane->seals, lb_clock_ns(), LB_NS_PER_S, 1, &untold))
         return;
     lb_note(lane->notes, LB_NOTE_WARNING,
             "stream %llu is sealed, but seals are not checked: stored as it came (--seal checks)",

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pwd
 import re
+import resource
 import shutil
 import socket
 import stat
@@ -15,8 +16,8 @@ from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, p
                      seeded, temporary_directory)
 
 SPOOLED = 3 << 20  # more than the sink print keeps in memory
-PARTS = {"no-new-privs": "no_new_privs", "landlock": "landlock", "seccomp": "seccomp",
-         "uring-restrictions": "uring_restrictions"}
+PARTS = {"no-new-privs": "no_new_privs", "no-dump": "no_dump", "landlock": "landlock",
+         "seccomp": "seccomp", "uring-restrictions": "uring_restrictions"}
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -34,6 +35,13 @@ def require_root(test):
         test.skipTest("only root can become another user")
 
 
+def copy_for_all(test):
+    """The command where anybody can run it."""
+    directory = temporary_directory(test)
+    os.chmod(directory, 0o755)
+    return shutil.copy(LASTBYTE, directory)
+
+
 def threads_status(server):
     """What /proc tells of each thread, as dictionaries."""
     found = []
@@ -46,7 +54,9 @@ def threads_status(server):
 
 def hardening(server):
     """What --verbose says is in force."""
-    found = re.search(rb"lastbyte: hardening: (.*)\n", bytes(server.errors.data))
+    line = re.compile(rb"lastbyte: hardening: (.*)\n")
+    server.errors.wait_for(line.search, "what is in force")
+    found = line.search(server.errors.data)
     return found[1].decode().split(", ")
 
 
@@ -82,7 +92,7 @@ class ByDefault(unittest.TestCase):
     def test_and_so_can_parts(self, backend):
         server = Server(self, "--backend=" + backend, "--verbose", "--sink=discard", "--once",
                         "--no-harden=seccomp,uring-restrictions")
-        self.assertEqual([part for part in ("no-new-privs", "landlock") if usable(part)],
+        self.assertEqual([part for part in ("no-new-privs", "no-dump", "landlock") if usable(part)],
                          hardening(server))
         talk(server)
         self.assertEqual(0, server.finish().status)
@@ -171,6 +181,16 @@ class Commands(unittest.TestCase):
         self.assertEqual(b"x", exchange(server.connect(), b"x"))
         self.assertRegex(server.finish().errors, r"hardening: no-new-privs, .*seccomp")
 
+    def test_their_own_crashes_are_their_own(self):
+        """A command may leave a file of its memory if whoever started the server allows that."""
+        wanted = 12345
+        server = Server(self, "--once", "--sink=exec:cat >/dev/null; cat /proc/self/limits",
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE,
+                                                              (wanted, 2 * wanted)))
+        answer = exchange(server.connect(), b"x").decode()
+        self.assertEqual(0, server.finish().status)
+        self.assertRegex(answer, rf"Max core file size +{wanted} +{2 * wanted} ")
+
     def test_new_rights_if_asked_for(self):
         self.assertEqual("0", self.status_of_command("--no-harden=no-new-privs")["NoNewPrivs"])
 
@@ -181,6 +201,57 @@ class Commands(unittest.TestCase):
         self.assertEqual(0, server.finish().status)
         with open(path, "rb") as file:
             self.assertEqual(b"anywhere", file.read())
+
+
+class Memory(unittest.TestCase):
+    """What passes through it is in the memory of a process."""
+
+    def start(self, *options):
+        """As a user who is not root, for whom /proc says whether he may look into it."""
+        user = {}
+        copy = LASTBYTE
+        if os.geteuid() == 0:
+            copy = copy_for_all(self)
+            user = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []}
+        process = subprocess.Popen([copy, "recv", "--listen=127.0.0.1:0", *options],
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **user)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertIn(b"listening", process.stderr.readline())
+        return process.pid
+
+    def may_look(self, pid):
+        return os.stat(f"/proc/{pid}/environ").st_uid != 0
+
+    def core_limit(self, pid):
+        with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+            return re.search(r"Max core file size +(\w+)", file.read())[1]
+
+    def guardian_of(self, pid):
+        """It is nobody's child that could be found so: it has the server's session and name."""
+        found = []
+        for other in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{other}/cmdline", "rb") as file:
+                with open(f"/proc/{pid}/cmdline", "rb") as own:
+                    if file.read() == own.read() and int(other) != pid:
+                        found.append(int(other))
+        self.assertEqual(1, len(found))
+        return found[0]
+
+    def test_nobody_gets_it(self):
+        require(self, "no-dump")
+        pid = self.start("--sink=exec:cat; true " + os.urandom(8).hex())
+        for process in (pid, self.guardian_of(pid)):
+            self.assertFalse(self.may_look(process))
+            self.assertEqual("0", self.core_limit(process))
+
+    def test_but_whoever_asks_for_it(self):
+        soft = resource.getrlimit(resource.RLIMIT_CORE)[0]
+        wanted = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
+        pid = self.start("--no-harden=no-dump", "--sink=discard")
+        self.assertTrue(self.may_look(pid))
+        self.assertEqual(wanted, self.core_limit(pid))
 
 
 @each_backend
@@ -254,12 +325,44 @@ class User(unittest.TestCase):
             self.assertNotIn("listening", result.errors)
             os.chmod(directory, 0o755)
 
+    def test_the_effective_user_alone_is_not_enough(self, backend):
+        require_root(self)
+
+        def halfway():
+            os.setgroups([4242])
+            os.setresgid(0, NOBODY.pw_gid, NOBODY.pw_gid)
+            os.setresuid(0, NOBODY.pw_uid, NOBODY.pw_uid)
+
+        server = Server(self, "--backend=" + backend, "--user=nobody", "--once", "--sink=discard",
+                        preexec_fn=halfway, command=copy_for_all(self))
+        for thread in threads_status(server):
+            self.assertEqual({str(NOBODY.pw_uid)}, set(thread["Uid"].split()))
+            self.assertEqual({str(NOBODY.pw_gid)}, set(thread["Gid"].split()))
+            self.assertNotIn("4242", thread["Groups"].split())
+        talk(server)
+        self.assertEqual(0, server.finish().status)
+
+    def test_no_capability_stays(self, backend):
+        """As with AmbientCapabilities= of systemd."""
+        require_root(self)
+        held = "+net_bind_service,+dac_override"
+        server = Server(self, "--backend=" + backend, "--user=nobody", "--once",
+                        "--sink=exec:cat >/dev/null; cat /proc/self/status",
+                        command=copy_for_all(self),
+                        prefix=[program("setpriv"), f"--reuid={NOBODY.pw_uid}",
+                                f"--regid={NOBODY.pw_gid}", "--clear-groups",
+                                "--inh-caps=" + held, "--ambient-caps=" + held])
+        for thread in threads_status(server):
+            for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                self.assertEqual(0, int(thread[kind], 16), kind)
+        command = dict(line.split(":\t", 1) for line in
+                       exchange(server.connect(), b"x").decode().splitlines())
+        self.assertEqual(0, int(command["CapEff"], 16))
+        self.assertEqual(0, server.finish().status)
+
     def test_others_cannot_become_anybody(self, backend):
         require_root(self)
-        # Where anybody can run it.
-        directory = temporary_directory(self)
-        os.chmod(directory, 0o755)
-        copy = shutil.copy(LASTBYTE, directory)
+        copy = copy_for_all(self)
         for name, status in (("daemon", 3), ("nobody", 0)):
             with subprocess.Popen([copy, "recv", "--backend=" + backend, "--listen=127.0.0.1:0",
                                    "--sink=discard", "--user=" + name], stdin=subprocess.DEVNULL,

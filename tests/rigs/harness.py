@@ -148,12 +148,13 @@ class Server:
 
     Ready for peers when made, and killed with the test if it is still there then."""
 
-    def __init__(self, test, *options, addresses=1, prefix=(), listen="127.0.0.1:0", **popen):
+    def __init__(self, test, *options, addresses=1, prefix=(), command=LASTBYTE,
+                 listen="127.0.0.1:0", **popen):
         named = any(option.startswith(("--listen", "-l")) for option in options)
         listen = ["--listen=" + listen] if listen and not named else []
         self.test = test
         self.process = subprocess.Popen(
-            [*prefix, LASTBYTE, "recv", *listen, *options], stdin=subprocess.DEVNULL,
+            [*prefix, command, "recv", *listen, *options], stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE, **{"stdout": subprocess.PIPE, **popen})
         test.addCleanup(self.kill)
         self.output = Capture(self.process.stdout) if self.process.stdout else None

@@ -3,6 +3,7 @@
 
 #include "console.h"
 #include "patience.h"
+#include "temporary.h"
 #include "value.h"
 
 #include <errno.h>
@@ -33,43 +34,6 @@ static void lose(const char *what, int error)
 {
     if (!atomic_exchange(&lost, true))
         console_tell("%s: %s; the rest of the answers is dropped", what, strerror(error));
-}
-
-/* ---- temporary files ------------------------------------------------------------------------- */
-
-const char *answer_directory(void)
-{
-    const char *directory = secure_getenv("TMPDIR");
-
-    return directory && *directory ? directory : "/tmp";
-}
-
-/* Not every file system has O_TMPFILE (overlayfs before 6.1, NFS). */
-static int open_temporary(void)
-{
-    char path[PATH_MAX];
-    int fd = open(answer_directory(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        return fd;
-    if (snprintf(path, sizeof(path), "%s/lastbyte-XXXXXX", answer_directory()) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    unlink(path);
-    return fd;
-}
-
-int answer_prepare_holding(uint64_t most)
-{
-    int fd = open_temporary();
-
-    total_max = most;
-    if (fd < 0)
-        return fd;
-    close(fd);
-    return 0;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -127,14 +91,14 @@ static bool is_terminal(void)
 
 static void print(struct answer *answer, const char *data, size_t size)
 {
-    char quoted[QUOTE_ROOM(PIECE_SIZE)];
+    char quoted[LB_QUOTE_ROOM(PIECE_SIZE)];
     bool quote = is_terminal();
     int error = 0;
 
     answer->quoter.lines = true;
     while (!error && size > 0) {
         size_t piece = quote && size > PIECE_SIZE ? PIECE_SIZE : size;
-        size_t room = quote ? quoter_take(&answer->quoter, data, piece, quoted) : piece;
+        size_t room = quote ? lb_quoter_take(&answer->quoter, data, piece, quoted) : piece;
 
         error = write_all(quote ? quoted : data, room, answer->deadline_ns);
         data += piece;
@@ -147,14 +111,25 @@ static void print(struct answer *answer, const char *data, size_t size)
 /* What a character that never ended has left. */
 static void print_rest(struct answer *answer)
 {
-    char quoted[QUOTE_ROOM(0)];
-    size_t size = quoter_finish(&answer->quoter, quoted);
+    char quoted[LB_QUOTE_ROOM(0)];
+    size_t size = lb_quoter_finish(&answer->quoter, quoted);
 
     if (size > 0 && !lost)
         write_all(quoted, size, answer->deadline_ns);
 }
 
 /* ---- holding --------------------------------------------------------------------------------- */
+
+int answer_prepare_holding(uint64_t most)
+{
+    int fd = lb_temporary_open(lb_temporary_directory());
+
+    total_max = most;
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}
 
 static void hold(struct answer *answer, const char *data, size_t size)
 {
@@ -173,9 +148,9 @@ static void hold(struct answer *answer, const char *data, size_t size)
     }
     answer->size += size;
     if (!answer->open) {
-        answer->held = open_temporary();
+        answer->held = lb_temporary_open(lb_temporary_directory());
         if (answer->held < 0) {
-            lose(answer_directory(), -answer->held);
+            lose(lb_temporary_directory(), -answer->held);
             return;
         }
         answer->open = true;
@@ -186,7 +161,7 @@ static void hold(struct answer *answer, const char *data, size_t size)
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0) {
-            lose(answer_directory(), errno);
+            lose(lb_temporary_directory(), errno);
             return;
         }
         data += done;
@@ -238,7 +213,7 @@ static void print_held(struct answer *answer)
         if (size < 0 && errno == EINTR)
             continue;
         if (size < 0)
-            lose(answer_directory(), errno);
+            lose(lb_temporary_directory(), errno);
         if (size <= 0)
             break;
         print(answer, block, (size_t)size);

@@ -25,16 +25,13 @@ struct answer {
     bool open;     /* held is */
     int held;      /* a temporary file */
     uint64_t size; /* of that */
-    struct quoter quoter;
+    struct lb_quoter quoter;
     struct receipt_line last;
 };
 
 /* Before the first stream: at most most bytes of answers are held at a time. Tries the
  * temporary directory. Returns 0 or -errno. */
 int answer_prepare_holding(uint64_t most);
-
-/* Where they are held: TMPDIR, or /tmp. */
-const char *answer_directory(void);
 
 void answer_write(struct answer *answer, const void *data, size_t size);
 

@@ -23,7 +23,7 @@ enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000 };
 struct attempt {
     struct sending *sending;
     const char *name; /* of the stream, for messages */
-    char quoted[QUOTE_SIZE];
+    char quoted[LB_QUOTE_SIZE];
     uint64_t deadline_ns; /* of all tries; 0: none */
     struct answer answer;
     struct proof proof;

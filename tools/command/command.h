@@ -2,6 +2,7 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* What the command exits with. */
@@ -24,6 +25,9 @@ int command_version(void);
 
 /* Flushes what was printed on standard output; tells when that failed. */
 int command_printed(void);
+
+/* Standard output was closed when this process was started. */
+bool command_output_closed(void);
 
 /* Tells what is wrong with the command line. Returns STATUS_USAGE. */
 int command_misused(const char *text);

@@ -4,51 +4,234 @@
 #include "quote.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
+enum {
+    QUEUE_MAX = 256 * 1024, /* bytes of lines that may be dropped */
+    PATIENCE_MS = 2000
+};
+
+struct line {
+    struct line *next;
+    size_t size;
+    char text[];
+};
+
+struct queue {
+    struct line *first, *last;
+    size_t bytes;
+};
+
+enum kind { PLAIN, FIRST, LASTING };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char live[256]; /* what stands on the terminal without a newline; empty: nothing */
+static pthread_cond_t filled = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t written; /* on the monotonic clock */
+static char live[256];         /* what stands on the terminal without a newline; empty: nothing */
+static struct queue going, waiting;
+static bool holding;       /* lines wait for console_release */
+static bool threaded;      /* there is a thread that writes */
+static bool busy;          /* it has a line in hand */
+static unsigned long done; /* lines that it has written */
+static unsigned long lost; /* lines that found no place, and are not told of yet */
+
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Nobody is left to tell when standard error fails. */
-static void write_out(const char *text, size_t size)
+static void write_out(const char *text, size_t size, int patience_ms)
 {
-    while (size > 0) {
-        ssize_t done = write(STDERR_FILENO, text, size);
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-        if (done < 0 && errno == EINTR)
+    while (size > 0) {
+        ssize_t put = write(STDERR_FILENO, text, size);
+
+        if (put < 0 && errno == EINTR)
             continue;
-        if (done <= 0)
+        /* Whoever shares it with us has made it non-blocking. */
+        if (put < 0 && errno == EAGAIN && poll(&room, 1, patience_ms) != 0)
+            continue;
+        if (put <= 0)
             return;
-        text += done;
-        size -= (size_t)done;
+        text += put;
+        size -= (size_t)put;
     }
 }
+
+static void put(struct queue *queue, const char *text, size_t size)
+{
+    struct line *line = malloc(sizeof(*line) + size);
+
+    if (!line) {
+        lost++;
+        return;
+    }
+    *line = (struct line){.size = size};
+    memcpy(line->text, text, size);
+    if (queue->first)
+        queue->last->next = line;
+    else
+        queue->first = line;
+    queue->last = line;
+    queue->bytes += size;
+}
+
+static struct line *take(struct queue *queue)
+{
+    struct line *line = queue->first;
+
+    queue->first = line->next;
+    queue->bytes -= line->size;
+    return line;
+}
+
+static void put_lost(struct queue *queue)
+{
+    char text[100];
+    int size = snprintf(text, sizeof(text),
+                        "lastbyte: %lu lines are missing here: nobody was reading them\n", lost);
+
+    lost = 0;
+    put(queue, text, (size_t)size);
+}
+
+/* Under the lock. One write for each, so that lines of other processes on this terminal don't mix
+ * in. */
+static void emit(const char *text, size_t size, enum kind kind)
+{
+    struct queue *queue = holding && kind != FIRST ? &waiting : &going;
+
+    if (!threaded && !holding) {
+        write_out(text, size, PATIENCE_MS);
+        return;
+    }
+    if (kind == PLAIN && queue->bytes + size > QUEUE_MAX) {
+        lost++;
+        return;
+    }
+    if (lost > 0)
+        put_lost(queue);
+    put(queue, text, size);
+    pthread_cond_signal(&filled);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void *write_lines(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        struct line *line;
+
+        while (!going.first)
+            pthread_cond_wait(&filled, &lock);
+        line = take(&going);
+        busy = true;
+        pthread_mutex_unlock(&lock);
+        write_out(line->text, line->size, -1);
+        free(line);
+        pthread_mutex_lock(&lock);
+        busy = false;
+        done++;
+        pthread_cond_broadcast(&written);
+    }
+    return NULL;
+}
+
+void console_hold(void)
+{
+    holding = true;
+}
+
+int console_begin(void)
+{
+    pthread_condattr_t monotonic;
+    pthread_attr_t detached;
+    sigset_t all, before;
+    pthread_t thread;
+    int rc;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&written, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    /* It may be in a write that never returns when the process ends. */
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, &detached, write_lines, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    threaded = rc == 0;
+    return -rc;
+}
+
+void console_release(void)
+{
+    pthread_mutex_lock(&lock);
+    holding = false;
+    while (waiting.first) {
+        struct line *line = take(&waiting);
+
+        emit(line->text, line->size, LASTING);
+        free(line);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void console_end(void)
+{
+    unsigned long before;
+    int rc = 0;
+
+    console_release();
+    pthread_mutex_lock(&lock);
+    if (lost > 0)
+        put_lost(&going);
+    pthread_cond_signal(&filled);
+    while (threaded && rc == 0 && (going.first || busy)) {
+        struct timespec until;
+
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += PATIENCE_MS / 1000;
+        before = done;
+        while (rc == 0 && done == before)
+            rc = pthread_cond_timedwait(&written, &lock, &until);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* Whoever chose the names in a line must not choose what the terminal does. */
 static char *make_line(const char *prefix, const char *text)
 {
-    struct quoter quoter = {0};
+    struct lb_quoter quoter = {0};
     size_t size = strlen(text), used = strlen(prefix);
-    char *line = malloc(used + QUOTE_ROOM(size) + 2);
+    char *line = malloc(used + LB_QUOTE_ROOM(size) + 2);
 
     if (!line)
         return NULL;
     memcpy(line, prefix, used);
-    used += quoter_take(&quoter, text, size, line + used);
-    used += quoter_finish(&quoter, line + used);
+    used += lb_quoter_take(&quoter, text, size, line + used);
+    used += lb_quoter_finish(&quoter, line + used);
     line[used++] = '\n';
     line[used] = '\0';
     return line;
 }
 
-static void print_line(const char *prefix, const char *format, va_list arguments)
+static void print_line(enum kind kind, const char *prefix, const char *format, va_list arguments)
 {
     char *text = NULL, *line = NULL, *whole = NULL;
     int size = -1;
@@ -57,11 +240,10 @@ static void print_line(const char *prefix, const char *format, va_list arguments
         return;
     line = make_line(prefix, text);
     pthread_mutex_lock(&lock);
-    /* One write, so that lines of other processes on this terminal don't mix in. */
     if (line)
         size = asprintf(&whole, "%s%s%s", live[0] ? "\r\033[K" : "", line, live);
     if (size > 0)
-        write_out(whole, (size_t)size);
+        emit(whole, (size_t)size, kind);
     pthread_mutex_unlock(&lock);
     if (size >= 0)
         free(whole);
@@ -74,7 +256,7 @@ void console_tell(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    print_line("lastbyte: ", format, arguments);
+    print_line(PLAIN, "lastbyte: ", format, arguments);
     va_end(arguments);
 }
 
@@ -83,7 +265,25 @@ void console_print(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    print_line("", format, arguments);
+    print_line(LASTING, "", format, arguments);
+    va_end(arguments);
+}
+
+void console_first(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(FIRST, "", format, arguments);
+    va_end(arguments);
+}
+
+static void print_plain(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(PLAIN, "", format, arguments);
     va_end(arguments);
 }
 
@@ -93,7 +293,7 @@ void console_live(const char *line)
     char drawn[sizeof(live) + 8];
 
     if (!isatty(STDERR_FILENO)) {
-        console_print("%s", line);
+        print_plain("%s", line);
         return;
     }
     pthread_mutex_lock(&lock);
@@ -102,8 +302,12 @@ void console_live(const char *line)
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 &&
         strlen(live) >= window.ws_col)
         live[window.ws_col - 1] = '\0';
-    int size = snprintf(drawn, sizeof(drawn), "\r\033[K%s", live);
-    write_out(drawn, (size_t)size);
+    /* One that is late comes with the next line. */
+    if (!going.first) {
+        int size = snprintf(drawn, sizeof(drawn), "\r\033[K%s", live);
+
+        emit(drawn, (size_t)size, PLAIN);
+    }
     pthread_mutex_unlock(&lock);
 }
 
@@ -113,7 +317,7 @@ void console_wipe(void)
 
     pthread_mutex_lock(&lock);
     if (live[0])
-        write_out(wipe, sizeof(wipe) - 1);
+        emit(wipe, sizeof(wipe) - 1, LASTING);
     live[0] = '\0';
     pthread_mutex_unlock(&lock);
 }

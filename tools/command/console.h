@@ -4,12 +4,32 @@
 
 /* Standard error, for all threads: whole lines, and below them at most one live line that is
  * drawn over again. A line never tears the live one, and what is no text in it is escaped
- * (quote.h). */
+ * (quote.h).
+ *
+ * What is told is written at once, by whoever tells it; so that nobody waits for a reader who
+ * doesn't read, a server has a thread for that. Its lines wait in a queue with a bound: those that
+ * find no place are dropped, and how many were is told where they would have stood. */
+
+/* From now on what is told waits, for the lines of console_first; while there is one thread. */
+void console_hold(void);
+
+/* A line before those that wait. */
+__attribute__((format(printf, 1, 2))) void console_first(const char *format, ...);
+
+/* There is a thread that writes, after console_release. Returns 0 or -errno. */
+int console_begin(void);
+
+/* What waits goes on its way. */
+void console_release(void);
+
+/* The process is about to end: all that was told is written; but a reader who has read nothing for
+ * two seconds is not waited for any longer. */
+void console_end(void);
 
 /* One line that begins with "lastbyte: ". */
 __attribute__((format(printf, 1, 2))) void console_tell(const char *format, ...);
 
-/* One line as it is. */
+/* One line as it is, which is never dropped. */
 __attribute__((format(printf, 1, 2))) void console_print(const char *format, ...);
 
 /* Draws the live line, cut to the terminal's width; a plain line where there is no terminal. */

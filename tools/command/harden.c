@@ -3,8 +3,10 @@
 
 #include "command.h"
 #include "console.h"
+#include "dump.h"
 #include "landlock.h"
 #include "seccomp.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +18,8 @@
 #include <unistd.h>
 
 static const char *const names[HARDEN_PARTS] = {
-    [HARDEN_NO_NEW_PRIVS] = "no-new-privs",
-    [HARDEN_LANDLOCK] = "landlock",
-    [HARDEN_SECCOMP] = "seccomp",
+    [HARDEN_NO_NEW_PRIVS] = "no-new-privs", [HARDEN_NO_DUMP] = "no-dump",
+    [HARDEN_LANDLOCK] = "landlock",         [HARDEN_SECCOMP] = "seccomp",
     [HARDEN_URING] = "uring-restrictions",
 };
 
@@ -46,8 +47,8 @@ int harden_read(bool off[HARDEN_PARTS], const char *list)
         size_t size = strcspn(word, ",");
 
         if (!read_name(off, word, size)) {
-            console_tell("--no-harden=%s: there is no %.*s; use all, %s, %s, %s or %s", list,
-                         (int)size, word, names[0], names[1], names[2], names[3]);
+            console_tell("--no-harden=%s: there is no %.*s; use all, %s, %s, %s, %s or %s", list,
+                         (int)size, word, names[0], names[1], names[2], names[3], names[4]);
             return STATUS_USAGE;
         }
         word = word[size] ? word + size + 1 : NULL;
@@ -82,12 +83,23 @@ static const char *why_not_landlock(int error)
                              : landlock_why(error);
 }
 
+/* A leak checker looks into its own process as a debugger does. */
+static const char *why_not_no_dump(void)
+{
+#ifdef INSTRUMENTED
+    return "this build is instrumented, and looks into its own memory";
+#else
+    return NULL;
+#endif
+}
+
 void harden_probe(struct lb_probe *probe)
 {
     int landlock = check_landlock(), seccomp = seccomp_check();
     bool no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0;
 
     add_feature(probe, "no_new_privs", no_new_privs ? NULL : "the kernel refuses it");
+    add_feature(probe, "no_dump", why_not_no_dump());
     add_feature(probe, "landlock", landlock < 0 ? why_not_landlock(landlock) : NULL);
     add_feature(probe, "seccomp", seccomp < 0 ? seccomp_why(seccomp) : NULL);
 }
@@ -125,9 +137,7 @@ static void directory_of(char directory[PATH_MAX], const char *path)
 
 static int allow_temporary(const struct harden *harden)
 {
-    const char *directory = secure_getenv("TMPDIR");
-
-    return allow_path(harden, directory && *directory ? directory : "/tmp", LANDLOCK_USE_FILES);
+    return allow_path(harden, lb_temporary_directory(), LANDLOCK_USE_FILES);
 }
 
 /* A Unix socket's file is removed at the end. */
@@ -198,6 +208,8 @@ void harden_prepare(struct harden *harden)
     harden->rules_fd = -1;
     for (int part = 0; part < HARDEN_PARTS; part++)
         harden->missing[part] = harden->off[part] ? by_option : NULL;
+    if (!harden->missing[HARDEN_NO_DUMP])
+        harden->missing[HARDEN_NO_DUMP] = why_not_no_dump();
     if (!harden->missing[HARDEN_URING])
         harden->missing[HARDEN_URING] = why_not_uring(harden->backend);
     if (why_not) {
@@ -215,12 +227,14 @@ void harden_prepare(struct harden *harden)
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
-void harden_forbid_new_rights(struct harden *harden)
+void harden_begin(struct harden *harden)
 {
-    const char **missing = &harden->missing[HARDEN_NO_NEW_PRIVS];
+    const char **missing = harden->missing;
 
-    if (!*missing && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        *missing = "the kernel refuses it";
+    if (!missing[HARDEN_NO_NEW_PRIVS] && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        missing[HARDEN_NO_NEW_PRIVS] = "the kernel refuses it";
+    if (!missing[HARDEN_NO_DUMP] && lb_dump_forbid() < 0)
+        missing[HARDEN_NO_DUMP] = "the kernel refuses it";
 }
 
 void harden_enforce(struct harden *harden)

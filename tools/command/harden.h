@@ -10,6 +10,7 @@
 
 enum harden_part {
     HARDEN_NO_NEW_PRIVS,
+    HARDEN_NO_DUMP,
     HARDEN_LANDLOCK,
     HARDEN_SECCOMP,
     HARDEN_URING,
@@ -38,9 +39,10 @@ void harden_probe(struct lb_probe *probe);
  * set: off, sink, sink_context, listen, backend. */
 void harden_prepare(struct harden *harden);
 
-/* From now on no program that is started can gain rights, unless that is off; before the sink is
- * checked, so that what it has started can do the same. */
-void harden_forbid_new_rights(struct harden *harden);
+/* From now on no program that is started can gain rights, and nobody looks into this process's
+ * memory, unless that is off; before the sink is checked, so that what it has started can do the
+ * same. */
+void harden_begin(struct harden *harden);
 
 /* Puts the rest of what can be into force, and keeps why the rest can't; while there is one thread,
  * before the engine's start, and after what needs privileges. */

@@ -15,12 +15,12 @@ static bool is_standard(const struct input *input)
     return input->path && strcmp(input->path, "-") == 0;
 }
 
-const char *input_name(const struct input *input, char text[QUOTE_SIZE])
+const char *input_name(const struct input *input, char text[LB_QUOTE_SIZE])
 {
     if (input->text)
         return "--text";
     return is_standard(input) ? "standard input"
-                              : quote_name(input->path ? input->path : input->command[0], text);
+                              : lb_quote_name(input->path ? input->path : input->command[0], text);
 }
 
 /* A pipe must not be opened to look at it: its writer would see a reader come and go. */

@@ -25,7 +25,7 @@ int input_check(const struct input *input);
 bool input_repeats(const struct input *input);
 
 /* For messages: a path is quoted. Returns what is in text, or a static string. */
-const char *input_name(const struct input *input, char text[QUOTE_SIZE]);
+const char *input_name(const struct input *input, char text[LB_QUOTE_SIZE]);
 
 /* An input that is being sent. A regular file is sent as long as it was when it was opened: what is
  * added meanwhile is not part of it, and one that has become shorter is an error. */

@@ -72,6 +72,13 @@ void command_raise_limits(void)
     }
 }
 
+static bool output_closed;
+
+bool command_output_closed(void)
+{
+    return output_closed;
+}
+
 /* A standard descriptor that was closed would be given to a connection or a file, and what is
  * printed would go there. Its place is taken by one that fails as the closed one would. */
 static bool hold_standard_descriptors(void)
@@ -79,6 +86,7 @@ static bool hold_standard_descriptors(void)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
+        output_closed |= fd == STDOUT_FILENO;
         if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
             return false;
     }

@@ -80,7 +80,7 @@ static void tell_addresses(const struct lb_engine *engine)
     const char *address;
 
     for (size_t i = 0; (address = lb_engine_address(engine, i)); i++)
-        console_print("listening on %s", address);
+        console_first("listening on %s", address);
 }
 
 /* A live line that nobody asked for must not tear what the sink or its programs print. */
@@ -153,7 +153,7 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
     if (settings->user_text)
         status = user_become(&settings->user);
     if (status == STATUS_OK) {
-        harden_forbid_new_rights(&harden);
+        harden_begin(&harden);
         status = check_sink(settings);
     }
     if (status == STATUS_OK) {
@@ -171,15 +171,19 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
     int error;
 
     catch_signals(engine);
-    if (!settings->quiet || asks_for_any_port(&settings->listen))
-        tell_addresses(engine);
     begin = progress_clock();
-    error = lb_engine_start(engine);
+    error = console_begin();
+    if (error == 0)
+        error = lb_engine_start(engine);
     if (error) {
-        console_tell("the engine can't start: %s", strerror(-error));
+        console_tell("the engine can't start: %s%s", strerror(-error),
+                     error == -EAGAIN ? "; this user may have no more threads (ulimit -u)" : "");
         drop_signals();
         return STATUS_NO_START;
     }
+    if (!settings->quiet || asks_for_any_port(&settings->listen))
+        tell_addresses(engine);
+    console_release();
     error = wait_for_end(engine, progress_interval_ms(settings));
     drop_signals();
     int status = report(engine, settings->stats, progress_clock() - begin);
@@ -204,6 +208,12 @@ static int receive(struct recv_settings *settings)
     /* Before the limits are raised: the programs of a sink have those that we were started with. */
     status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
                           &settings->sink_options, &error);
+    if (status == -EBADF && command_output_closed()) {
+        console_tell("--sink=%s: standard output is closed; open it (>/dev/null, say), or choose a "
+                     "sink that doesn't need it",
+                     settings->sink);
+        return STATUS_NO_START;
+    }
     if (status) {
         console_tell("--sink: %s", error.text);
         return status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
@@ -232,8 +242,11 @@ int recv_command(int argc, char **argv)
         status = recv_settings_help();
     else if (status == STATUS_OK && settings.version)
         status = command_version();
-    else if (status == STATUS_OK)
+    else if (status == STATUS_OK) {
+        console_hold();
         status = receive(&settings);
+        console_end();
+    }
     recv_settings_done(&settings);
     return status;
 }

@@ -148,7 +148,7 @@ static const struct option_row rows[] = {
      .help = "once everything is open, become that user instead of root"},
     {OPTION_TEXT, .name = "no-harden", .argument = "LIST", AT(no_harden), .implied = "all",
      .help = "keep rights that are not needed: all (default) or some of\n"
-             "no-new-privs, landlock, seccomp, uring-restrictions"},
+             "no-new-privs, no-dump, landlock, seccomp, uring-restrictions"},
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),

@@ -16,9 +16,9 @@ enum { KEY_MAX = 64 << 10 };
 
 static int refuse(const char *path, const char *why)
 {
-    char name[QUOTE_SIZE];
+    char name[LB_QUOTE_SIZE];
 
-    console_tell("--seal-key: %s: %s", quote_name(path, name), why);
+    console_tell("--seal-key: %s: %s", lb_quote_name(path, name), why);
     return STATUS_NO_START;
 }
 

@@ -5,11 +5,13 @@
 
 #ifdef HAVE_SECCOMP
 
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h> /* libseccomp's, not ours. NOLINT(readability-duplicate-include) */
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -80,8 +82,6 @@ static const char *const allowed[] = {
     "fadvise64_64",
     "fallocate",
     "fchmod",
-    "fcntl",
-    "fcntl64",
     "fdatasync",
     "flock",
     "fstat",
@@ -152,13 +152,9 @@ static const char *const allowed[] = {
     "madvise",
     "membarrier",
     "mincore",
-    "mmap",
-    "mmap2",
-    "mprotect",
     "mremap",
     "munmap",
     "nanosleep",
-    "prlimit64",
     "restart_syscall",
     "rseq",
     "rt_sigaction",
@@ -169,13 +165,11 @@ static const char *const allowed[] = {
     "sched_getaffinity",
     "sched_getparam",
     "sched_getscheduler",
-    "sched_setaffinity",
     "sched_yield",
     "set_robust_list",
     "sigaltstack",
     "sigreturn",
     "sysinfo",
-    "tgkill",
     "time",
     "times",
     "ugetrlimit",
@@ -194,6 +188,55 @@ static int allow_names(scmp_filter_ctx filter)
         /* Known to libseccomp, but not on this machine. */
         if (rc == -EDOM)
             rc = 0;
+    }
+    return rc;
+}
+
+static int allow_if(scmp_filter_ctx filter, const char *name, const struct scmp_arg_cmp *when)
+{
+    int number = seccomp_syscall_resolve_name(name), rc = 0;
+
+    if (number != __NR_SCMP_ERROR)
+        rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, when);
+    return rc == -EDOM ? 0 : rc;
+}
+
+/* This process's own limits and cores, signals to itself, and memory that is not run: what is left
+ * out could be used against other processes of the same user, or to bring in code. */
+static int allow_own(scmp_filter_ctx filter)
+{
+    const struct {
+        const char *name;
+        struct scmp_arg_cmp when;
+    } calls[] = {
+        {"prlimit64", {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = 0}},
+        {"sched_setaffinity", {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = 0}},
+        {"tgkill", {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid()}},
+        {"mmap", {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0}},
+        {"mmap2", {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0}},
+        {"mprotect", {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0}},
+    };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(calls) / sizeof(calls[0]); i++)
+        rc = allow_if(filter, calls[i].name, &calls[i].when);
+    return rc;
+}
+
+/* Not those by which the kernel sends signals to anybody when a descriptor is ready (F_SETOWN). */
+static int allow_descriptor_flags(scmp_filter_ctx filter)
+{
+    static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,
+                                   F_GETFL, F_SETFL,         F_GETPIPE_SZ, F_SETPIPE_SZ};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const struct scmp_arg_cmp when = {
+            .arg = 1, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)commands[i]};
+
+        rc = allow_if(filter, "fcntl", &when);
+        if (rc == 0)
+            rc = allow_if(filter, "fcntl64", &when);
     }
     return rc;
 }
@@ -243,6 +286,10 @@ static int load(scmp_filter_ctx filter)
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
     rc = allow_names(filter);
+    if (rc == 0)
+        rc = allow_own(filter);
+    if (rc == 0)
+        rc = allow_descriptor_flags(filter);
     if (rc == 0)
         rc = allow_threads(filter);
     if (rc == 0)

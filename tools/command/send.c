@@ -118,7 +118,7 @@ static int run(struct sending *sending)
 
 static void tell_input(const struct input *input, int error)
 {
-    char name[QUOTE_SIZE];
+    char name[LB_QUOTE_SIZE];
 
     input_name(input, name);
     if (error == -EISDIR)

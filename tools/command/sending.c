@@ -6,6 +6,7 @@
 #include "command.h"
 #include "console.h"
 #include "progress.h"
+#include "temporary.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -116,7 +117,7 @@ int sending_prepare(struct sending *sending)
         return STATUS_OK;
     console_tell("--parallel=%zu: answers can't be held in %s: %s; set TMPDIR to a directory that "
                  "can be written",
-                 sending->settings->parallel, answer_directory(), strerror(-error));
+                 sending->settings->parallel, lb_temporary_directory(), strerror(-error));
     return STATUS_NO_START;
 }
 

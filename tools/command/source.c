@@ -122,7 +122,7 @@ ssize_t source_send(struct source *source, int socket)
 
 void source_why(const struct source *source, int error, char *text, size_t size)
 {
-    char name[QUOTE_SIZE], verdict[100];
+    char name[LB_QUOTE_SIZE], verdict[100];
 
     if (source->is_seal) {
         snprintf(text, size, "seal: %s", strerror(-error));

@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { GROUPS_FIRST = 64 };
@@ -112,13 +114,7 @@ int user_find(struct user *user, const char *text)
     return status;
 }
 
-static bool is_already(const struct user *user)
-{
-    return geteuid() != 0 && geteuid() == user->uid && getegid() == user->gid;
-}
-
-/* The kernel is asked again: a step that was left out in silence is how servers stay root. */
-static bool is_for_good(const struct user *user)
+static bool has_ids(const struct user *user)
 {
     uid_t uids[3];
     gid_t gids[3];
@@ -128,23 +124,77 @@ static bool is_for_good(const struct user *user)
     for (int i = 0; i < 3; i++)
         if (uids[i] != user->uid || gids[i] != user->gid)
             return false;
-    if (user->gid != 0 && setegid(0) == 0)
+    return true;
+}
+
+static bool has_group(const struct user *user, gid_t group)
+{
+    for (size_t i = 0; i < user->group_count; i++)
+        if (user->groups[i] == group)
+            return true;
+    return false;
+}
+
+/* All of its ids, and its groups: the effective ones alone leave a way back. */
+static bool is_already(const struct user *user)
+{
+    int count = getgroups(0, NULL);
+    gid_t *groups = count > 0 ? malloc((size_t)count * sizeof(*groups)) : NULL;
+    bool same = has_ids(user) && count >= 0 && (count == 0 || groups);
+
+    if (same && count > 0)
+        count = getgroups(count, groups);
+    /* In any order, and the kernel's list may lack the effective one. */
+    for (int i = 0; same && i < count; i++)
+        same = has_group(user, groups[i]);
+    free(groups);
+    return same;
+}
+
+/* The kernel is asked again: a step that was left out in silence is how servers stay root. */
+static bool is_for_good(const struct user *user)
+{
+    if (!has_ids(user) || (user->gid != 0 && setegid(0) == 0))
         return false;
     return seteuid(0) < 0 && setuid(0) < 0;
 }
 
-int user_become(const struct user *user)
+/* What systemd's AmbientCapabilities= or a file's capabilities gave is for what is open by now. By
+ * number: the C library has no wrapper. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
+static int change(const struct user *user)
 {
     if (is_already(user))
-        return STATUS_OK;
+        return 0;
+    /* A real or saved root has the rights for it, once it is the effective one. */
+    if (seteuid(0) < 0) {
+        /* Then what follows says so. */
+    }
     if (setgroups(user->group_count, user->groups) < 0 ||
         setresgid(user->gid, user->gid, user->gid) < 0 ||
-        setresuid(user->uid, user->uid, user->uid) < 0) {
-        console_tell("--user=%s: %s%s", user->text, strerror(errno),
-                     errno == EPERM
-                         ? "; only root can become another user: start as root, or leave "
-                           "the option out"
-                         : "");
+        setresuid(user->uid, user->uid, user->uid) < 0)
+        return -errno;
+    return 0;
+}
+
+int user_become(const struct user *user)
+{
+    int rc = change(user);
+
+    if (rc == 0)
+        rc = drop_capabilities();
+    if (rc < 0) {
+        console_tell("--user=%s: %s%s", user->text, strerror(-rc),
+                     rc == -EPERM ? "; only root can become another user: start as root, or leave "
+                                    "the option out"
+                                  : "");
         return STATUS_NO_START;
     }
     if (!is_for_good(user)) {

@@ -63,13 +63,13 @@ static void one_line_a_second(void **state)
     uint64_t untold = 77;
 
     (void)state;
-    assert_true(lb_hush_tells(&hush, 5 * S, S, &untold));
+    assert_true(lb_hush_tells(&hush, 5 * S, S, 1, &untold));
     assert_int_equal(untold, 0);
     for (unsigned i = 0; i < 999; i++)
-        assert_false(lb_hush_tells(&hush, 5 * S + i, S, &untold));
-    assert_true(lb_hush_tells(&hush, 6 * S, S, &untold));
+        assert_false(lb_hush_tells(&hush, 5 * S + i, S, 1, &untold));
+    assert_true(lb_hush_tells(&hush, 6 * S, S, 1, &untold));
     assert_int_equal(untold, 999);
-    assert_true(lb_hush_tells(&hush, 9 * S, S, &untold));
+    assert_true(lb_hush_tells(&hush, 9 * S, S, 1, &untold));
     assert_int_equal(untold, 0);
 }
 

@@ -108,7 +108,7 @@ static void port_0_is_a_free_one(void **state)
     assert_int_not_equal(bound_port(listener->fds[0]), 0);
     snprintf(name, sizeof(name), "127.0.0.1:%u", bound_port(listener->fds[0]));
     assert_string_equal(listener->name, name);
-    assert_null(listener->path);
+    assert_null(listener->file.path);
     assert_false(listener->borrowed);
     connect_to(listener, listener->name);
     lb_listener_close(&list);

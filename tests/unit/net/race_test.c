@@ -303,9 +303,23 @@ static void link_local_addresses_need_an_interface(void **state)
     assert_non_null(strstr(error.text, "no interface nowhere0"));
 }
 
+/* As where a host stands in two lines of /etc/hosts. */
+static void an_address_that_comes_twice_is_bound_once(void **state)
+{
+    static const char *const twice[] = {"127.0.0.1", "127.0.0.2", "127.0.0.1", NULL};
+    struct lb_listener_list list;
+
+    (void)state;
+    numbers = twice;
+    list = listen_at("many.example", 0, 0);
+    assert_int_equal(list.count, 2);
+    lb_listener_close(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_that_comes_twice_is_bound_once),
         cmocka_unit_test(a_dead_first_address_holds_up_nobody),
         cmocka_unit_test(only_dead_addresses_time_out),
         cmocka_unit_test(a_refusal_makes_it_the_next_ones_turn),

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of quote.c in tools/command: what a terminal is never sent. */
-#include "tools/command/quote.h"
+/* Quoting: what a terminal is never sent. */
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "quote.h"
+
 #include <string.h>
-
-#include <cmocka.h>
 
 /* In pieces of every size: the result is the same. */
 static void expect(bool lines, const char *text, const char *wanted)
@@ -16,14 +12,14 @@ static void expect(bool lines, const char *text, const char *wanted)
     size_t size = strlen(text);
 
     for (size_t step = 1; step <= size; step++) {
-        struct quoter quoter = {.lines = lines};
-        char out[QUOTE_ROOM(64)];
+        struct lb_quoter quoter = {.lines = lines};
+        char out[LB_QUOTE_ROOM(64)];
         size_t used = 0;
 
         for (size_t at = 0; at < size; at += step)
             used +=
-                quoter_take(&quoter, text + at, size - at < step ? size - at : step, out + used);
-        used += quoter_finish(&quoter, out + used);
+                lb_quoter_take(&quoter, text + at, size - at < step ? size - at : step, out + used);
+        used += lb_quoter_finish(&quoter, out + used);
         out[used] = '\0';
         assert_string_equal(out, wanted);
     }
@@ -82,14 +78,14 @@ static void what_turns_a_line_is_shown(void **state)
 
 static void expect_name(const char *name, const char *wanted)
 {
-    char text[QUOTE_SIZE];
+    char text[LB_QUOTE_SIZE] = "";
 
-    assert_string_equal(quote_name(name, text), wanted);
+    assert_string_equal(lb_quote_name(name, text), wanted);
 }
 
 static void names(void **state)
 {
-    char name[3 * QUOTE_SIZE], text[QUOTE_SIZE];
+    char name[3 * LB_QUOTE_SIZE], text[LB_QUOTE_SIZE] = "";
 
     (void)state;
     expect_name("file", "'file'");
@@ -98,13 +94,13 @@ static void names(void **state)
     expect_name("\\x1b", "'\\\\x1b'");
     expect_name("a\nb\xff", "'a\\nb\\xff'");
     expect_name("\xe4\xb8", "'\\xe4\\xb8'");
-    for (size_t size = QUOTE_SIZE / 4 - 20; size < sizeof(name); size++) {
+    for (size_t size = LB_QUOTE_SIZE / 4 - 20; size < sizeof(name); size++) {
         for (const char *of = "x\033\xf0"; *of; of++) {
             memset(name, *of, size);
             name[size] = '\0';
-            assert_ptr_equal(quote_name(name, text), text);
+            assert_ptr_equal(lb_quote_name(name, text), text);
             assert_int_equal(text[strlen(text) - 1], '\'');
-            assert_true(strlen(text) < QUOTE_SIZE);
+            assert_true(strlen(text) < LB_QUOTE_SIZE);
         }
     }
     assert_non_null(strstr(text, "...'"));

@@ -47,7 +47,7 @@ static bool is_shown(const char *bytes, size_t size)
     return code >= least[size];
 }
 
-size_t quoter_finish(struct quoter *quoter, char *out)
+size_t lb_quoter_finish(struct lb_quoter *quoter, char *out)
 {
     size_t used = 0;
 
@@ -57,7 +57,7 @@ size_t quoter_finish(struct quoter *quoter, char *out)
     return used;
 }
 
-static size_t take_single(const struct quoter *quoter, char byte, char *out)
+static size_t take_single(const struct lb_quoter *quoter, char byte, char *out)
 {
     if (quoter->exact && (byte == '\\' || byte == '\'')) {
         out[0] = '\\';
@@ -71,7 +71,7 @@ static size_t take_single(const struct quoter *quoter, char byte, char *out)
     return escape((unsigned char)byte, out);
 }
 
-static size_t take_byte(struct quoter *quoter, char byte, char *out)
+static size_t take_byte(struct lb_quoter *quoter, char byte, char *out)
 {
     size_t used = 0;
 
@@ -80,20 +80,20 @@ static size_t take_byte(struct quoter *quoter, char byte, char *out)
         if (quoter->count < length_of((unsigned char)quoter->held[0]))
             return 0;
         if (!is_shown(quoter->held, quoter->count))
-            return quoter_finish(quoter, out);
+            return lb_quoter_finish(quoter, out);
         memcpy(out, quoter->held, quoter->count);
         used = quoter->count;
         quoter->count = 0;
         return used;
     }
-    used = quoter_finish(quoter, out);
+    used = lb_quoter_finish(quoter, out);
     if (length_of((unsigned char)byte) == 0)
         return used + take_single(quoter, byte, out + used);
     quoter->held[quoter->count++] = byte;
     return used;
 }
 
-size_t quoter_take(struct quoter *quoter, const char *data, size_t size, char *out)
+size_t lb_quoter_take(struct lb_quoter *quoter, const char *data, size_t size, char *out)
 {
     size_t used = 0;
 
@@ -102,19 +102,19 @@ size_t quoter_take(struct quoter *quoter, const char *data, size_t size, char *o
     return used;
 }
 
-const char *quote_name(const char *name, char text[QUOTE_SIZE])
+const char *lb_quote_name(const char *name, char text[LB_QUOTE_SIZE])
 {
     static const char cut[] = "...";
-    struct quoter quoter = {.exact = true};
-    char piece[QUOTE_ROOM(1)];
+    struct lb_quoter quoter = {.exact = true};
+    char piece[LB_QUOTE_ROOM(1)];
     size_t used = 0;
 
     text[used++] = '\'';
     while (*name) {
-        size_t size = quoter_take(&quoter, name++, 1, piece);
+        size_t size = lb_quoter_take(&quoter, name++, 1, piece);
 
         /* Room for what is held, the mark of a cut and the end. */
-        if (used + size > QUOTE_SIZE - QUOTE_ROOM(0) - sizeof(cut) - 2) {
+        if (used + size > LB_QUOTE_SIZE - LB_QUOTE_ROOM(0) - sizeof(cut) - 2) {
             quoter.count = 0;
             memcpy(text + used, cut, sizeof(cut) - 1);
             used += sizeof(cut) - 1;
@@ -123,7 +123,7 @@ const char *quote_name(const char *name, char text[QUOTE_SIZE])
         memcpy(text + used, piece, size);
         used += size;
     }
-    used += quoter_finish(&quoter, text + used);
+    used += lb_quoter_finish(&quoter, text + used);
     text[used++] = '\'';
     text[used] = '\0';
     return text;
