@@ -24,16 +24,18 @@ bool lb_accept_is_transient(int error)
     }
 }
 
-unsigned lb_accept_batch(int listener, struct lb_event *events, unsigned max)
+unsigned lb_accept_batch(const struct lb_backend_config *config, size_t listener,
+                         struct lb_event *events, unsigned max)
 {
     unsigned count = 0;
 
     while (count < max) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(config->listeners[listener], NULL, NULL, SOCK_CLOEXEC);
         int error = -errno;
 
         if (fd >= 0) {
-            events[count++] = (struct lb_event){.type = LB_EVENT_ACCEPTED, .fd = fd};
+            events[count++] = (struct lb_event){
+                .type = LB_EVENT_ACCEPTED, .listener = (unsigned)listener, .fd = fd};
         } else if (error == -EAGAIN) {
             break;
         } else if (!lb_accept_is_transient(error)) {

@@ -158,7 +158,7 @@ static int wait_peer(struct state *state, struct lb_event *events, int timeout_m
         *events = (struct lb_event){.type = LB_EVENT_WAKE};
         return 1;
     }
-    return (int)lb_accept_batch(state->config.listeners[ready.data.u64], events, 1);
+    return (int)lb_accept_batch(&state->config, ready.data.u64, events, 1);
 }
 
 static unsigned report_watches(struct state *state, struct lb_event *events, unsigned max)

@@ -185,7 +185,7 @@ static unsigned accept_some(struct state *state, size_t listener, struct lb_even
 {
     unsigned limit = turn->accept_limit < max ? turn->accept_limit : max;
 
-    return lb_accept_batch(state->config.listeners[listener], events,
+    return lb_accept_batch(&state->config, listener, events,
                            limit < ACCEPT_BATCH ? limit : ACCEPT_BATCH);
 }
 

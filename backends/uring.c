@@ -213,7 +213,8 @@ static unsigned accept_completed(struct state *state, const struct io_uring_cqe 
     if (state->accepts[listener].armed == 0)
         state->accepts[listener].cancelled = false;
     if (cqe->res >= 0) {
-        *event = (struct lb_event){.type = LB_EVENT_ACCEPTED, .fd = cqe->res};
+        *event = (struct lb_event){
+            .type = LB_EVENT_ACCEPTED, .listener = (unsigned)listener, .fd = cqe->res};
         return 1;
     }
     if (cqe->res == -ECANCELED || cqe->res == -EAGAIN || lb_accept_is_transient(cqe->res))

@@ -40,7 +40,8 @@ struct lb_chunk {
 };
 
 enum lb_event_type {
-    LB_EVENT_ACCEPTED, /* fd: a new connection, owned by the worker from now on; close-on-exec */
+    LB_EVENT_ACCEPTED,      /* fd, listener: a new connection, owned by the worker from now on;
+                               close-on-exec */
     LB_EVENT_ACCEPT_FAILED, /* error: out of descriptors or memory; accept is off until asked for */
     LB_EVENT_DATA,          /* conn, chunk: lent until give_back */
     LB_EVENT_EOF,           /* conn: the kernel returned 0 bytes. Terminal */
@@ -53,7 +54,10 @@ enum lb_event_type {
 
 struct lb_event {
     enum lb_event_type type;
-    int error; /* -errno */
+    union {
+        int error;         /* -errno */
+        unsigned listener; /* index in the backend's configuration */
+    };
     union {
         int fd;
         struct lb_conn *conn;

@@ -83,6 +83,21 @@ unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
     return (own - least) * 8 * door->lane_count > sum ? chosen : lane;
 }
 
+unsigned lb_door_least_lane(const struct lb_door *door)
+{
+    unsigned chosen = 0, least = UINT32_MAX;
+
+    for (unsigned i = 0; i < door->lane_count; i++) {
+        unsigned load = atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
+
+        if (load < least) {
+            least = load;
+            chosen = i;
+        }
+    }
+    return chosen;
+}
+
 void lb_door_look_again(struct lb_door *door)
 {
     if (lb_gate_finished(&door->gate)) {

@@ -72,6 +72,9 @@ unsigned lb_door_room(struct lb_door *door);
  * would leave the other idle. */
 unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane);
 
+/* The lane with the fewest connections. */
+unsigned lb_door_least_lane(const struct lb_door *door);
+
 /* Something has ended that others may wait for: room, or the last end. */
 void lb_door_look_again(struct lb_door *door);
 

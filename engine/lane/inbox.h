@@ -8,12 +8,15 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum lb_letter_kind {
     LB_LETTER_COMMITTED, /* a member of a stream: its sink's end is done */
     LB_LETTER_ADOPTED,   /* a member of struct lb_adopted */
-    LB_LETTER_WAKE,      /* a member of struct lb_wake */
+    LB_LETTER_WAKE,      /* a member of struct lb_call: its sink is to be called */
+    LB_LETTER_END,       /* the same: it is to end */
+    LB_LETTER_LIST,      /* a member of struct lb_listing */
 };
 
 struct lb_letter {
@@ -21,16 +24,36 @@ struct lb_letter {
     enum lb_letter_kind kind;
 };
 
-/* A connection that was accepted elsewhere. Made with malloc; whoever takes it frees it. */
-struct lb_adopted {
-    struct lb_letter letter;
-    int fd; /* the lane's from post on */
+/* What somebody else has read of a connection. Made with malloc. */
+struct lb_first {
+    size_t size, taken;
+    uint8_t data[];
 };
 
-/* A stream's sink wants to be called. Made with malloc; whoever takes it frees it. */
-struct lb_wake {
+/* A connection that has come, and is not a stream yet. */
+struct lb_arrival {
+    int fd;
+    int listener;           /* its index; -1: it came by none */
+    uint64_t id;            /* its number, if it has one already; else 0 */
+    struct lb_first *first; /* its bytes before those that it still holds; NULL: none */
+};
+
+/* One that was accepted elsewhere. Made with malloc; whoever takes it frees it. */
+struct lb_adopted {
+    struct lb_letter letter;
+    struct lb_arrival arrival; /* the lane's from post on */
+};
+
+/* What is to be done with a stream. Made with malloc; whoever takes it frees it. */
+struct lb_call {
     struct lb_letter letter;
     uint64_t id; /* of a stream, which may be another lane's, or have ended */
+};
+
+/* A lane is to tell of its streams. The asker's, who waits until all lanes are done. */
+struct lb_listing {
+    struct lb_letter letter;
+    struct lb_list *list;
 };
 
 struct lb_inbox {

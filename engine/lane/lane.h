@@ -15,6 +15,7 @@
 
 struct lb_committer;
 struct lb_door;
+struct lb_engine;
 struct lb_stream;
 struct lb_stream_table;
 
@@ -37,13 +38,17 @@ struct lb_lane {
     unsigned under_way; /* streams begun and not closed */
 
     bool hurry;           /* every stream was told to end: no peer is waited for */
+    bool woken;           /* lb_engine_wake is called, or somebody was told that it is not */
     struct lb_hush seals; /* of notes about seals that nobody checks */
+
+    void *worker_state; /* its sink's, of worker_open */
 
     /* What it carries for the rooms that stand on this one. */
     struct lb_notes *notes;
     struct lb_stream_table *streams;
     struct lb_door *door;
     struct lb_committer *committer; /* NULL: ends run on this thread */
+    struct lb_engine *engine;       /* NULL: none, one stream is received in a caller's thread */
 };
 
 /* What a filter's output at a time fits into, and for how many ways: to the session, to the peer.

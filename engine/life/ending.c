@@ -95,7 +95,7 @@ void lb_ending_answer(struct lb_stream *stream)
 
     if (stream->borrowed || (complete && stream->at_eof))
         closing = LB_CLOSING_PLAIN;
-    else if (complete || lb_receipt_wanted(lane))
+    else if (complete || lb_receipt_wanted(lane) || stream->session.asked == LB_ASKED_REFUSE)
         closing = LB_CLOSING_DRAIN;
     lb_wire_finish(stream, closing, !lane->hurry);
     if (lb_receipt_wanted(lane))

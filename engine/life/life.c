@@ -2,147 +2,23 @@
 #include "life.h"
 
 #include "clock.h"
-#include "committer.h"
 #include "door.h"
 #include "ending.h"
+#include "leaving.h"
 #include "probes.h"
+#include "states.h"
 #include "ways.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <unistd.h>
 
-/* ---- states ---------------------------------------------------------------------------------- */
-
-#define TO(state) (1u << LB_STREAM_##state)
-
-static const unsigned steps_allowed[LB_STREAM_STATES] = {
-    [LB_STREAM_FREE] = TO(PARKED),
-    /* To begin: RECEIVING, or THROTTLED by others' bytes, or ANSWERING if the sink refuses it. */
-    [LB_STREAM_PARKED] = TO(ENTERING) | TO(RECEIVING) | TO(THROTTLED) | TO(ANSWERING) | TO(FREE),
-    [LB_STREAM_ENTERING] = TO(PARKED) | TO(CANCELLED) | TO(FREE),
-    [LB_STREAM_RECEIVING] =
-        TO(THROTTLED) | TO(PAUSED) | TO(CANCELLED) | TO(ENDING) | TO(COMMITTING),
-    [LB_STREAM_THROTTLED] = TO(RECEIVING) | TO(ENDING) | TO(COMMITTING),
-    [LB_STREAM_PAUSED] = TO(RECEIVING) | TO(THROTTLED) | TO(ENDING) | TO(COMMITTING),
-    /* FREE: it was ENTERING. */
-    [LB_STREAM_CANCELLED] = TO(ENDING) | TO(COMMITTING) | TO(FREE),
-    [LB_STREAM_ENDING] = TO(ANSWERING),
-    [LB_STREAM_COMMITTING] = TO(ANSWERING),
-    [LB_STREAM_ANSWERING] = TO(FREE),
-};
-
-static _Atomic unsigned steps_taken[LB_STREAM_STATES];
-
-unsigned lb_life_steps_allowed(enum lb_stream_state from)
-{
-    return steps_allowed[from];
-}
-
-unsigned lb_life_steps_taken(enum lb_stream_state from)
-{
-    return steps_taken[from];
-}
-
-/* The only place where a stream's state is written. */
-static void move_to(struct lb_stream *stream, enum lb_stream_state state)
-{
-    assert(steps_allowed[stream->state] & 1u << state);
-#ifndef NDEBUG
-    if (!(atomic_load_explicit(&steps_taken[stream->state], memory_order_relaxed) & 1u << state))
-        atomic_fetch_or(&steps_taken[stream->state], 1u << state);
-#endif
-    stream->state = state;
-}
-
-/* ---- out of it ------------------------------------------------------------------------------- */
-
-/* Where every connection ends. */
-static void close_stream(struct lb_stream *stream)
-{
-    struct lb_lane *lane = stream->lane;
-
-    assert(!stream->conn.receiving);
-    lb_session_close(stream);
-    lb_filters_close(stream);
-    lb_wire_close(stream);
-    lb_alarm_set(&lane->alarms, &stream->alarm, LB_NEVER);
-    /* Of one that only waited for its turn the backend has never heard. */
-    if (stream->id || lane->rules->filter_count)
-        lane->backend->forget(lane->backend_state, &stream->conn);
-    close(stream->conn.fd);
-    move_to(stream, LB_STREAM_FREE);
-    lb_door_unload(lane->door, lane->index);
-    lb_stream_table_retire(lane->streams, stream);
-}
-
-/* It was a stream, and counts as one. */
-static void leave(struct lb_stream *stream)
-{
-    struct lb_lane *lane = stream->lane;
-
-    lb_count(&lane->counters.ends[stream->verdict.end], 1);
-    lb_count(&lane->counters.partial, stream->verdict.end != LB_END_EOF);
-    close_stream(stream);
-    lane->under_way--;
-    lb_admission_leave(&lane->door->admission, &stream->peer);
-    lb_gate_release(&lane->door->gate);
-    lb_door_look_again(lane->door);
-}
-
-static void go_on_answering(struct lb_stream *stream)
-{
-    if (lb_wire_go_on(stream))
-        leave(stream);
-}
-
-/* The sink is done with it: its end is decided for good, and the peer is told. */
-static void conclude(struct lb_stream *stream, int end_result)
-{
-    if (end_result < 0 && stream->verdict.end == LB_END_EOF)
-        stream->verdict = lb_session_failed(stream, end_result);
-    LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
-    lb_ending_note(stream);
-    move_to(stream, LB_STREAM_ANSWERING);
-    lb_ending_answer(stream);
-    lb_stream_arm(stream);
-    if (!lb_wire_waits(&stream->wire))
-        go_on_answering(stream);
-}
-
-static void try_end(struct lb_stream *stream)
-{
-    int rc = lb_session_end(stream);
-
-    if (rc == LB_UNSETTLED)
-        rc = lb_session_settle(&stream, 1);
-    if (rc != -EINPROGRESS)
-        conclude(stream, rc);
-    else
-        lb_stream_arm(stream); /* its sink hears its alarm again, and has a bound of its own */
-}
-
-/* No receive is under way and nothing is held: the end is this one, unless the sink fails. */
-static void begin_end(struct lb_stream *stream, const struct lb_verdict *verdict)
-{
-    struct lb_lane *lane = stream->lane;
-
-    assert(!stream->conn.receiving);
-    stream->verdict = *verdict;
-    if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
-        move_to(stream, LB_STREAM_COMMITTING);
-        lb_committer_submit(lane->committer, stream);
-    } else {
-        move_to(stream, LB_STREAM_ENDING);
-        try_end(stream);
-    }
-}
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 /* An event is owed by the backend: its end waits for that. */
 static void cancel(struct lb_stream *stream, const struct lb_verdict *verdict)
 {
     stream->verdict = *verdict;
-    move_to(stream, LB_STREAM_CANCELLED);
+    lb_state_move(stream, LB_STREAM_CANCELLED);
     stream->lane->backend->cancel(stream->lane->backend_state, &stream->conn);
 }
 
@@ -153,7 +29,7 @@ static void receive(struct lb_stream *stream)
     const struct lb_lane *lane = stream->lane;
 
     if (stream->state != LB_STREAM_RECEIVING)
-        move_to(stream, LB_STREAM_RECEIVING);
+        lb_state_move(stream, LB_STREAM_RECEIVING);
     if (stream->flow.way == LB_WAY_CHUNKS)
         lane->backend->receive(lane->backend_state, &stream->conn, stream->flow.once);
     else
@@ -170,8 +46,16 @@ static void go_on(struct lb_stream *stream, size_t bytes)
         receive(stream);
         return;
     }
-    move_to(stream, LB_STREAM_THROTTLED);
+    lb_state_move(stream, LB_STREAM_THROTTLED);
     lb_alarm_set(&lane->alarms, &lane->throttle_alarm, lane->throttle.look_ns);
+}
+
+/* The sink has to make room first. */
+static void stay_paused(struct lb_stream *stream)
+{
+    if (stream->state != LB_STREAM_PAUSED)
+        lb_state_move(stream, LB_STREAM_PAUSED);
+    lb_session_waits(stream);
 }
 
 /* The stream's end is decided while it has an event in hand. What its filters have made before goes
@@ -186,13 +70,14 @@ static void end_here(struct lb_stream *stream, const struct lb_verdict *verdict)
             lb_stream_give_back(stream, &flow->held);
         flow->over = true;
         stream->verdict = *verdict;
-        if (stream->state != LB_STREAM_PAUSED)
-            move_to(stream, LB_STREAM_PAUSED);
+        stay_paused(stream);
         return;
     }
     lb_way_release(stream);
-    if (flow->once || stream->at_eof)
-        begin_end(stream, verdict);
+    /* Nobody has asked for more: one by one, or not at all yet. Else the last event may be in the
+     * worker's batch already. */
+    if (flow->once || flow->first || stream->at_eof)
+        lb_leaving_begin(stream, verdict);
     else
         cancel(stream, verdict);
 }
@@ -207,13 +92,25 @@ static void follow(struct lb_stream *stream, enum lb_step step, size_t size,
             go_on(stream, size);
         break;
     case LB_STEP_PAUSE:
-        if (stream->state != LB_STREAM_PAUSED)
-            move_to(stream, LB_STREAM_PAUSED);
+        stay_paused(stream);
         break;
     case LB_STEP_OVER:
         end_here(stream, verdict);
         break;
     }
+}
+
+/* What somebody has read of it before goes first. Nothing is received meanwhile. */
+static void feed_first(struct lb_stream *stream)
+{
+    struct lb_verdict verdict;
+    size_t size;
+    enum lb_step step = lb_way_first(stream, &size, &verdict);
+
+    if (step == LB_STEP_ON)
+        go_on(stream, size);
+    else
+        follow(stream, step, size, &verdict);
 }
 
 static void feed(struct lb_stream *stream)
@@ -234,10 +131,12 @@ static void resume(struct lb_stream *stream)
     if (!lb_filters_flush(stream, &verdict)) {
         end_here(stream, &verdict);
     } else if (flow->kept.data) {
-        return;
+        stay_paused(stream);
     } else if (flow->over) {
         verdict = stream->verdict;
-        begin_end(stream, &verdict);
+        lb_leaving_begin(stream, &verdict);
+    } else if (flow->first) {
+        feed_first(stream);
     } else if (flow->held.data) {
         feed(stream);
     } else {
@@ -265,24 +164,28 @@ void lb_life_unthrottle(struct lb_lane *lane, uint64_t now_ns)
 
 /* ---- coming in ------------------------------------------------------------------------------- */
 
-struct lb_stream *lb_life_accept(struct lb_lane *lane, int fd)
+struct lb_stream *lb_life_accept(struct lb_lane *lane, const struct lb_arrival *arrival)
 {
     struct lb_stream *stream = lb_stream_table_add(lane->streams);
 
     if (!stream)
         return NULL;
-    stream->conn.fd = fd;
+    stream->conn.fd = arrival->fd;
+    stream->listener = arrival->listener;
+    stream->given_id = arrival->id;
+    stream->flow.first = arrival->first;
+    stream->begun_ns = lb_clock_ns();
     stream->lane = lane;
-    lb_peer_get(&stream->peer, fd);
+    lb_peer_get(&stream->peer, arrival->fd);
     stream->conn.is_unix = stream->peer.family == AF_UNIX;
-    move_to(stream, LB_STREAM_PARKED);
+    lb_state_move(stream, LB_STREAM_PARKED);
     return stream;
 }
 
 void lb_life_drop(struct lb_stream *stream)
 {
     lb_wire_finish(stream, LB_CLOSING_PLAIN, false);
-    close_stream(stream);
+    lb_leaving_close(stream);
 }
 
 /* It leaves those that enter. */
@@ -311,7 +214,7 @@ static void fail_to_enter(struct lb_stream *stream)
     lb_count(&lane->counters.refused, 1);
     lb_count(&lane->counters.failed_preludes, 1);
     lb_wire_finish(stream, LB_CLOSING_RESET, false);
-    close_stream(stream);
+    lb_leaving_close(stream);
 }
 
 static void go_on_entering(struct lb_stream *stream)
@@ -329,7 +232,7 @@ static void go_on_entering(struct lb_stream *stream)
     } else {
         entered(stream);
         lb_stream_arm(stream);
-        move_to(stream, LB_STREAM_PARKED);
+        lb_state_move(stream, LB_STREAM_PARKED);
         lb_stream_queue_put(&lane->streams->entered, stream);
     }
 }
@@ -339,7 +242,7 @@ void lb_life_enter(struct lb_stream *stream)
     struct lb_lane *lane = stream->lane;
     int rc;
 
-    move_to(stream, LB_STREAM_ENTERING);
+    lb_state_move(stream, LB_STREAM_ENTERING);
     lane->entering++;
     rc = lb_filters_open(stream);
     if (rc < 0) {
@@ -355,8 +258,11 @@ void lb_life_enter(struct lb_stream *stream)
 static void number(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
+    uint64_t id = stream->given_id;
 
-    lb_stream_table_number(lane->streams, stream, atomic_fetch_add(&lane->door->last_id, 1) + 1);
+    if (!id)
+        id = atomic_fetch_add(&lane->door->last_id, 1) + 1;
+    lb_stream_table_number(lane->streams, stream, id);
     lb_count(&lane->counters.accepted, 1);
 }
 
@@ -371,7 +277,7 @@ void lb_life_refuse(struct lb_stream *stream, const char *why)
     lb_ending_turn_away(stream);
     lb_count(&lane->counters.ends[LB_END_LIMIT], 1);
     lb_count(&lane->counters.refused, 1);
-    close_stream(stream);
+    lb_leaving_close(stream);
 }
 
 void lb_life_begin(struct lb_stream *stream)
@@ -388,10 +294,21 @@ void lb_life_begin(struct lb_stream *stream)
     lb_filters_tell(stream, rules->greeting, rules->greeting_size);
     if (!lb_session_open(stream, &verdict)) {
         stream->verdict = verdict;
-        conclude(stream, verdict.error);
+        lb_leaving_conclude(stream, verdict.error);
         return;
     }
     lb_way_begin(stream);
+    if (lb_session_is_decided(stream, &verdict)) {
+        lb_state_move(stream, LB_STREAM_RECEIVING);
+        lb_leaving_begin(stream, &verdict);
+        return;
+    }
+    if (stream->flow.first) {
+        lb_state_move(stream, LB_STREAM_RECEIVING);
+        lb_stream_arm(stream);
+        feed_first(stream);
+        return;
+    }
     go_on(stream, 0);
     lb_stream_arm(stream);
 }
@@ -404,7 +321,7 @@ static void cancelled(struct lb_stream *stream)
     const struct lb_verdict verdict = stream->verdict;
 
     if (stream->id)
-        begin_end(stream, &verdict);
+        lb_leaving_begin(stream, &verdict);
     else
         fail_to_enter(stream);
 }
@@ -479,7 +396,7 @@ static void go_on_ending(struct lb_stream *stream)
 
     if (!lb_session_ready(stream, &failure) && stream->verdict.end == LB_END_EOF)
         stream->verdict = failure;
-    try_end(stream);
+    lb_leaving_try(stream);
 }
 
 /* Under way, and its sink may go on. */
@@ -495,8 +412,16 @@ static void wake_sink(struct lb_stream *stream)
 
 void lb_life_ready(struct lb_stream *stream)
 {
+    /* The wire's watch is none of the sink's. */
+    if (stream->session.watches > 0 && !stream->wire.watch_fd)
+        stream->session.watches--;
+    lb_life_wake(stream);
+}
+
+void lb_life_wake(struct lb_stream *stream)
+{
     if (stream->state == LB_STREAM_ANSWERING) {
-        go_on_answering(stream);
+        lb_leaving_answer(stream);
         return;
     }
     /* The event may be late, and meant for one that was here before. */
@@ -531,15 +456,17 @@ void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
     }
     if (wire->until_ns && now_ns >= wire->until_ns) {
         lb_wire_give_up(stream);
-        lb_life_ready(stream);
+        lb_life_wake(stream);
     }
     if (lb_stream_is_under_way(stream) && meter->look_ns && now_ns >= meter->look_ns)
         look_at_limits(stream, now_ns);
     if ((lb_stream_is_under_way(stream) || stream->state == LB_STREAM_ENDING) &&
         stream->session.alarm_ns && now_ns >= stream->session.alarm_ns) {
         stream->session.alarm_ns = 0;
-        lb_life_ready(stream);
+        lb_life_wake(stream);
     }
+    if (lb_stream_waits(stream) && stream->session.doubt_ns && now_ns >= stream->session.doubt_ns)
+        lb_session_tell_doubt(stream);
     if (lb_stream_end_by_ns(stream) && now_ns >= lb_stream_end_by_ns(stream))
         lb_life_stop(stream, &lb_limits_max_time);
     if (stream->state != LB_STREAM_FREE)
@@ -549,7 +476,7 @@ void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
 void lb_life_committed(struct lb_stream *stream)
 {
     assert(stream->state == LB_STREAM_COMMITTING);
-    conclude(stream, stream->end_result);
+    lb_leaving_conclude(stream, stream->end_result);
 }
 
 void lb_life_stop(struct lb_stream *stream, const struct lb_verdict *verdict)
@@ -557,7 +484,7 @@ void lb_life_stop(struct lb_stream *stream, const struct lb_verdict *verdict)
     switch (stream->state) {
     case LB_STREAM_PAUSED:
         lb_way_release(stream);
-        begin_end(stream, verdict);
+        lb_leaving_begin(stream, verdict);
         break;
     case LB_STREAM_ENTERING:
     case LB_STREAM_RECEIVING:
@@ -566,16 +493,16 @@ void lb_life_stop(struct lb_stream *stream, const struct lb_verdict *verdict)
         break;
     case LB_STREAM_THROTTLED:
         lb_throttle_leave(&stream->lane->throttle, &stream->throttled);
-        begin_end(stream, verdict);
+        lb_leaving_begin(stream, verdict);
         break;
     case LB_STREAM_ENDING:
         if (stream->verdict.end == LB_END_EOF)
             stream->verdict = *verdict;
-        try_end(stream);
+        lb_leaving_try(stream);
         break;
     case LB_STREAM_ANSWERING:
         lb_wire_give_up(stream);
-        go_on_answering(stream);
+        lb_leaving_answer(stream);
         break;
     case LB_STREAM_FREE:
     case LB_STREAM_PARKED:

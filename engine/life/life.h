@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream's life: the only writer of its state. What happens to a stream comes in here, as an
- * event, an alarm or a stop; helpers say what that means, by steps and verdicts; what follows is
- * decided here. Each step from state to state stands in one table and is asserted; ARCHITECTURE.md
- * draws it.
+ * A stream's life. What happens to a stream comes in here, as an event, an alarm or a stop; helpers
+ * say what that means, by steps and verdicts; what follows is decided here, and in leaving.c once
+ * it ends. Nobody else writes a stream's state (states.h).
  *
  * All of it runs on the stream's lane. A stream may have been closed when a call returns.
  */
@@ -14,8 +13,8 @@
 
 /* ---- a stream comes -------------------------------------------------------------------------- */
 
-/* A connection was accepted. NULL when there is no place for it: fd is still the caller's then. */
-struct lb_stream *lb_life_accept(struct lb_lane *lane, int fd);
+/* A connection has come. NULL when there is no place for it: it is still the caller's then. */
+struct lb_stream *lb_life_accept(struct lb_lane *lane, const struct lb_arrival *arrival);
 
 /* Its preludes begin; its place among those that do so is claimed. Once they are over it is in the
  * table's queue entered, PARKED. */
@@ -41,6 +40,9 @@ void lb_life_terminal(struct lb_stream *stream, int error);
 /* A descriptor that it watches may be ready. */
 void lb_life_ready(struct lb_stream *stream);
 
+/* Its sink, or its wire, may go on for another reason. */
+void lb_life_wake(struct lb_stream *stream);
+
 /* Its alarm has rung. */
 void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns);
 
@@ -55,10 +57,5 @@ void lb_life_stop(struct lb_stream *stream, const struct lb_verdict *verdict);
 
 /* The backend is broken: nothing more will come from it, so that nothing is waited for. */
 void lb_life_abandon(struct lb_stream *stream, int error);
-
-/* The steps that were taken so far in this process, in builds with assertions: a bit for each state
- * that one led to. For tests. */
-unsigned lb_life_steps_taken(enum lb_stream_state from);
-unsigned lb_life_steps_allowed(enum lb_stream_state from);
 
 #endif

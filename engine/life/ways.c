@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* A digest needs the bytes, and so do filters. A caller's connection may have other readers, and
@@ -68,6 +70,49 @@ enum lb_step lb_way_chunk(struct lb_stream *stream, struct lb_verdict *verdict)
         return LB_STEP_PAUSE;
     choose_way(stream, size);
     return LB_STEP_ON;
+}
+
+/* The sink wants it in memory of its own. */
+static ssize_t place_first(struct lb_stream *stream, const struct lb_first *first,
+                           struct lb_verdict *verdict)
+{
+    size_t rest = first->size - first->taken;
+    void *data = NULL;
+    ssize_t room = lb_session_place(stream, &data, verdict), taken;
+
+    if (room <= 0)
+        return room;
+    if ((size_t)room < rest)
+        rest = (size_t)room;
+    memcpy(data, first->data + first->taken, rest);
+    taken = lb_session_write(stream, data, rest, verdict);
+    if (taken < 0 || (size_t)taken == rest)
+        return taken;
+    *verdict = lb_verdict_of_sink(-EPROTO);
+    return -1;
+}
+
+enum lb_step lb_way_first(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict)
+{
+    struct lb_flow *flow = &stream->flow;
+    struct lb_first *first = flow->first;
+
+    lb_count(&stream->lane->counters.receives, first->taken == 0);
+    *size = first->size - first->taken;
+    while (first->taken < first->size) {
+        ssize_t taken = flow->way == LB_WAY_PLACED ? place_first(stream, first, verdict)
+                                                   : feed(stream, first->data + first->taken,
+                                                          first->size - first->taken, verdict);
+
+        if (taken < 0)
+            return LB_STEP_OVER;
+        if (taken == 0)
+            return LB_STEP_PAUSE;
+        first->taken += (size_t)taken;
+    }
+    free(first);
+    flow->first = NULL;
+    return flow->kept.data ? LB_STEP_PAUSE : LB_STEP_ON;
 }
 
 /* ---- by descriptor --------------------------------------------------------------------------- */

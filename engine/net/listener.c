@@ -30,7 +30,8 @@ static struct lb_listener *add_listener(struct lb_listener_list *list, unsigned 
         return NULL;
     list->items = items;
     listener = &items[list->count];
-    *listener = (struct lb_listener){.fds = malloc(count * sizeof(int)), .count = count};
+    *listener =
+        (struct lb_listener){.fds = malloc(count * sizeof(int)), .count = count, .owner = getpid()};
     if (!listener->fds)
         return NULL;
     for (unsigned i = 0; i < count; i++)
@@ -76,6 +77,31 @@ static int mark(int fd)
     if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) < 0)
         return -errno;
     return set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/* Backends that complete take O_NONBLOCK for a wish not to wait: it would be asked again and again.
+ */
+static int let_block(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    return 0;
+}
+
+int lb_listener_adopt(int fd, unsigned keepalive_ms)
+{
+    socklen_t size = sizeof(int);
+    int domain = AF_UNSPEC, rc = let_block(fd);
+
+    if (rc == 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+        rc = -errno;
+    if (rc < 0 || domain == AF_UNIX)
+        return rc;
+    rc = mark(fd);
+    return rc == 0 && keepalive_ms ? keep_alive(fd, keepalive_ms) : rc;
 }
 
 /* How a TCP socket is bound. */
@@ -169,12 +195,24 @@ static int listen_tcp(struct lb_listener *listener, struct binding *binding,
     return rc == 0 ? name_tcp(listener, binding) : rc;
 }
 
+/* Of a process that was forked since, the sockets are copies: to close them is all it may. */
+static bool is_ours(const struct lb_listener *listener)
+{
+    return !listener->borrowed && !listener->lent && listener->owner == getpid();
+}
+
 static void shut_listener(struct lb_listener *listener)
 {
-    lb_socket_file_remove(&listener->file);
+    if (is_ours(listener))
+        lb_socket_file_remove(&listener->file);
+    lb_socket_file_done(&listener->file);
     for (unsigned i = 0; listener->fds && i < listener->count && !listener->borrowed; i++) {
-        if (listener->fds[i] >= 0)
-            close(listener->fds[i]);
+        if (listener->fds[i] < 0)
+            continue;
+        /* A child that was forked meanwhile may hold it open. */
+        if (is_ours(listener))
+            shutdown(listener->fds[i], SHUT_RDWR);
+        close(listener->fds[i]);
         listener->fds[i] = -1;
     }
 }
@@ -423,6 +461,21 @@ void lb_listener_shut(struct lb_listener_list *list)
         shut_listener(&list->items[i]);
 }
 
+int lb_listener_lend(struct lb_listener_list *list, size_t index)
+{
+    for (size_t i = 0; i < list->count; index -= list->items[i++].count) {
+        struct lb_listener *listener = &list->items[i];
+
+        if (index >= listener->count)
+            continue;
+        if (listener->fds[index] < 0)
+            return -ENOENT;
+        listener->lent = true;
+        return listener->fds[index];
+    }
+    return -ENOENT;
+}
+
 /* The socket may be shared with processes that take the peer first. */
 static int stop_blocking(int fd)
 {
@@ -431,19 +484,30 @@ static int stop_blocking(int fd)
     return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-int lb_listener_take(const struct lb_listener_list *list)
+static int accept_waiting(int fd)
+{
+    int peer = -1;
+
+    if (fd < 0 || stop_blocking(fd) < 0)
+        return -1;
+    do {
+        peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    } while (peer < 0 && (errno == ECONNABORTED || errno == EINTR));
+    return peer;
+}
+
+int lb_listener_take(const struct lb_listener_list *list, int *index)
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct lb_listener *listener = &list->items[i];
-        int fd;
 
-        if (!listener->borrowed || stop_blocking(listener->fds[0]) < 0)
-            continue;
-        do {
-            fd = accept4(listener->fds[0], NULL, NULL, SOCK_CLOEXEC);
-        } while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
-        if (fd >= 0)
-            return fd;
+        for (unsigned j = 0; (listener->borrowed || listener->lent) && j < listener->count; j++) {
+            int peer = accept_waiting(listener->fds[j]);
+
+            *index = (int)i;
+            if (peer >= 0)
+                return peer;
+        }
     }
     return -EAGAIN;
 }

@@ -7,11 +7,15 @@
 
 #include <lastbyte/lastbyte.h>
 
+#include <stdatomic.h>
+
 /* One bound address. */
 struct lb_listener {
     int *fds; /* one per worker, or one for all */
     unsigned count;
     bool borrowed;              /* fd:N: the descriptor is not ours to close */
+    _Atomic bool lent;          /* others may accept from it: no shutdown, and its file stays */
+    pid_t owner;                /* the process that made it */
     char *name;                 /* as one connects to it */
     struct lb_socket_file file; /* of a Unix socket in the file system */
 };
@@ -34,13 +38,21 @@ int lb_listener_open(struct lb_listener_list *list, const char *const *addresses
                      const struct lb_listener_options *options, struct lb_error *error);
 void lb_listener_close(struct lb_listener_list *list);
 
+/* Gives a connection that came by none of them what theirs have: keepalive, a reset if this process
+ * dies; and it is close-on-exec, and blocks. */
+int lb_listener_adopt(int fd, unsigned keepalive_ms);
+
 /* Closes the sockets: new peers are refused, those in the backlog are reset. A borrowed socket
  * stays as it is, and so do the names. */
 void lb_listener_shut(struct lb_listener_list *list);
 
-/* Accepts a peer that waits at a borrowed socket. Returns a close-on-exec descriptor that the
- * caller owns, or -EAGAIN if none does. */
-int lb_listener_take(const struct lb_listener_list *list);
+/* The index-th of all sockets, for others to accept from as well from now on; -ENOENT past the
+ * last, and once they are shut. Still the list's to close. */
+int lb_listener_lend(struct lb_listener_list *list, size_t index);
+
+/* Accepts a peer that waits at a socket which is borrowed or lent, whose index in the list is told.
+ * Returns a close-on-exec descriptor that the caller owns, or -EAGAIN if none does. */
+int lb_listener_take(const struct lb_listener_list *list, int *index);
 
 /* The descriptor of listener that the worker accepts from. */
 static inline int lb_listener_fd(const struct lb_listener *listener, unsigned worker)

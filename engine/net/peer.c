@@ -3,8 +3,37 @@
 
 #include "address.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+
+/* A connection that has been reset has no peer any more either, but its way in is closed. */
+static bool was_connected(int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 || errno != ENOTCONN)
+        return true;
+    return poll(&poller, 1, 0) == 1 && poller.revents & POLLRDHUP;
+}
+
+int lb_peer_check(int fd)
+{
+    socklen_t size = sizeof(int);
+    int type = 0, domain = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+        return -errno;
+    if (type != SOCK_STREAM)
+        return -EPROTOTYPE;
+    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
+        return -EAFNOSUPPORT;
+    return was_connected(fd) ? 0 : -ENOTCONN;
+}
 
 void lb_peer_get(union lb_peer *peer, int fd)
 {
@@ -42,6 +71,28 @@ const char *lb_peer_name(const union lb_peer *peer, char name[LB_PEER_SIZE])
         snprintf(name, LB_PEER_SIZE, "unknown");
     }
     return name;
+}
+
+int lb_peer_sockaddr(const union lb_peer *peer, struct sockaddr_storage *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = peer->in.sin_port};
+    uint8_t bytes[16];
+
+    memset(address, 0, sizeof(*address));
+    address->ss_family = peer->family;
+    if (peer->family == AF_UNIX)
+        return sizeof(sa_family_t);
+    switch (lb_peer_address(peer, bytes)) {
+    case AF_INET:
+        memcpy(&in.sin_addr, bytes, sizeof(in.sin_addr));
+        memcpy(address, &in, sizeof(in));
+        return sizeof(in);
+    case AF_INET6:
+        memcpy(address, &peer->in6, sizeof(peer->in6));
+        return sizeof(peer->in6);
+    default:
+        return -ENOTCONN;
+    }
 }
 
 sa_family_t lb_peer_address(const union lb_peer *peer, uint8_t address[16])

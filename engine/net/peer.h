@@ -19,11 +19,19 @@ union lb_peer {
     } un;
 };
 
+/* 0 if fd is a stream socket of TCP or Unix that is or was connected; else -EBADF, -ENOTSOCK,
+ * -EPROTOTYPE, -EAFNOSUPPORT or -ENOTCONN. */
+int lb_peer_check(int fd);
+
 /* Asks the kernel who fd's peer is. */
 void lb_peer_get(union lb_peer *peer, int fd);
 
 /* Writes it as lb_stream_peer does. Returns name. */
 const char *lb_peer_name(const union lb_peer *peer, char name[LB_PEER_SIZE]);
+
+/* Its address as the kernel writes one. Returns the size, or -ENOTCONN if nobody knows it. IPv4
+ * peers of an IPv6 listener are IPv4; of a Unix socket's the family alone is known. */
+int lb_peer_sockaddr(const union lb_peer *peer, struct sockaddr_storage *address);
 
 /* A peer's address in network order: writes 4 or 16 bytes and returns the family, or returns
  * AF_UNSPEC for what has none. IPv4 peers of an IPv6 listener are IPv4. */

@@ -185,13 +185,17 @@ int lb_socket_file_bind(struct lb_socket_file *file, int fd, const struct sockad
     return own(file, path, mode, error);
 }
 
-void lb_socket_file_remove(struct lb_socket_file *file)
+void lb_socket_file_remove(const struct lb_socket_file *file)
 {
     struct stat status;
 
     if (file->path && lstat(file->path, &status) == 0 && status.st_dev == file->device &&
         status.st_ino == file->inode)
         unlink(file->path);
+}
+
+void lb_socket_file_done(struct lb_socket_file *file)
+{
     free(file->path);
     file->path = NULL;
 }

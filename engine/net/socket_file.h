@@ -25,6 +25,7 @@ int lb_socket_file_bind(struct lb_socket_file *file, int fd, const struct sockad
 
 /* Removes it, if it is ours still, while the socket is open: afterwards another server may take the
  * path over, and its file may even get the same inode. */
-void lb_socket_file_remove(struct lb_socket_file *file);
+void lb_socket_file_remove(const struct lb_socket_file *file);
+void lb_socket_file_done(struct lb_socket_file *file);
 
 #endif

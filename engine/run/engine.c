@@ -6,6 +6,7 @@
 #include "cores.h"
 #include "descriptors.h"
 #include "ending.h"
+#include "forked.h"
 #include "settle.h"
 #include "sized.h"
 
@@ -13,7 +14,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 enum { PEERS_MAX = 2 * LB_STREAMS_MAX };
 
@@ -71,9 +74,16 @@ static int open_workers(struct lb_engine *engine, struct lb_error *error)
 
         if (rc < 0)
             return rc;
+        engine->workers[i].lane.engine = engine;
         engine->worker_count++;
     }
     return 0;
+}
+
+static int open_end(struct lb_engine *engine, struct lb_error *error)
+{
+    engine->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return engine->end_fd < 0 ? lb_error_set(error, -errno, "no eventfd: %s", strerror(errno)) : 0;
 }
 
 static void init_locks(struct lb_engine *engine)
@@ -123,6 +133,9 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
     engine = calloc(1, sizeof(*engine));
     if (!engine)
         return lb_error_set(error, -ENOMEM, "out of memory");
+    engine->end_fd = -1;
+    engine->owner = getpid();
+    lb_forked_watch();
     rc = lb_settle_take(&engine->config, &engine->sink, config, error);
     if (rc < 0) {
         free(engine);
@@ -135,6 +148,8 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         rc = lb_settle(&engine->rules, &engine->config, backend, &engine->throttle, error);
     if (rc == 0)
         rc = open_door(engine, error);
+    if (rc == 0)
+        rc = open_end(engine, error);
     if (rc == 0)
         rc = open_workers(engine, error);
     if (rc < 0) {
@@ -173,6 +188,39 @@ static void pin(const struct lb_engine *engine, const struct lb_worker *worker)
     sched_setaffinity(0, sizeof(one), &one); /* this thread; a seccomp filter can see that */
 }
 
+static void tell_begun(struct lb_engine *engine, int rc)
+{
+    pthread_mutex_lock(&engine->running_lock);
+    if (rc < 0 && engine->begin_error == 0)
+        engine->begin_error = rc;
+    if (--engine->beginning == 0)
+        pthread_cond_broadcast(&engine->ended);
+    pthread_mutex_unlock(&engine->running_lock);
+}
+
+/* What a sink can't open for a worker is told by the start. */
+static int await_begun(struct lb_engine *engine)
+{
+    int rc;
+
+    if (!engine->rules.sink->worker_open)
+        return 0;
+    pthread_mutex_lock(&engine->running_lock);
+    while (engine->beginning > 0)
+        pthread_cond_wait(&engine->ended, &engine->running_lock);
+    rc = engine->begin_error;
+    pthread_mutex_unlock(&engine->running_lock);
+    return rc;
+}
+
+/* Read by nobody: it stays readable. */
+static void tell_end(const struct lb_engine *engine)
+{
+    const uint64_t one = 1;
+
+    (void)!write(engine->end_fd, &one, sizeof(one));
+}
+
 static void *run_worker(void *argument)
 {
     struct lb_worker *worker = argument;
@@ -182,11 +230,14 @@ static void *run_worker(void *argument)
     prctl(PR_SET_TIMERSLACK, 1);
     here = engine;
     pin(engine, worker);
+    tell_begun(engine, lb_worker_begin(worker));
     lb_worker_run(worker);
     atomic_store(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
     pthread_mutex_lock(&engine->running_lock);
-    if (--engine->running == 0)
+    if (--engine->running == 0) {
         pthread_cond_broadcast(&engine->ended);
+        tell_end(engine);
+    }
     pthread_mutex_unlock(&engine->running_lock);
     return NULL;
 }
@@ -210,10 +261,11 @@ static int start_threads(struct lb_engine *engine)
         pthread_mutex_lock(&engine->running_lock);
         rc = -pthread_create(&engine->workers[i].thread, NULL, run_worker, &engine->workers[i]);
         engine->running += rc == 0;
+        engine->beginning += rc == 0;
         engine->threads += rc == 0;
         pthread_mutex_unlock(&engine->running_lock);
     }
-    return rc;
+    return rc < 0 ? rc : await_begun(engine);
 }
 
 int lb_engine_start(struct lb_engine *engine)
@@ -223,6 +275,9 @@ int lb_engine_start(struct lb_engine *engine)
 
     if (!engine)
         return -EINVAL;
+    /* Its descriptors, a ring above all, are the other process's too. */
+    if (engine->owner != getpid())
+        return -ECHILD;
     if (atomic_exchange(&engine->started, true))
         return -EALREADY;
     /* Signals are for the program's own threads. */
@@ -235,13 +290,12 @@ int lb_engine_start(struct lb_engine *engine)
     return rc;
 }
 
-/* From one of the engine's own threads, which can't wait for themselves. */
-static bool is_inside(const struct lb_engine *engine)
+bool lb_engine_is_inside(const struct lb_engine *engine)
 {
     return here == engine || lb_committer_is_here(&engine->committer);
 }
 
-static int refuse_inside(struct lb_engine *engine, const char *function, const char *remedy)
+int lb_engine_refuse_inside(struct lb_engine *engine, const char *function, const char *remedy)
 {
     lb_note(&engine->notes, LB_NOTE_WARNING,
             "%s was called from one of the engine's own threads, which would wait for itself: %s",
@@ -266,8 +320,10 @@ int lb_engine_wait(struct lb_engine *engine, int timeout_ms)
 
     if (!engine || !engine->started)
         return -EINVAL;
-    if (is_inside(engine))
-        return refuse_inside(engine, "lb_engine_wait", "wait elsewhere");
+    if (engine->owner != getpid())
+        return -ECHILD;
+    if (lb_engine_is_inside(engine))
+        return lb_engine_refuse_inside(engine, "lb_engine_wait", "wait elsewhere");
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * (long)LB_NS_PER_MS;
@@ -292,31 +348,17 @@ void lb_engine_stop(struct lb_engine *engine)
         lb_door_stop(&engine->door);
 }
 
-static int post_wake(struct lb_inbox *inbox, uint64_t id)
-{
-    struct lb_wake *wake = malloc(sizeof(*wake));
-
-    if (!wake)
-        return -ENOMEM;
-    *wake = (struct lb_wake){.letter.kind = LB_LETTER_WAKE, .id = id};
-    if (!lb_inbox_post(inbox, &wake->letter))
-        free(wake); /* that lane has ended */
-    return 0;
-}
-
-/* Each lane looks whether it is its stream: only lanes know that. */
-int lb_engine_wake(struct lb_engine *engine, uint64_t id)
-{
-    int rc = 0;
-
-    if (!engine)
-        return -EINVAL;
-    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++)
-        rc = post_wake(&engine->workers[i].lane.inbox, id);
-    return rc;
-}
-
 /* ---- look ------------------------------------------------------------------------------------ */
+
+int lb_engine_end_fd(const struct lb_engine *engine)
+{
+    return engine ? engine->end_fd : -EINVAL;
+}
+
+int lb_engine_listener(struct lb_engine *engine, size_t index)
+{
+    return engine ? lb_listener_lend(&engine->door.listeners, index) : -EINVAL;
+}
 
 const char *lb_engine_address(const struct lb_engine *engine, size_t index)
 {
@@ -378,9 +420,14 @@ int lb_engine_close(struct lb_engine *engine)
 {
     if (!engine)
         return 0;
-    if (is_inside(engine)) {
+    if (lb_engine_is_inside(engine)) {
         lb_door_stop_now(&engine->door);
-        return refuse_inside(engine, "lb_engine_close", "it stops instead; close it elsewhere");
+        return lb_engine_refuse_inside(engine, "lb_engine_close",
+                                       "it stops instead; close it elsewhere");
+    }
+    if (engine->owner != getpid()) {
+        lb_listener_close(&engine->door.listeners);
+        return 0;
     }
     if (engine->started && !engine->joined) {
         lb_door_stop_now(&engine->door);
@@ -390,6 +437,8 @@ int lb_engine_close(struct lb_engine *engine)
         lb_worker_done(&engine->workers[i]);
     free(engine->workers);
     lb_door_done(&engine->door);
+    if (engine->end_fd >= 0)
+        close(engine->end_fd);
     lb_digest_release(&engine->rules.receipt);
     lb_notes_done(&engine->notes);
     pthread_mutex_destroy(&engine->running_lock);

@@ -22,8 +22,18 @@ struct lb_engine {
     pthread_cond_t ended;
     _Atomic unsigned threads; /* that were started */
     unsigned running;         /* of them, under running_lock */
+    unsigned beginning;       /* of them, that have not yet; under it, too */
+    int begin_error;          /* of the first that could not */
+    int end_fd;               /* an eventfd: readable once the last stream has ended; -1: none */
     _Atomic bool started;
     _Atomic bool joined;
+    pid_t owner; /* the process that it was opened by, and is of */
 };
+
+/* The calling thread is one of the engine's own, which can't wait for themselves. */
+bool lb_engine_is_inside(const struct lb_engine *engine);
+
+/* Notes that function was called from there. -EDEADLK. */
+int lb_engine_refuse_inside(struct lb_engine *engine, const char *function, const char *remedy);
 
 #endif

@@ -49,37 +49,38 @@ static void admit(struct lb_entrance *entrance, struct lb_stream *stream)
         lb_stream_queue_put(&entrance->parked, stream);
 }
 
-void lb_entrance_take(struct lb_entrance *entrance, int fd)
+void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arrival)
 {
     struct lb_lane *lane = entrance->lane;
-    struct lb_stream *stream = lb_life_accept(lane, fd);
+    struct lb_stream *stream = lb_life_accept(lane, arrival);
 
     if (stream && lane->rules->filter_count > 0) {
         lb_stream_queue_put(&entrance->lobby, stream);
     } else if (stream) {
         admit(entrance, stream);
     } else {
-        lb_ending_refuse(lane, fd, &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
-        close(fd);
+        lb_ending_refuse(lane, arrival->fd,
+                         &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
+        close(arrival->fd);
         lb_door_unload(lane->door, lane->index);
     }
 }
 
 /* Returns false if the other takes no more, or there is no memory. */
-static bool hand_over(const struct lb_lane *lane, unsigned other, int fd)
+static bool hand_over(const struct lb_lane *lane, unsigned other, const struct lb_arrival *arrival)
 {
     struct lb_adopted *adopted = malloc(sizeof(*adopted));
 
     if (!adopted)
         return false;
-    *adopted = (struct lb_adopted){.letter.kind = LB_LETTER_ADOPTED, .fd = fd};
+    *adopted = (struct lb_adopted){.letter.kind = LB_LETTER_ADOPTED, .arrival = *arrival};
     if (lb_inbox_post(lane->door->lanes[other].inbox, &adopted->letter))
         return true;
     free(adopted);
     return false;
 }
 
-void lb_entrance_accepted(struct lb_entrance *entrance, int fd)
+void lb_entrance_accepted(struct lb_entrance *entrance, const struct lb_arrival *arrival)
 {
     const struct lb_lane *lane = entrance->lane;
     unsigned chosen = lane->index;
@@ -88,18 +89,19 @@ void lb_entrance_accepted(struct lb_entrance *entrance, int fd)
     if (!lane->backend->one_stream_per_worker)
         chosen = lb_door_choose_lane(lane->door, lane->index);
     lb_door_load(lane->door, chosen);
-    if (chosen != lane->index && hand_over(lane, chosen, fd))
+    if (chosen != lane->index && hand_over(lane, chosen, arrival))
         return;
     if (chosen != lane->index) {
         lb_door_unload(lane->door, chosen);
         lb_door_load(lane->door, lane->index);
     }
-    lb_entrance_take(entrance, fd);
+    lb_entrance_take(entrance, arrival);
 }
 
 int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
 {
-    struct lb_stream *stream = lb_life_accept(entrance->lane, fd);
+    struct lb_stream *stream =
+        lb_life_accept(entrance->lane, &(struct lb_arrival){.fd = fd, .listener = -1});
 
     if (!stream)
         return -EMFILE;
@@ -240,14 +242,16 @@ bool lb_entrance_is_busy(const struct lb_entrance *entrance)
 static void take_backlog(struct lb_entrance *entrance)
 {
     const struct lb_lane *lane = entrance->lane;
-    int fd;
+    struct lb_arrival arrival = {.fd = -1};
 
     if (!lane->backend->wakes_one)
         return;
-    for (unsigned i = 0;
-         i < LB_ACCEPT_AHEAD && (fd = lb_listener_take(&lane->door->listeners)) >= 0; i++) {
+    for (unsigned i = 0; i < LB_ACCEPT_AHEAD; i++) {
+        arrival.fd = lb_listener_take(&lane->door->listeners, &arrival.listener);
+        if (arrival.fd < 0)
+            return;
         lb_door_load(lane->door, lane->index);
-        lb_entrance_take(entrance, fd);
+        lb_entrance_take(entrance, &arrival);
     }
 }
 

@@ -25,10 +25,10 @@ void lb_entrance_init(struct lb_entrance *entrance, struct lb_lane *lane);
 void lb_entrance_close(struct lb_entrance *entrance);
 
 /* A connection has been accepted here: another lane's that has less to do, or this one's. */
-void lb_entrance_accepted(struct lb_entrance *entrance, int fd);
+void lb_entrance_accepted(struct lb_entrance *entrance, const struct lb_arrival *arrival);
 
 /* A connection has come, and counts as the lane's already (lb_door_load). */
-void lb_entrance_take(struct lb_entrance *entrance, int fd);
+void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arrival);
 
 /* The same, of a caller's: no one asks who its peer is. -EMFILE: there is no place; fd stays the
  * caller's. */

@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static enum lb_end end_of(const struct lb_worker *worker)
@@ -25,15 +23,19 @@ static enum lb_end end_of(const struct lb_worker *worker)
 static int run(struct lb_worker *worker, int fd, enum lb_end *end)
 {
     /* The worker closes what it receives from; the caller keeps its own. */
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), rc;
 
     if (copy < 0)
         return -errno;
-    lb_entrance_adopt(&worker->entrance, copy);
+    rc = lb_worker_begin(worker);
+    if (rc == 0)
+        lb_entrance_adopt(&worker->entrance, copy);
+    else
+        close(copy);
     lb_worker_run(worker);
-    if (end)
+    if (rc == 0 && end)
         *end = end_of(worker);
-    return 0;
+    return rc;
 }
 
 static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
@@ -57,30 +59,6 @@ static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
     return rc;
 }
 
-/* A connection that has been reset has no peer any more either, but its way in is closed. */
-static bool was_connected(int fd)
-{
-    struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof(peer);
-
-    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 || errno != ENOTCONN)
-        return true;
-    return poll(&poller, 1, 0) == 1 && poller.revents & POLLRDHUP;
-}
-
-static int check_socket(int fd)
-{
-    socklen_t size = sizeof(int);
-    int type = 0;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-        return -errno;
-    if (type != SOCK_STREAM)
-        return -EPROTOTYPE;
-    return was_connected(fd) ? 0 : -ENOTCONN;
-}
-
 int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end)
 {
     const struct lb_backend *backend;
@@ -89,7 +67,7 @@ int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end
     int rc = lb_settle_take_sink(&taken, sink, NULL);
 
     if (rc == 0)
-        rc = check_socket(fd);
+        rc = lb_peer_check(fd);
     if (rc == 0)
         rc = lb_choice_make(&backend, "blocking", NULL, NULL, NULL);
     if (rc != 0)

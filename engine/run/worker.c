@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "cpu_cache.h"
 #include "door.h"
+#include "letters.h"
 #include "life.h"
 
 #include <errno.h>
@@ -71,22 +72,9 @@ int lb_worker_init(struct lb_worker *worker, const struct lb_worker_shares *shar
     return rc;
 }
 
-/* What was handed over to a lane that broke, or never ran. */
-static void drop_letters(struct lb_worker *worker)
-{
-    struct lb_letter *letter = lb_inbox_shut(&worker->lane.inbox), *next;
-
-    for (; letter; letter = next) {
-        next = letter->next;
-        if (letter->kind == LB_LETTER_ADOPTED)
-            close(((struct lb_adopted *)(void *)letter)->fd);
-        free(letter); /* no stream is left to be committed */
-    }
-}
-
 void lb_worker_done(struct lb_worker *worker)
 {
-    drop_letters(worker);
+    lb_letters_drop(&worker->lane.inbox);
     lb_entrance_close(&worker->entrance);
     lb_lane_close(&worker->lane);
     lb_stream_table_done(&worker->streams);
@@ -96,49 +84,9 @@ void lb_worker_done(struct lb_worker *worker)
 
 /* ---- letters and alarms ---------------------------------------------------------------------- */
 
-static void wake_stream(struct lb_worker *worker, uint64_t id)
-{
-    struct lb_stream *stream = lb_stream_table_find(&worker->streams, id);
-
-    if (stream)
-        lb_life_ready(stream);
-}
-
-static void open_letter(struct lb_worker *worker, struct lb_letter *letter)
-{
-    struct lb_adopted *adopted;
-    struct lb_wake *wake;
-
-    switch (letter->kind) {
-    case LB_LETTER_COMMITTED:
-        lb_life_committed(LB_STREAM_OF(letter, letter));
-        break;
-    case LB_LETTER_ADOPTED:
-        adopted = (struct lb_adopted *)(void *)letter; /* its first member */
-        lb_entrance_take(&worker->entrance, adopted->fd);
-        free(adopted);
-        break;
-    case LB_LETTER_WAKE:
-        wake = (struct lb_wake *)(void *)letter; /* its first member */
-        wake_stream(worker, wake->id);
-        free(wake);
-        break;
-    }
-}
-
-static void open_letters(struct lb_worker *worker, struct lb_letter *letters)
-{
-    struct lb_letter *next;
-
-    for (struct lb_letter *letter = letters; letter; letter = next) {
-        next = letter->next;
-        open_letter(worker, letter);
-    }
-}
-
 static void take_letters(struct lb_worker *worker)
 {
-    open_letters(worker, lb_inbox_take(&worker->lane.inbox));
+    lb_letters_open(&worker->entrance, lb_inbox_take(&worker->lane.inbox));
 }
 
 static void stop_streams(struct lb_worker *worker)
@@ -243,7 +191,7 @@ static void await_ends(struct lb_worker *worker)
         take_letters(worker);
         for (struct lb_stream *stream = worker->streams.live; stream; stream = next) {
             next = stream->next;
-            lb_life_ready(stream);
+            lb_life_wake(stream);
         }
         ring_alarms(worker);
     }
@@ -267,7 +215,9 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
 {
     switch (event->type) {
     case LB_EVENT_ACCEPTED:
-        lb_entrance_accepted(&worker->entrance, event->fd);
+        lb_entrance_accepted(
+            &worker->entrance,
+            &(struct lb_arrival){.fd = event->fd, .listener = (int)event->listener});
         break;
     case LB_EVENT_ACCEPT_FAILED:
         lb_entrance_pause(&worker->entrance, event->error);
@@ -356,7 +306,15 @@ static bool is_done(const struct lb_worker *worker)
     return worker->draining && !lb_entrance_is_busy(&worker->entrance) && !lane->status->accepting;
 }
 
-void lb_worker_run(struct lb_worker *worker)
+int lb_worker_begin(struct lb_worker *worker)
+{
+    int rc = lb_session_open_worker(&worker->lane);
+
+    worker->begun = rc == 0;
+    return rc;
+}
+
+static int serve(struct lb_worker *worker)
 {
     struct lb_letter *letters;
     int rc = 0;
@@ -366,12 +324,22 @@ void lb_worker_run(struct lb_worker *worker)
             rc = turn(worker);
         /* What other lanes have handed over until now is served as the rest is. */
         letters = rc < 0 ? NULL : lb_inbox_shut(&worker->lane.inbox);
-        open_letters(worker, letters);
+        lb_letters_open(&worker->entrance, letters);
     } while (letters);
+    return rc;
+}
+
+void lb_worker_run(struct lb_worker *worker)
+{
+    int rc = worker->begun ? serve(worker) : 0;
+
     if (rc < 0) {
         give_up(worker, rc);
         await_ends(worker);
     }
+    lb_letters_drop(&worker->lane.inbox);
+    if (worker->begun)
+        lb_session_close_worker(&worker->lane);
     lb_entrance_close(&worker->entrance);
     lb_lane_close_backend(&worker->lane);
     lb_entrance_leave(&worker->entrance, false);

@@ -16,6 +16,7 @@ struct lb_worker {
 
     struct lb_alarm patience; /* draining: when patience ends */
     bool draining;
+    bool begun;
 
     struct lb_gather gather;
     struct lb_gather_window window; /* the counts at its beginning */
@@ -40,7 +41,11 @@ void lb_worker_done(struct lb_worker *worker);
 /* How many streams one worker can have, those that wait for their turn included. */
 unsigned lb_worker_streams(const struct lb_rules *rules);
 
-/* Receives until the door is stopped or finished and no stream is left. */
+/* On the thread that it will run on: opens what its streams share of the sink. 0 or -errno. */
+int lb_worker_begin(struct lb_worker *worker);
+
+/* If it has begun: receives until the door is stopped or finished and no stream is left. If it has
+ * not: accepts no more. */
 void lb_worker_run(struct lb_worker *worker);
 
 #endif

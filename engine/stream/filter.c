@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static const struct lb_filter_use *use_of(const struct lb_stage *stage)
 {
@@ -99,6 +100,37 @@ void *lb_stage_state(const struct lb_stage *stage)
 int lb_stage_fd(const struct lb_stage *stage)
 {
     return stage->stream->conn.fd;
+}
+
+/* Copies of what was read before as much as fits; it is gone then, unless only peeked at. */
+static size_t take_first(struct lb_first *first, void *data, size_t size, int flags)
+{
+    size_t rest = first ? first->size - first->taken : 0;
+
+    if (rest > size)
+        rest = size;
+    if (rest == 0)
+        return 0;
+    memcpy(data, first->data + first->taken, rest);
+    if (!(flags & MSG_PEEK))
+        first->taken += rest;
+    return rest;
+}
+
+ssize_t lb_stage_receive(const struct lb_stage *stage, void *data, size_t size, int flags)
+{
+    size_t done = take_first(stage->stream->flow.first, data, size, flags);
+    ssize_t got = 0;
+
+    if (done == size && size > 0)
+        return (ssize_t)done;
+    do {
+        got =
+            recv(stage->stream->conn.fd, (uint8_t *)data + done, size - done, flags | MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return done > 0 ? (ssize_t)done : -errno;
+    return (ssize_t)done + got;
 }
 
 uint8_t *lb_stage_scratch(const struct lb_stage *stage)
@@ -302,6 +334,16 @@ ssize_t lb_stream_say(struct lb_stream *stream, const void *data, size_t size)
         said += part;
     }
     return said == 0 && size > 0 ? -EAGAIN : (ssize_t)said;
+}
+
+int lb_stream_refuse(struct lb_stream *stream, const char *text)
+{
+    if (!stream)
+        return -EINVAL;
+    if (!lb_session_refuse(stream, text ? text : ""))
+        return -EBUSY;
+    lb_filters_tell(stream, text, text ? strnlen(text, LB_REFUSAL_MAX) : 0);
+    return -ECONNREFUSED;
 }
 
 /* ---- preludes -------------------------------------------------------------------------------- */

@@ -36,8 +36,8 @@ struct lb_filter {
     /* Before anything else; the state is zeroed. 0 or -errno: the peer is refused. May be NULL. */
     int (*open)(struct lb_stage *stage, const void *settings);
 
-    /* Reads what comes before the stream from lb_stage_fd, and not a byte more, without waiting (by
-     * MSG_PEEK, or exact sizes). 0: it is over. -EAGAIN: called again when there is more to read;
+    /* Reads what comes before the stream by lb_stage_receive, and not a byte more (by MSG_PEEK, or
+     * exact sizes). 0: it is over. -EAGAIN: called again when there is more to read;
      * it has consumed what was there, or it would be called at once for ever. Any other -errno, and
      * that is for an early EOF too: the peer is refused; *why may be set to a static text. NULL:
      * there is no prelude. */
@@ -72,6 +72,11 @@ extern const struct lb_filter *const lb_filters[];
 
 void *lb_stage_state(const struct lb_stage *stage);
 int lb_stage_fd(const struct lb_stage *stage);
+
+/* From enter: recv(2) without waiting, from what was read of the connection before it was adopted,
+ * then from itself. flags: 0 or MSG_PEEK. Returns 0 at its EOF, or -errno: -EAGAIN if there is
+ * nothing now. */
+ssize_t lb_stage_receive(const struct lb_stage *stage, void *data, size_t size, int flags);
 
 /* LB_SCRATCH_SIZE bytes of its own until the call returns. */
 uint8_t *lb_stage_scratch(const struct lb_stage *stage);

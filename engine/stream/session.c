@@ -13,12 +13,17 @@
 
 enum { RECEIPT_ID_MAX = 255 };
 
+static const char *name_of(const struct lb_sink *sink)
+{
+    return sink->name ? sink->name : "without a name";
+}
+
 /* A sink that breaks its contract is told of, and its stream is not safe. Returns what ends it. */
 static int broken(const struct lb_stream *stream, const char *call, const char *what)
 {
     lb_note(stream->lane->notes, LB_NOTE_WARNING,
             "stream %llu: the sink %s breaks its contract: %s %s", (unsigned long long)stream->id,
-            stream->session.sink->name ? stream->session.sink->name : "without a name", call, what);
+            name_of(stream->session.sink), call, what);
     return -EPROTO;
 }
 
@@ -26,7 +31,39 @@ struct lb_verdict lb_session_failed(const struct lb_stream *stream, int error)
 {
     if (stream->session.limit)
         return (struct lb_verdict){.end = LB_END_LIMIT, .why = stream->session.limit};
+    if (stream->session.asked == LB_ASKED_REFUSE)
+        return (struct lb_verdict){.end = LB_END_SINK, .error = error, .why = "refused"};
     return lb_verdict_of_sink(error);
+}
+
+/* From open on until its end is decided. */
+static bool may_decide(const struct lb_stream *stream)
+{
+    return lb_stream_is_under_way(stream) || stream->state == LB_STREAM_PARKED;
+}
+
+bool lb_session_refuse(struct lb_stream *stream, const char *text)
+{
+    const char *sink = name_of(stream->session.sink);
+
+    if (!may_decide(stream) && stream->state != LB_STREAM_ENDING)
+        return false;
+    stream->session.asked = LB_ASKED_REFUSE;
+    lb_note(stream->lane->notes, LB_NOTE_WARNING, "stream %llu: refused by the sink %s%s%.*s",
+            (unsigned long long)stream->id, sink, *text ? ": " : "", (int)strcspn(text, "\r\n"),
+            text);
+    return true;
+}
+
+bool lb_session_is_decided(const struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    if (stream->session.asked == LB_ASKED_NOTHING)
+        return false;
+    if (stream->session.asked == LB_ASKED_FINISH)
+        *verdict = (struct lb_verdict){.end = LB_END_EOF};
+    else
+        *verdict = lb_session_failed(stream, -ECONNREFUSED);
+    return true;
 }
 
 bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict)
@@ -49,6 +86,24 @@ bool lb_session_open(struct lb_stream *stream, struct lb_verdict *verdict)
     return rc == 0;
 }
 
+int lb_session_open_worker(struct lb_lane *lane)
+{
+    const struct lb_rules *rules = lane->rules;
+    int rc = 0;
+
+    if (rules->sink->worker_open)
+        rc = rules->sink->worker_open(rules->sink_context, lane->index, &lane->worker_state);
+    return rc > 0 ? -EPROTO : rc;
+}
+
+void lb_session_close_worker(struct lb_lane *lane)
+{
+    const struct lb_rules *rules = lane->rules;
+
+    if (rules->sink->worker_close)
+        rules->sink->worker_close(rules->sink_context, lane->worker_state);
+}
+
 void lb_session_close(struct lb_stream *stream)
 {
     lb_meter_close(&stream->session.meter);
@@ -66,7 +121,8 @@ static ssize_t check_taken(const struct lb_stream *stream, ssize_t taken, size_t
 {
     if (taken > (ssize_t)size)
         return broken(stream, "write", "takes more than it is given");
-    if (taken >= 0 && taken < (ssize_t)size && !(stream->session.sink->flags & LB_SINK_MAY_PAUSE))
+    if (taken >= 0 && taken < (ssize_t)size && !stream->session.asked &&
+        !(stream->session.sink->flags & LB_SINK_MAY_PAUSE))
         return broken(stream, "write", "takes less than it is given, without LB_SINK_MAY_PAUSE");
     return taken;
 }
@@ -87,9 +143,10 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
     LB_PROBE_CHUNK(stream->id, (size_t)taken, size);
     lb_count(&stream->lane->counters.bytes, (uint64_t)taken);
     rc = lb_meter_add(&session->meter, data, (size_t)taken);
-    if (rc == 0)
+    if ((rc | (int)session->asked) == 0)
         return taken;
-    *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
+    if (!lb_session_is_decided(stream, verdict))
+        *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
     return -1;
 }
 
@@ -152,9 +209,13 @@ ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdic
     struct lb_session *session = &stream->session;
     ssize_t room = session->sink->place(stream, session->context, data);
 
+    if (room > 0)
+        return room;
+    session->meter.pace.held = true;
     if (room < 0)
         *verdict = lb_session_failed(stream, (int)room);
-    session->meter.pace.held |= room == 0;
+    else if (lb_session_is_decided(stream, verdict))
+        return -1;
     return room;
 }
 
@@ -167,7 +228,37 @@ bool lb_session_ready(struct lb_stream *stream, struct lb_verdict *verdict)
         rc = broken(stream, "ready", "returns more than 0");
     if (rc < 0)
         *verdict = lb_session_failed(stream, rc);
-    return rc == 0;
+    return rc == 0 && !lb_session_is_decided(stream, verdict);
+}
+
+/* ---- who calls it again ---------------------------------------------------------------------- */
+
+enum { DOUBT_NS = LB_NS_PER_S };
+
+void lb_session_waits(struct lb_stream *stream)
+{
+    struct lb_session *session = &stream->session;
+    const struct lb_lane *lane = stream->lane;
+    bool certain = session->watches || session->alarm_ns || stream->wire.queued ||
+                   session->sink->threads || lane->woken;
+
+    session->doubt_ns = certain ? 0 : lb_clock_ns() + DOUBT_NS;
+    lb_stream_arm(stream);
+}
+
+/* Once: it is the program that has to be mended. */
+void lb_session_tell_doubt(struct lb_stream *stream)
+{
+    struct lb_session *session = &stream->session;
+
+    session->doubt_ns = 0;
+    if (stream->lane->woken)
+        return;
+    stream->lane->woken = true;
+    lb_note(stream->lane->notes, LB_NOTE_WARNING,
+            "stream %llu: the sink %s waits, watches no descriptor and has set no alarm: unless "
+            "lb_engine_wake is called it waits for ever",
+            (unsigned long long)stream->id, name_of(session->sink));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -238,10 +329,21 @@ int lb_stream_over_limit(struct lb_stream *stream, const char *limit)
     return -EDQUOT;
 }
 
+int lb_stream_finish(struct lb_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    if (!may_decide(stream) || stream->session.asked == LB_ASKED_REFUSE)
+        return -EBUSY;
+    stream->session.asked = LB_ASKED_FINISH;
+    return 0;
+}
+
 int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
 {
     const struct lb_lane *lane;
     struct stat status;
+    int rc;
 
     if (!stream || events & ~(unsigned)(POLLIN | POLLOUT))
         return -EINVAL;
@@ -256,7 +358,12 @@ int lb_stream_watch(struct lb_stream *stream, int fd, unsigned events)
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
         return -EPERM;
     lane = stream->lane;
-    return lane->backend->watch(lane->backend_state, fd, events, stream);
+    rc = lane->backend->watch(lane->backend_state, fd, events, stream);
+    if (rc == 0 && events)
+        stream->session.watches++;
+    else if (rc == 0 && stream->session.watches > 0)
+        stream->session.watches--;
+    return rc;
 }
 
 int lb_stream_alarm(struct lb_stream *stream, unsigned ms)

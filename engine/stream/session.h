@@ -8,14 +8,21 @@
 #include "meter.h"
 #include "verdict.h"
 
+struct lb_lane;
 struct lb_stream;
+
+/* What the sink has asked for: that its stream end, before anything else decides about that. */
+enum lb_asked { LB_ASKED_NOTHING, LB_ASKED_FINISH, LB_ASKED_REFUSE };
 
 struct lb_session {
     const struct lb_sink *sink;
     void *context;
     struct lb_meter meter;
     uint64_t alarm_ns; /* when the sink asked to be called; 0: it did not */
+    uint64_t doubt_ns; /* when somebody is told that nothing will call the sink; 0: never */
     const char *limit; /* that it has passed, as its sink has told; NULL: none */
+    enum lb_asked asked;
+    unsigned watches; /* that may still call it; more, if it has watched a descriptor twice */
 };
 
 /* What it means that its sink has returned -errno. */
@@ -42,6 +49,23 @@ uint64_t lb_session_room(const struct lb_stream *stream);
 bool lb_session_has_place(struct lb_stream *stream);
 ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict);
 int lb_session_target(struct lb_stream *stream);
+
+/* The sink refuses the stream with that text. False if it can't any more. */
+bool lb_session_refuse(struct lb_stream *stream, const char *text);
+
+/* The sink has asked that the stream end. Returns true with the verdict. */
+bool lb_session_is_decided(const struct lb_stream *stream, struct lb_verdict *verdict);
+
+/* The sink has paused, or its end is in progress: looks whether something will call it. */
+void lb_session_waits(struct lb_stream *stream);
+
+/* doubt_ns has come, and it waits still. */
+void lb_session_tell_doubt(struct lb_stream *stream);
+
+/* What all streams of a lane share of its sink, on the lane's thread, before the first stream and
+ * after the last. 0 or -errno. */
+int lb_session_open_worker(struct lb_lane *lane);
+void lb_session_close_worker(struct lb_lane *lane);
 
 /* A descriptor that the sink watches may be ready, or its alarm has rung. Returns true, or false
  * with the verdict. */

@@ -147,6 +147,29 @@ bool lb_stream_is_under_way(const struct lb_stream *stream)
            stream->state == LB_STREAM_PAUSED;
 }
 
+const char *lb_stream_state_name(const struct lb_stream *stream)
+{
+    static const char *const names[LB_STREAM_STATES] = {
+        [LB_STREAM_FREE] = "free",
+        [LB_STREAM_PARKED] = "parked",
+        [LB_STREAM_ENTERING] = "entering",
+        [LB_STREAM_RECEIVING] = "receiving",
+        [LB_STREAM_THROTTLED] = "throttled",
+        [LB_STREAM_PAUSED] = "paused",
+        [LB_STREAM_CANCELLED] = "cancelled",
+        [LB_STREAM_ENDING] = "ending",
+        [LB_STREAM_COMMITTING] = "committing",
+        [LB_STREAM_ANSWERING] = "answering",
+    };
+
+    return names[stream->state];
+}
+
+bool lb_stream_waits(const struct lb_stream *stream)
+{
+    return stream->state == LB_STREAM_PAUSED || stream->state == LB_STREAM_ENDING;
+}
+
 uint64_t lb_stream_end_by_ns(const struct lb_stream *stream)
 {
     uint64_t max_time_ns = stream->lane->rules->limits.max_time_ns;
@@ -172,6 +195,7 @@ void lb_stream_arm(struct lb_stream *stream)
         earlier_if(stream->state == LB_STREAM_ENTERING, stream->enter_until_ns, earliest_ns);
     earliest_ns = earlier_if(under_way, stream->session.meter.look_ns, earliest_ns);
     earliest_ns = earlier_if(sink_hears, stream->session.alarm_ns, earliest_ns);
+    earliest_ns = earlier_if(lb_stream_waits(stream), stream->session.doubt_ns, earliest_ns);
     earliest_ns = earlier_if(true, lb_stream_end_by_ns(stream), earliest_ns);
     lb_alarm_set(&stream->lane->alarms, &stream->alarm, earliest_ns);
 }
@@ -194,6 +218,33 @@ uint64_t lb_stream_id(const struct lb_stream *stream)
 const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE])
 {
     return stream && name ? lb_peer_name(&stream->peer, name) : NULL;
+}
+
+int lb_stream_address(const struct lb_stream *stream, struct sockaddr_storage *address)
+{
+    return stream && address ? lb_peer_sockaddr(&stream->peer, address) : -EINVAL;
+}
+
+int lb_stream_listener(const struct lb_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    return stream->listener < 0 ? -ENOENT : stream->listener;
+}
+
+struct lb_engine *lb_stream_engine(const struct lb_stream *stream)
+{
+    return stream ? stream->lane->engine : NULL;
+}
+
+void *lb_stream_worker(const struct lb_stream *stream)
+{
+    return stream ? stream->lane->worker_state : NULL;
+}
+
+int lb_stream_error(const struct lb_stream *stream)
+{
+    return stream ? stream->verdict.error : -EINVAL;
 }
 
 const char *lb_stream_why(const struct lb_stream *stream)

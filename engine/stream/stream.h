@@ -37,10 +37,11 @@ struct lb_kept {
 
 /* How a stream's bytes come to its session. */
 struct lb_flow {
-    enum lb_way way;      /* of its next piece */
-    int target;           /* where a piece is spliced to */
-    struct lb_chunk held; /* PAUSED: the chunk that the sink has to take, if there is one */
-    size_t taken;         /* how much of it has been taken */
+    enum lb_way way;        /* of its next piece */
+    struct lb_first *first; /* goes before all that is received; NULL: nothing does */
+    int target;             /* where a piece is spliced to */
+    struct lb_chunk held;   /* PAUSED: the chunk that the sink has to take, if there is one */
+    size_t taken;           /* how much of it has been taken */
     struct lb_kept kept;
     bool once; /* pieces are asked for one by one */
     bool may_splice;
@@ -51,6 +52,9 @@ struct lb_stream {
     struct lb_conn conn; /* first: a conn is its stream */
     struct lb_lane *lane;
     uint64_t id;
+    uint64_t given_id; /* its number from its coming on; 0: it gets one as it begins */
+    uint64_t begun_ns; /* when it came, and then when it began */
+    int listener;      /* by whose index it came; -1: by none */
     enum lb_stream_state state;
     bool borrowed; /* the connection is a caller's: it is not reset when the stream fails */
     bool opened;   /* its filters are */
@@ -120,6 +124,12 @@ void lb_stream_table_reuse(struct lb_stream_table *table);
 
 /* Between the sink's open and the decision about its end. */
 bool lb_stream_is_under_way(const struct lb_stream *stream);
+
+/* For its sink: to make room, or to come to its end. */
+bool lb_stream_waits(const struct lb_stream *stream);
+
+/* Its state, for a person: a word of ARCHITECTURE.md. */
+const char *lb_stream_state_name(const struct lb_stream *stream);
 
 /* When its sink's end has had its time; 0: it has no bound, or is late already. */
 uint64_t lb_stream_end_by_ns(const struct lb_stream *stream);

@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include "clock.h"
+#include "forked.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -249,22 +250,36 @@ bool lb_wire_go_on(struct lb_stream *stream)
 /* A stream that isn't complete must not look so to its sender: without this, a close after
  * everything was read sends a FIN, and the sender sees a server that took it all. What was said is
  * let through first: a reset would discard what the peer hasn't acknowledged. */
-static void reset_peer(int fd)
+static bool reset_peer(int fd)
 {
     int unsent = 0;
+    bool reset = ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0;
 
-    set_reset(fd, ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent == 0);
+    set_reset(fd, reset);
+    return reset;
+}
+
+/* A child that was forked may hold the connection open: what its close would do is done before. */
+static void end_for_all(int fd, bool reset)
+{
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+    /* Dissolving a TCP connection resets it (connect(2)). */
+    if (!reset || connect(fd, &nowhere, sizeof(nowhere)) < 0)
+        shutdown(fd, SHUT_RDWR);
 }
 
 void lb_wire_close(struct lb_stream *stream)
 {
     const struct lb_wire *wire = &stream->wire;
-    bool told = wire->closing == LB_CLOSING_PLAIN || wire->clean;
+    bool told = wire->closing == LB_CLOSING_PLAIN || wire->clean, reset = false;
 
     drop_queue(&stream->wire);
     unwatch(stream);
     if (!told)
-        reset_peer(stream->conn.fd);
+        reset = reset_peer(stream->conn.fd);
+    if (lb_forked() && !stream->borrowed)
+        end_for_all(stream->conn.fd, reset);
 }
 
 void lb_wire_refuse(int fd, const char *line, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every step of a stream's life that is allowed is taken here; that no other is, life.c asserts. */
 #include "filtered_suite.h"
-#include "life.h"
+#include "states.h"
 #include "test_filters.h"
 
 #include <sys/socket.h>
@@ -194,7 +194,7 @@ static void fail_to_enter(struct server *server)
 
 static bool counts_steps(void)
 {
-    return lb_life_steps_taken(LB_STREAM_FREE) != 0;
+    return lb_state_steps_taken(LB_STREAM_FREE) != 0;
 }
 
 static const char *const names[LB_STREAM_STATES] = {
@@ -222,9 +222,9 @@ static void every_edge(void **state)
     if (!counts_steps())
         skip(); /* a build without assertions */
     for (unsigned from = 0; from < LB_STREAM_STATES; from++) {
-        unsigned missing = lb_life_steps_allowed(from) & ~lb_life_steps_taken(from);
+        unsigned missing = lb_state_steps_allowed(from) & ~lb_state_steps_taken(from);
 
-        CHECK_SAME(server, lb_life_steps_taken(from) & ~lb_life_steps_allowed(from), 0);
+        CHECK_SAME(server, lb_state_steps_taken(from) & ~lb_state_steps_allowed(from), 0);
         if (missing)
             server_give_up(server, __FILE__, __LINE__, "no stream went from %s to %s", names[from],
                            names[__builtin_ctz(missing)]);

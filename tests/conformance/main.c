@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_SKIP = 77, FDS_WANTED = 8192, CASES_MAX = 192 };
+enum { EXIT_USAGE = 2, EXIT_SKIP = 77, FDS_WANTED = 8192, CASES_MAX = 256 };
 
 struct suite suite;
 

@@ -14,6 +14,7 @@ static void note(void *context, enum lb_note_level level, const char *text)
 
     if (level == LB_NOTE_WARNING)
         snprintf(server->warnings + length, sizeof(server->warnings) - length, "%s\n", text);
+    atomic_fetch_add(&server->warned, level == LB_NOTE_WARNING);
     if (getenv("LASTBYTE_TEST_VERBOSE"))
         fprintf(stderr, "# %s: %s%s\n", server->name, level == LB_NOTE_WARNING ? "warning: " : "",
                 text);

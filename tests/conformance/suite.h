@@ -55,7 +55,8 @@ struct test_case {
 
 extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses_cases[],
     slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], admission_cases[],
-    load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[], answers_cases[];
+    load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[], answers_cases[],
+    decided_cases[], adopted_cases[], forked_cases[];
 
 /* What this program runs, ending in NULL; and what it does before each case. */
 extern const struct test_case *const suite_tables[];
@@ -73,6 +74,7 @@ struct server {
     char path[256];
     unsigned fds, threads; /* before the engine was there */
     struct lb_stats stats; /* server_finish's */
+    atomic_uint warned;    /* warnings so far */
     char warnings[2000];   /* a line for each, as much as fits; to be read after server_finish */
 };
 

@@ -7,7 +7,6 @@
 #include "measured.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 enum { HEADER = 8 };
 
@@ -28,13 +27,10 @@ static int enter(struct lb_stage *stage, const char **why)
     struct measured *state = lb_stage_state(stage);
 
     while (state->have < HEADER) {
-        ssize_t got = recv(lb_stage_fd(stage), state->header + state->have, HEADER - state->have,
-                           MSG_DONTWAIT);
+        ssize_t got = lb_stage_receive(stage, state->header + state->have, HEADER - state->have, 0);
 
-        if (got < 0 && errno == EINTR)
-            continue;
         if (got < 0)
-            return -errno; /* -EAGAIN: called again when there is more */
+            return (int)got; /* -EAGAIN: called again when there is more */
         if (got == 0) {
             *why = "no-length";
             return -EPIPE;

@@ -3,7 +3,7 @@
 #
 # tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every
 # warning an error, as C11, C++11, C++17 and C++20, with each compiler that is here; no compiler for
-# a language is a failure.
+# a language is a failure. So does each of its parts.
 set -euo pipefail
 
 source=$(dirname "${BASH_SOURCE[0]}")/header_test.c
@@ -11,13 +11,17 @@ warnings=(-pedantic-errors -Wall -Wextra -Wconversion -Werror)
 
 # compile LANGUAGE STANDARD COMPILER...
 compile() {
-    local language=$1 standard=$2 tried=0 compiler
+    local language=$1 standard=$2 tried=0 compiler part
     for compiler in "${@:3}"; do
         command -v "$compiler" >/dev/null || continue
         tried=1
         echo "$compiler -x $language -std=$standard"
         "$compiler" -x "$language" -std="$standard" "${warnings[@]}" -I"$include" -fsyntax-only \
             "$source"
+        for part in "${parts[@]}"; do
+            "$compiler" -x "$language" -std="$standard" "${warnings[@]}" -I"$include" \
+                -fsyntax-only - <<<"#include <lastbyte/${part##*/}>"
+        done
     done
     [ "$tried" -eq 1 ] || {
         echo "no compiler for $language: install g++" >&2
@@ -26,6 +30,7 @@ compile() {
 }
 
 include=${1:?name the directory that holds lastbyte/lastbyte.h}
+parts=("$include"/lastbyte/*.h)
 compile c c11 gcc clang
 compile c++ c++11 g++ clang++
 compile c++ c++17 g++ clang++

@@ -32,8 +32,11 @@ for file in liblastbyte.so liblastbyte.so.1 liblastbyte.a; do
     [ -s "$libraries/$file" ] && found=yes || found=no
     [ "$wanted" = "$found" ] || fail "$file: wanted $wanted, found $found"
 done
-headers=$(find "$root$prefix/include" -type f | wc -l)
-[ "$headers" -eq 1 ] || fail "$headers headers are installed; there is one public header"
+# What lastbyte.h includes, and nothing else.
+headers=$(cd "$root$prefix/include" && find . -type f | sed 's,^\./,,' | sort)
+parts=$(sed -n 's/^#include <\(.*\)>$/\1/p' "$root$prefix/include/lastbyte/lastbyte.h" |
+    cat - <(echo lastbyte/lastbyte.h) | sort)
+[ "$headers" = "$parts" ] || fail "installed are the headers: $headers"
 if grep -rqF "$source" "$libraries/pkgconfig" "$root$prefix/include"; then
     fail "an installed file names the source directory"
 fi

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/symbols.sh HEADER MAP LIBRARY...: a shared library exports what the header declares
-# as LB_PUBLIC, each at a version that the map names, and nothing else. A static library has the
-# same, and whatever else it has of external linkage begins with lb_.
+# tests/install/symbols.sh HEADERS MAP LIBRARY...: a shared library exports what the headers in the
+# directory HEADERS declare as LB_PUBLIC, each at a version that the map names, and nothing else. A
+# static library has the same, and whatever else it has of external linkage begins with lb_.
 set -euo pipefail
 
 header=$1 map=$2
 shift 2
+headers=("$header"/*.h)
 fail() {
     echo "FAILED: $1" >&2
     [ -z "${2-}" ] || printf '%s\n' "$2" >&2
@@ -17,11 +18,11 @@ fail() {
 # The name before the first parenthesis of each declaration, which may go over some lines.
 public=$(awk '/^LB_PUBLIC / { text = "" ; on = 1 }
     on { text = text $0 }
-    on && /\(/ { sub(/\(.*/, "", text); sub(/.*[ *]/, "", text); print text; on = 0 }' "$header" |
-    sort)
+    on && /\(/ { sub(/\(.*/, "", text); sub(/.*[ *]/, "", text); print text; on = 0 }' \
+    "${headers[@]}" | sort)
 grep -q '^lb_engine_open$' <<<"$public" ||
-    fail "$header declares no lb_engine_open: is it the header?"
-[ "$(wc -l <<<"$public")" -eq "$(grep -c '^LB_PUBLIC ' "$header")" ] ||
+    fail "$header declares no lb_engine_open: are the headers there?"
+[ "$(wc -l <<<"$public")" -eq "$(cat "${headers[@]}" | grep -c '^LB_PUBLIC ')" ] ||
     fail "$header has declarations that this test can't read"
 
 listed=$(sed -n 's/^ *\(lb_[a-z0-9_]*\);$/\1/p' "$map" | sort)

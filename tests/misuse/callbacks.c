@@ -385,6 +385,7 @@ static int ask_in_open(struct lb_stream *stream, void *context)
         ROW(lb_stream_say, "NULL", lb_stream_say(stream, NULL, 5), -EINVAL),
         ROW(lb_stream_say, "nothing", lb_stream_say(stream, NULL, 0), 0),
         ROW(lb_stream_peer, "NULL", lb_stream_peer(stream, NULL), 0),
+        ROW(lb_stream_address, "NULL", lb_stream_address(stream, NULL), -EINVAL),
     };
 
     run->answer = first_wrong(rows, sizeof(rows) / sizeof(rows[0]));
@@ -405,6 +406,8 @@ static int ask_in_slow_end(struct lb_stream *stream, void *context, enum lb_end 
         ROW(lb_stream_watch, "in a slow end", lb_stream_watch(stream, ends[0], POLLIN), -EBUSY),
         ROW(lb_stream_say, "in a slow end", lb_stream_say(stream, "x", 1), -EBUSY),
         ROW(lb_stream_alarm, "in a slow end", lb_stream_alarm(stream, 1), -EBUSY),
+        ROW(lb_stream_finish, "in a slow end", lb_stream_finish(stream), -EBUSY),
+        ROW(lb_stream_refuse, "in a slow end", lb_stream_refuse(stream, "no"), -EBUSY),
     };
 
     run->answer = run->answer ? run->answer : first_wrong(rows, sizeof(rows) / sizeof(rows[0]));

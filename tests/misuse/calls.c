@@ -14,12 +14,20 @@
 static void streams(void **state)
 {
     char name[LB_PEER_SIZE];
+    struct sockaddr_storage address;
     const struct row rows[] = {
         ROW(lb_stream_id, "NULL", lb_stream_id(NULL), 0),
         ROW(lb_stream_bytes, "NULL", lb_stream_bytes(NULL), 0),
         ROW(lb_stream_peer, "NULL", lb_stream_peer(NULL, name), 0),
         ROW(lb_stream_why, "NULL", lb_stream_why(NULL), 0),
         ROW(lb_stream_fd, "NULL", lb_stream_fd(NULL), -EINVAL),
+        ROW(lb_stream_address, "NULL", lb_stream_address(NULL, &address), -EINVAL),
+        ROW(lb_stream_listener, "NULL", lb_stream_listener(NULL), -EINVAL),
+        ROW(lb_stream_engine, "NULL", lb_stream_engine(NULL), 0),
+        ROW(lb_stream_worker, "NULL", lb_stream_worker(NULL), 0),
+        ROW(lb_stream_error, "NULL", lb_stream_error(NULL), -EINVAL),
+        ROW(lb_stream_finish, "NULL", lb_stream_finish(NULL), -EINVAL),
+        ROW(lb_stream_refuse, "NULL", lb_stream_refuse(NULL, "no"), -EINVAL),
         ROW(lb_stream_say, "NULL", lb_stream_say(NULL, "x", 1), -EINVAL),
         ROW(lb_stream_alarm, "NULL", lb_stream_alarm(NULL, 1), -EINVAL),
         ROW(lb_stream_over_limit, "NULL", lb_stream_over_limit(NULL, "mine"), -EINVAL),
@@ -247,6 +255,7 @@ static void an_engine_in_the_wrong_state(void **state)
 {
     struct lb_config config = honest_config();
     struct lb_stats stats = {LB_STATS_INIT};
+    struct lb_stream_info unsized = {.size = 0};
     struct lb_engine *engine = NULL;
     const struct row of_null[] = {
         ROW(lb_config_init_sized, "NULL", lb_config_init_sized(NULL, sizeof(config)), -EINVAL),
@@ -258,6 +267,11 @@ static void an_engine_in_the_wrong_state(void **state)
         ROW(lb_engine_wait, "NULL", lb_engine_wait(NULL, 0), -EINVAL),
         ROW(lb_engine_stop, "NULL", (lb_engine_stop(NULL), 0), 0),
         ROW(lb_engine_wake, "NULL", lb_engine_wake(NULL, 1), -EINVAL),
+        ROW(lb_engine_end, "NULL", lb_engine_end(NULL, 1), -EINVAL),
+        ROW(lb_engine_end_fd, "NULL", lb_engine_end_fd(NULL), -EINVAL),
+        ROW(lb_engine_listener, "NULL", lb_engine_listener(NULL, 0), -EINVAL),
+        ROW(lb_engine_streams, "NULL", lb_engine_streams(NULL, NULL, 0), -EINVAL),
+        ROW(lb_engine_adopt, "NULL", lb_engine_adopt(NULL, -1, NULL, 0, NULL), -EINVAL),
         ROW(lb_engine_stats, "NULL", lb_engine_stats(NULL, &stats), -EINVAL),
         ROW(lb_engine_address, "NULL", lb_engine_address(NULL, 0), 0),
         ROW(lb_engine_backend, "NULL", lb_engine_backend(NULL), 0),
@@ -272,6 +286,18 @@ static void an_engine_in_the_wrong_state(void **state)
         ROW(lb_engine_wait, "before start", lb_engine_wait(engine, -1), -EINVAL),
         ROW(lb_engine_address, "past the last", lb_engine_address(engine, 1), 0),
         ROW(lb_engine_stats, "no stats", lb_engine_stats(engine, NULL), -EINVAL),
+        ROW(lb_engine_listener, "past the last", lb_engine_listener(engine, 1), -ENOENT),
+        ROW(lb_engine_streams, "no place", lb_engine_streams(engine, NULL, 1), -EINVAL),
+        ROW(lb_engine_streams, "no size", lb_engine_streams(engine, &unsized, 1), -EINVAL),
+        ROW(lb_engine_adopt, "no descriptor", lb_engine_adopt(engine, -1, NULL, 0, NULL), -EBADF),
+        ROW(lb_engine_adopt, "bytes of NULL", lb_engine_adopt(engine, -1, NULL, 1, NULL), -EINVAL),
+        ROW(lb_engine_adopt, "many bytes", lb_engine_adopt(engine, -1, "", SIZE_MAX, NULL),
+            -EMSGSIZE),
+        ROW(lb_engine_adopt, "a file", lb_engine_adopt(engine, dup(0), NULL, 0, NULL), -ENOTSOCK),
+        ROW(lb_engine_adopt, "datagrams",
+            lb_engine_adopt(engine, bound_socket(SOCK_DGRAM), NULL, 0, NULL), -EPROTOTYPE),
+        ROW(lb_engine_adopt, "no connection",
+            lb_engine_adopt(engine, bound_socket(SOCK_STREAM), NULL, 0, NULL), -ENOTCONN),
     };
     CHECK_ROWS(early);
     assert_int_equal(lb_engine_start(engine), 0);

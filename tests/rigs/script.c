@@ -393,6 +393,8 @@ int script_init(struct script *script, const struct script_options *options)
         rc = lb_door_init(&script->door, 2);
     if (rc == 0)
         rc = lb_worker_init(&script->worker, &shares, NULL, 0, NULL);
+    if (rc == 0)
+        rc = lb_worker_begin(&script->worker);
     if (rc == 0 && options->committer)
         rc = lb_committer_start(&script->committer, options->sink);
     if (rc == 0 && options->committer)

@@ -115,9 +115,11 @@ static void only_the_last_lane_looks_who_waits(void **state)
 static void while_somebody_waits_nobody_is_accepted(void **state)
 {
     struct lb_entrance *entrance = begin(*state, true);
+    struct lb_arrival arrival = {.fd = -1};
 
     assert_true(lb_entrance_room(entrance) > 0);
-    lb_entrance_accepted(entrance, lb_listener_take(&entrance->lane->door->listeners));
+    arrival.fd = lb_listener_take(&entrance->lane->door->listeners, &arrival.listener);
+    lb_entrance_accepted(entrance, &arrival);
     assert_int_equal(lb_entrance_room(entrance), 0);
     lb_entrance_close(entrance);
     assert_true(lb_entrance_room(entrance) > 0);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "leaving.h"
+
+#include "committer.h"
+#include "door.h"
+#include "ending.h"
+#include "probes.h"
+#include "states.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void lb_leaving_close(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    assert(!stream->conn.receiving);
+    lb_session_close(stream);
+    lb_filters_close(stream);
+    lb_wire_close(stream);
+    lb_alarm_set(&lane->alarms, &stream->alarm, LB_NEVER);
+    /* Of one that only waited for its turn the backend has never heard. */
+    if (stream->id || lane->rules->filter_count)
+        lane->backend->forget(lane->backend_state, &stream->conn);
+    close(stream->conn.fd);
+    free(stream->flow.first);
+    lb_state_move(stream, LB_STREAM_FREE);
+    lb_door_unload(lane->door, lane->index);
+    lb_stream_table_retire(lane->streams, stream);
+}
+
+/* It was a stream, and counts as one. */
+static void leave(struct lb_stream *stream)
+{
+    struct lb_lane *lane = stream->lane;
+
+    lb_count(&lane->counters.ends[stream->verdict.end], 1);
+    lb_count(&lane->counters.partial, stream->verdict.end != LB_END_EOF);
+    lb_leaving_close(stream);
+    lane->under_way--;
+    lb_admission_leave(&lane->door->admission, &stream->peer);
+    lb_gate_release(&lane->door->gate);
+    lb_door_look_again(lane->door);
+}
+
+void lb_leaving_answer(struct lb_stream *stream)
+{
+    if (lb_wire_go_on(stream))
+        leave(stream);
+}
+
+/* What ends as eof is no end yet: the sink may fail, or refuse. */
+static void judge_sink(struct lb_stream *stream, int end_result)
+{
+    if (stream->verdict.end != LB_END_EOF)
+        return;
+    if (end_result < 0)
+        stream->verdict = lb_session_failed(stream, end_result);
+    else
+        lb_session_is_decided(stream, &stream->verdict);
+}
+
+void lb_leaving_conclude(struct lb_stream *stream, int end_result)
+{
+    judge_sink(stream, end_result);
+    LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
+    lb_ending_note(stream);
+    lb_state_move(stream, LB_STREAM_ANSWERING);
+    lb_ending_answer(stream);
+    lb_stream_arm(stream);
+    if (!lb_wire_waits(&stream->wire))
+        lb_leaving_answer(stream);
+}
+
+void lb_leaving_try(struct lb_stream *stream)
+{
+    int rc = lb_session_end(stream);
+
+    if (rc == LB_UNSETTLED)
+        rc = lb_session_settle(&stream, 1);
+    if (rc != -EINPROGRESS)
+        lb_leaving_conclude(stream, rc);
+    else
+        lb_session_waits(stream); /* its sink hears its alarm again, and has a bound of its own */
+}
+
+void lb_leaving_begin(struct lb_stream *stream, const struct lb_verdict *verdict)
+{
+    struct lb_lane *lane = stream->lane;
+
+    assert(!stream->conn.receiving);
+    stream->verdict = *verdict;
+    if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
+        lb_state_move(stream, LB_STREAM_COMMITTING);
+        lb_committer_submit(lane->committer, stream);
+    } else {
+        lb_state_move(stream, LB_STREAM_ENDING);
+        lb_leaving_try(stream);
+    }
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections that were accepted elsewhere; and what a program may ask of an engine's streams. */
+#include "suite.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- connections of the test's own ----------------------------------------------------------- */
+
+/* A listener of this suite's family, and its name. */
+static int make_listener(struct server *server, char *name, size_t size)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr *address = suite.family == FAMILY_TCP4   ? (struct sockaddr *)&in
+                               : suite.family == FAMILY_TCP6 ? (struct sockaddr *)&in6
+                                                             : (struct sockaddr *)&un;
+    socklen_t room = suite.family == FAMILY_TCP4   ? sizeof(in)
+                     : suite.family == FAMILY_TCP6 ? sizeof(in6)
+                                                   : sizeof(un);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(un.sun_path, sizeof(un.sun_path), "%.90s/elsewhere", suite.directory);
+    unlink(un.sun_path);
+    CHECK(server, fd >= 0 && bind(fd, address, room) == 0 && listen(fd, 100) == 0);
+    CHECK_SAME(server, getsockname(fd, address, &room), 0);
+    if (suite.family == FAMILY_UNIX)
+        snprintf(name, size, "unix:%s", un.sun_path);
+    else
+        snprintf(name, size, suite.family == FAMILY_TCP4 ? "127.0.0.1:%d" : "[::1]:%d",
+                 ntohs(suite.family == FAMILY_TCP4 ? in.sin_port : in6.sin6_port));
+    return fd;
+}
+
+/* A connection: the peer's end is returned, *ours is to be given away. */
+static int connect_elsewhere(struct server *server, int *ours)
+{
+    char name[200];
+    int listener = make_listener(server, name, sizeof(name)), peer = peer_connect(name);
+
+    CHECK(server, peer >= 0);
+    *ours = accept4(listener, NULL, NULL, 0);
+    CHECK(server, *ours >= 0);
+    close(listener);
+    return peer;
+}
+
+/* ---- adopt ----------------------------------------------------------------------------------- */
+
+/* The first half of the payload has been read elsewhere; its descriptor does not block. */
+static void adopt_payload(struct server *server, uint64_t tag, size_t first_size, size_t size)
+{
+    uint8_t *first = malloc(first_size + 1);
+    uint64_t id = 0;
+    int ours, peer = connect_elsewhere(server, &ours);
+
+    payload_fill(tag, 0, first, first_size);
+    CHECK_SAME(server, fcntl(ours, F_SETFL, O_NONBLOCK), 0);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, first, first_size, &id));
+    CHECK(server, id > 0);
+    free(first);
+    CHECK_OK(server, peer_send_payload(peer, tag, first_size, size, 65536));
+    CHECK_OK(server, peer_finish(peer, NULL, 0));
+    CHECK_SAME(server, server_await_tag(server, tag)->id, id);
+}
+
+static void adopt_some(struct server *server)
+{
+    const size_t sizes[][2] = {{0, 100},
+                               {100, 100},
+                               {PAYLOAD_TAG_SIZE - 1, 1000},
+                               {3000, 8e6},
+                               {LB_FIRST_MAX, LB_FIRST_MAX},
+                               {LB_FIRST_MAX, 1e6}};
+    const size_t count = sizeof(sizes) / sizeof(sizes[0]);
+
+    server_begin(server, count);
+    for (size_t i = 0; i < count; i++)
+        adopt_payload(server, i + 1, sizes[i][0], sizes[i][1]);
+    server_await_ends(server, count);
+    for (size_t i = 0; i < count; i++)
+        server_check_payload(server, i + 1, sizes[i][1], LB_END_EOF);
+    server_finish(server);
+}
+
+static void adopted_with_what_was_read(void **state)
+{
+    adopt_some(*state);
+}
+
+static ssize_t take_little(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
+                           size_t size)
+{
+    (void)data;
+    if (lb_stream_alarm(stream, 0) != 0)
+        ledger_complain(entry->ledger, "there is no alarm");
+    return size < 7000 ? (ssize_t)size : 7000;
+}
+
+static void adopted_by_a_sink_that_pauses(void **state)
+{
+    struct server *server = *state;
+
+    server->sink.flags = LB_SINK_MAY_PAUSE;
+    server->ledger.hooks.write = take_little;
+    adopt_some(server);
+}
+
+static int none_by_listener(struct ledger_entry *entry, struct lb_stream *stream)
+{
+    if (lb_stream_listener(stream) != -ENOENT)
+        ledger_complain(entry->ledger, "an adopted connection came by a listener");
+    return 0;
+}
+
+/* More than may be under way at a time, beside those that the engine accepts itself. */
+static void adopted_ones_wait_their_turn(void **state)
+{
+    struct server *server = *state;
+    const size_t streams = scale_count(40, 20);
+
+    server->config.max_streams = 3;
+    server->config.workers = 2;
+    server->ledger.hooks.open = none_by_listener;
+    server_begin(server, streams);
+    for (size_t i = 1; i <= streams; i++)
+        adopt_payload(server, i, 50, 5000);
+    server_await_ends(server, streams);
+    CHECK(server, atomic_load(&server->ledger.most_under_way) <= 3);
+    server_finish(server);
+}
+
+/* Before it starts nobody looks; after its end nobody takes one, and the descriptor is closed. */
+static void adopted_before_and_after(void **state)
+{
+    struct server *server = *state;
+    int ours, peer, again;
+
+    server_open(server, 1);
+    peer = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, "12345678", 8, NULL));
+    server_start(server);
+    CHECK_OK(server, peer_finish(peer, NULL, 0));
+    server_await_ends(server, 1);
+    server_check_bytes(server, 0, "12345678", 8, LB_END_EOF);
+    lb_engine_stop(server->engine);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    peer = connect_elsewhere(server, &again);
+    CHECK_SAME(server, -lb_engine_adopt(server->engine, again, NULL, 0, NULL), ESHUTDOWN);
+    CHECK_SAME(server, fcntl(again, F_GETFD), -1);
+    close(peer);
+    server_finish(server);
+}
+
+/* One that nobody comes for is closed with its engine. */
+static void adopted_and_never_started(void **state)
+{
+    struct server *server = *state;
+    int ours, peer;
+
+    server_open(server, 1);
+    peer = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, "12345678", 8, NULL));
+    CHECK_OK(server, lb_engine_close(server->engine));
+    server->engine = NULL;
+    close(peer);
+    CHECK_SAME(server, process_count_fds(), server->fds);
+}
+
+static void adopted_connections_have_receipts(void **state)
+{
+    struct server *server = *state;
+    char receipt[100];
+    int ours, peer;
+
+    server->config.receipt = "xxh3";
+    server_begin(server, 1);
+    peer = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, "12", 2, NULL));
+    CHECK_OK(server, peer_send(peer, "345678", 6));
+    CHECK_SAME(server, shutdown(peer, SHUT_WR), 0);
+    CHECK_OK(server, peer_receive(peer, receipt, 10));
+    CHECK(server, memcmp(receipt, "ok 8 xxh3:", 10) == 0);
+    CHECK_OK(server, peer_await_eof(peer));
+    close(peer);
+    server_finish(server);
+}
+
+/* ---- descriptors from another process -------------------------------------------------------- */
+
+static int pass(int channel, int fd)
+{
+    char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+    return sendmsg(channel, &message, 0) == 1 ? 0 : -errno;
+}
+
+static int take(int channel)
+{
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    int fd = -1;
+
+    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message))
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    return fd;
+}
+
+/* Another process accepts, and hands its connections over. */
+static void accepted_by_another_process(void **state)
+{
+    enum { PEERS = 8 };
+    struct server *server = *state;
+    int channel[2], listener, peers[PEERS];
+    char name[200];
+    pid_t child;
+
+    listener = make_listener(server, name, sizeof(name));
+    CHECK_SAME(server, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+    child = fork();
+    if (child == 0) {
+        int status = 0;
+
+        for (int i = 0; i < PEERS; i++)
+            status |= pass(channel[1], accept(listener, NULL, NULL));
+        _exit(status != 0);
+    }
+    CHECK(server, child > 0);
+    close(listener);
+    close(channel[1]);
+    server_begin(server, PEERS);
+    for (uint64_t i = 0; i < PEERS; i++) {
+        peers[i] = peer_connect(name);
+        CHECK(server, peers[i] >= 0);
+        CHECK_OK(server, peer_send_payload(peers[i], i + 1, 0, 70000, 10000));
+    }
+    for (int i = 0; i < PEERS; i++)
+        CHECK_OK(server, lb_engine_adopt(server->engine, take(channel[0]), NULL, 0, NULL));
+    for (int i = 0; i < PEERS; i++)
+        CHECK_OK(server, peer_finish(peers[i], NULL, 0));
+    CHECK_SAME(server, waitpid(child, NULL, 0), child);
+    close(channel[0]);
+    server_await_ends(server, PEERS);
+    for (uint64_t i = 0; i < PEERS; i++)
+        server_check_payload(server, i + 1, 70000, LB_END_EOF);
+    server_finish(server);
+}
+
+/* ---- ends and lists -------------------------------------------------------------------------- */
+
+static void one_is_ended(void **state)
+{
+    struct server *server = *state;
+    int first, second;
+
+    server->config.workers = 2;
+    server_begin(server, 2);
+    first = server_connect(server);
+    second = server_connect(server);
+    CHECK_OK(server, peer_send_payload(first, 1, 0, 1000, 1000));
+    CHECK_OK(server, peer_send_payload(second, 2, 0, 1000, 1000));
+    CHECK_OK(server, lb_engine_end(server->engine, server_await_tag(server, 1)->id));
+    CHECK_OK(server, lb_engine_end(server->engine, 99));
+    server_await_ends(server, 1);
+    CHECK_OK(server, peer_finish(second, NULL, 0));
+    close(first);
+    server_await_ends(server, 2);
+    server_check_payload(server, 1, 1000, LB_END_STOPPED);
+    server_check_payload(server, 2, 1000, LB_END_EOF);
+    server_finish(server);
+}
+
+static void streams_are_listed(void **state)
+{
+    enum { PEERS = 3 };
+    struct server *server = *state;
+    struct lb_stream_info infos[PEERS] = {{LB_STREAM_INFO_INIT}};
+    uint64_t bytes = 0;
+    int peers[PEERS];
+
+    server->config.workers = PEERS;
+    server_open(server, PEERS);
+    CHECK_SAME(server, lb_engine_streams(server->engine, infos, PEERS), 0);
+    server_start(server);
+    for (uint64_t i = 0; i < PEERS; i++) {
+        peers[i] = server_connect(server);
+        CHECK_OK(server, peer_send_payload(peers[i], i + 1, 0, 1000 * (i + 1), 10000));
+        AWAIT(server, atomic_load(&server_await_tag(server, i + 1)->bytes) == 1000 * (i + 1));
+    }
+    CHECK_SAME(server, lb_engine_streams(server->engine, NULL, 0), PEERS);
+    CHECK_SAME(server, lb_engine_streams(server->engine, infos, 1), PEERS);
+    CHECK_SAME(server, infos[1].id, 0);
+    CHECK_SAME(server, lb_engine_streams(server->engine, infos, PEERS), PEERS);
+    for (int i = 0; i < PEERS; i++) {
+        char name[LB_PEER_SIZE];
+
+        CHECK_SAME(server, infos[i].bytes, 1000 * infos[i].id);
+        CHECK_OK(server, peer_name(peers[infos[i].id - 1], name, sizeof(name)));
+        CHECK(server, strcmp(infos[i].peer, name) == 0);
+        CHECK(server, strcmp(infos[i].state, "receiving") == 0);
+        CHECK(server, infos[i].age_ms < (uint64_t)patience_ms());
+        bytes += infos[i].bytes;
+    }
+    CHECK_SAME(server, bytes, 6000);
+    for (int i = 0; i < PEERS; i++)
+        CHECK_OK(server, peer_finish(peers[i], NULL, 0));
+    server_finish(server);
+}
+
+static void the_end_can_be_polled(void **state)
+{
+    struct server *server = *state;
+    struct pollfd end;
+    int fd;
+
+    server->config.count = 1;
+    server_begin(server, 1);
+    end = (struct pollfd){.fd = lb_engine_end_fd(server->engine), .events = POLLIN};
+    fd = server_connect(server);
+    AWAIT(server, atomic_load(&server->ledger.opened) == 1);
+    CHECK_SAME(server, poll(&end, 1, 0), 0);
+    CHECK_OK(server, peer_finish(fd, NULL, 0));
+    CHECK_SAME(server, poll(&end, 1, patience_ms()), 1);
+    CHECK_OK(server, lb_engine_wait(server->engine, -1));
+    server_finish(server);
+}
+
+/* ---- a reload -------------------------------------------------------------------------------- */
+
+enum { SOCKETS_MAX = 8 };
+
+static struct {
+    struct lb_engine *engine;
+    char names[SOCKETS_MAX][20];
+    size_t count;
+} heir;
+
+static void inherit(struct server *server)
+{
+    const char *listen[SOCKETS_MAX + 1] = {NULL};
+    struct lb_config config = server->config;
+    struct lb_error error = {LB_ERROR_INIT};
+    int fd;
+
+    for (heir.count = 0; (fd = lb_engine_listener(server->engine, heir.count)) >= 0; heir.count++) {
+        CHECK(server, heir.count < SOCKETS_MAX);
+        snprintf(heir.names[heir.count], sizeof(heir.names[0]), "fd:%d", dup(fd));
+        listen[heir.count] = heir.names[heir.count];
+    }
+    CHECK(server, fd == -ENOENT && heir.count > 0);
+    config.listen = listen;
+    if (lb_engine_open(&heir.engine, &config, &error) != 0)
+        server_give_up(server, __FILE__, __LINE__, "the heir: %s", error.text);
+    CHECK_OK(server, lb_engine_start(heir.engine));
+}
+
+/* While some are under way and others come, the second engine starts and the first one stops. */
+static bool reload(struct server *server)
+{
+    if (atomic_load(&server->ledger.opened) < 4)
+        return false;
+    inherit(server);
+    lb_engine_stop(server->engine);
+    return true;
+}
+
+/* Another engine takes the first one's sockets over, while peers come: none is lost. */
+static void reloaded_under_traffic(void **state)
+{
+    struct server *server = *state;
+    struct many_peers many = {.server = server,
+                              .first_tag = 1,
+                              .peers = scale_count(400, 60),
+                              .at_once = 20,
+                              .gate = reload,
+                              .size_min = 8,
+                              .size_max = 4000};
+
+    server->config.workers = suite_is_blocking() ? 4 : 2;
+    server_begin(server, many.peers);
+    many_peers_run(&many);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    server_await_ends(server, many.peers);
+    lb_engine_stop(heir.engine);
+    CHECK_OK(server, lb_engine_wait(heir.engine, patience_ms()));
+    many_peers_check(&many);
+    CHECK(server, server_stats(server).ends[LB_END_EOF] < many.peers);
+    CHECK_OK(server, lb_engine_close(heir.engine));
+    CHECK_OK(server, lb_engine_close(server->engine));
+    server->engine = NULL;
+    for (size_t i = 0; i < heir.count; i++)
+        close(atoi(heir.names[i] + strlen("fd:")));
+    if (!suite_is_tcp()) /* nobody removes what was lent */
+        CHECK_SAME(server, unlink(server->path + strlen("unix:")), 0);
+    CHECK_SAME(server, process_count_fds(), server->fds);
+}
+
+const struct test_case adopted_cases[] = {
+    {"adopted_with_what_was_read", adopted_with_what_was_read, FAMILY_ANY, 0},
+    {"adopted_by_a_sink_that_pauses", adopted_by_a_sink_that_pauses, FAMILY_ANY, 0},
+    {"adopted_ones_wait_their_turn", adopted_ones_wait_their_turn, FAMILY_ANY, 0},
+    {"adopted_before_and_after", adopted_before_and_after, FAMILY_ANY, 0},
+    {"adopted_and_never_started", adopted_and_never_started, FAMILY_ANY, 0},
+    {"adopted_connections_have_receipts", adopted_connections_have_receipts, FAMILY_ANY, 0},
+    {"accepted_by_another_process", accepted_by_another_process, FAMILY_ANY, 0},
+    {"one_is_ended", one_is_ended, FAMILY_ANY, 0},
+    {"streams_are_listed", streams_are_listed, FAMILY_ANY, 0},
+    {"the_end_can_be_polled", the_end_can_be_polled, FAMILY_ANY, 0},
+    {"reloaded_under_traffic", reloaded_under_traffic, FAMILY_ANY, 0},
+    {NULL, NULL, 0, 0},
+};
