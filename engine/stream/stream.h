@@ -38,8 +38,8 @@ struct lb_kept {
 /* How a stream's bytes come to its session. */
 struct lb_flow {
     enum lb_way way;        /* of its next piece */
-    struct lb_first *first; /* goes before all that is received; NULL: nothing does */
     int target;             /* where a piece is spliced to */
+    struct lb_first *first; /* goes before all that is received; NULL: nothing does */
     struct lb_chunk held;   /* PAUSED: the chunk that the sink has to take, if there is one */
     size_t taken;           /* how much of it has been taken */
     struct lb_kept kept;
@@ -56,11 +56,13 @@ struct lb_stream {
     uint64_t begun_ns; /* when it came, and then when it began */
     int listener;      /* by whose index it came; -1: by none */
     enum lb_stream_state state;
+    unsigned prelude;          /* ENTERING: the filter whose prelude runs */
+    int end_result;            /* what the sink's end returned on the committer */
+    struct lb_verdict verdict; /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
+    union lb_peer peer;
     bool borrowed; /* the connection is a caller's: it is not reset when the stream fails */
     bool opened;   /* its filters are */
     bool at_eof;   /* nothing more can come from the connection */
-    struct lb_verdict verdict; /* from CANCELLED, ENDING, COMMITTING or ANSWERING on */
-    union lb_peer peer;
     struct lb_flow flow;
     struct lb_session session;
     struct lb_wire wire;
@@ -68,14 +70,15 @@ struct lb_stream {
     struct lb_throttled throttled;
     struct lb_alarm alarm;             /* the earliest of its deadlines; see lb_stream_arm */
     uint64_t enter_until_ns;           /* ENTERING: when its preludes have had their time */
-    unsigned prelude;                  /* ENTERING: the filter whose prelude runs */
     struct lb_letter letter;           /* to its lane */
-    int end_result;                    /* what the sink's end returned on the committer */
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in the one queue that it waits in */
     struct lb_stream *same_bucket;     /* next of those whose numbers fall together */
     alignas(16) uint8_t memory[];      /* the sink's state, then each filter's */
 };
+
+/* Idle streams cost less than 512 bytes each; the rest is the table's and the backend's. */
+_Static_assert(sizeof(struct lb_stream) <= 496, "an idle stream costs too much");
 
 /* The stream that this member is of. */
 #define LB_STREAM_OF(pointer, member)                                                              \
