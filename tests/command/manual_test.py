@@ -12,6 +12,7 @@ from harness import DEADLINE, LASTBYTE, main, program
 SOURCES = {os.path.basename(path)[:-len(".scd")]: path
            for path in os.environ["LASTBYTE_MANUAL_SOURCES"].split()}
 PAGES = os.environ["LASTBYTE_MANUAL_PAGES"].split()
+BENCH = os.environ["LASTBYTE_BENCH"].split()
 
 
 def source(name):
@@ -40,6 +41,12 @@ class Options(unittest.TestCase):
                 self.assertIn("version", options)
                 self.assertEqual(options, described(f"lastbyte-{command}.1"))
 
+    def test_the_page_of_the_benchmarks_has_theirs(self):
+        if not BENCH:
+            self.skipTest("no benchmarks in this build")
+        options = set().union(*(helped(program) for program in BENCH))
+        self.assertEqual(options, described("lastbyte-bench.1"))
+
 
 class Form(unittest.TestCase):
     def test_examples_come_first(self):
@@ -58,7 +65,7 @@ class Form(unittest.TestCase):
 
 class References(unittest.TestCase):
     def test_every_page_of_ours_that_is_named_is_there(self):
-        ours = {os.path.basename(page) for page in PAGES}
+        ours = {os.path.basename(page) for page in PAGES} | {"lastbyte-bench.1"}
         for page in SOURCES:
             named = re.findall(r"\*(lastbyte(?:-[a-z]+)?)\*\((\d)\)", source(page))
             self.assertTrue(named, page)

@@ -2,6 +2,8 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include "options.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -15,10 +17,27 @@ enum status {
     STATUS_UNKNOWN,  /* no receipt came */
 };
 
-/* Each takes its own name as argv[0] and returns what to exit with. */
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* its own name is argv[0]; returns what to exit with */
+    int (*print_help)(void);           /* returns an exit status */
+    const struct option_row *options;
+    const char *help; /* part of a line */
+};
+
+/* All that there are; the last has no name. */
+extern const struct command commands[];
+
 int recv_command(int argc, char **argv);
 int send_command(int argc, char **argv);
 int probe_command(int argc, char **argv);
+int help_command(int argc, char **argv);
+
+int send_help(void);
+int probe_help(void);
+int help_help(void);
+
+extern const struct option_row send_options[], probe_options[], help_options[];
 
 /* Prints the version. */
 int command_version(void);

@@ -27,6 +27,14 @@ static const char by_option[] = "off by --no-harden";
 
 /* ---- the option ------------------------------------------------------------------------------ */
 
+bool harden_describe(size_t index, struct lb_description *part)
+{
+    if (index > HARDEN_PARTS)
+        return false;
+    part->name = index ? names[index - 1] : "all";
+    return true;
+}
+
 static bool read_name(bool off[HARDEN_PARTS], const char *word, size_t size)
 {
     bool all = size == strlen("all") && memcmp(word, "all", size) == 0;

@@ -32,6 +32,9 @@ struct harden {
  * telling what is wrong. */
 int harden_read(bool off[HARDEN_PARTS], const char *list);
 
+/* What may stand in the list of --no-harden: see option_values. */
+bool harden_describe(size_t index, struct lb_description *part);
+
 /* Appends what would be in force here to probe. */
 void harden_probe(struct lb_probe *probe);
 

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "console.h"
 #include "options.h"
+#include "recv_settings.h"
 
 #include <lastbyte/lastbyte.h>
 
@@ -13,25 +14,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} commands[] = {
-    {"recv", recv_command, "receive streams and hand every byte to a sink"},
-    {"send", send_command, "send files, standard input or a text, one stream each"},
-    {"probe", probe_command, "tell which backends and kernel features work here"},
+const struct command commands[] = {
+    {"recv", recv_command, recv_settings_help, recv_options,
+     "receive streams and hand every byte to a sink"},
+    {"send", send_command, send_help, send_options,
+     "send files, standard input or a text, one stream each"},
+    {"probe", probe_command, probe_help, probe_options,
+     "tell which backends and kernel features work here"},
+    {"help", help_command, help_help, help_options,
+     "explain a command, an option or a topic, e.g. lastbyte help sinks"},
+    {.name = NULL},
 };
-
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_usage(FILE *out)
 {
     fputs("Usage: lastbyte COMMAND [options]\n\n"
           "Receives byte streams to the last byte.\n\nCommands:\n",
           out);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(out, "  %-7s %s\n", command->name, command->help);
     fputs(
         "\n`lastbyte COMMAND --help` tells a command's options; `lastbyte --version` the version.\n"
         "\nExamples:\n"
@@ -95,18 +96,22 @@ static bool hold_standard_descriptors(void)
 
 static int unknown_command(const char *given)
 {
-    const char *names[COMMANDS + 1] = {NULL};
+    const char *names[sizeof(commands) / sizeof(commands[0])] = {NULL};
+    char choice[80] = "";
 
-    for (size_t i = 0; i < COMMANDS; i++)
+    for (size_t i = 0; commands[i].name; i++) {
+        size_t used = strlen(choice);
+
         names[i] = commands[i].name;
+        snprintf(choice + used, sizeof(choice) - used, "%s%s", used ? "|" : "", names[i]);
+    }
     const char *guess = options_guess(given, names);
     if (given[0] == '-')
-        console_tell("%s: options stand behind a command: lastbyte recv|send|probe [options]",
-                     given);
+        console_tell("%s: options stand behind a command: lastbyte %s [options]", given, choice);
     else if (guess)
         console_tell("%s: no such command; did you mean %s?", given, guess);
     else
-        console_tell("%s: no such command; use recv, send or probe", given);
+        console_tell("%s: no such command; use %s", given, choice);
     return STATUS_USAGE;
 }
 
@@ -124,9 +129,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0)
         return command_version();
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+    for (const struct command *command = commands; command->name; command++) {
+        if (strcmp(argv[1], command->name) == 0)
+            return command->run(argc - 1, argv + 1);
     }
     return unknown_command(argv[1]);
 }

@@ -88,6 +88,15 @@ static size_t distance(const char *a, const char *b)
     return row[size];
 }
 
+const struct option_row *options_find(const struct option_row *rows, const char *name)
+{
+    for (; rows->kind != OPTION_END; rows++) {
+        if (is_option(rows) && strcmp(rows->name, name) == 0)
+            return rows;
+    }
+    return NULL;
+}
+
 const char *options_guess(const char *word, const char *const *names)
 {
     const char *best = NULL;
@@ -334,7 +343,7 @@ int options_read(const struct option_row *rows, int argc, char **argv, void *set
     return options_read_command(rows, argc, argv, settings, &behind);
 }
 
-static void help_row(const struct option_row *row, FILE *out)
+void options_help_row(const struct option_row *row, FILE *out)
 {
     char head[80];
     char letter[] = "    ";
@@ -364,6 +373,6 @@ void options_help(const struct option_row *rows, FILE *out)
         if (rows->kind == OPTION_HEADING)
             fprintf(out, "\n%s:\n", rows->name);
         else
-            help_row(rows, out);
+            options_help_row(rows, out);
     }
 }

@@ -2,6 +2,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,16 +25,22 @@ enum option_kind {
     OPTION_MODE,    /* permissions, given in octal */
 };
 
+struct lb_description;
+
+/* Describes the index-th value that an option may have. Returns false past the last. */
+typedef bool option_values(size_t index, struct lb_description *value);
+
 struct option_row {
     enum option_kind kind;
     char letter; /* short form, or 0 */
     const char *name;
-    const char *argument; /* as the help shows it */
-    size_t offset, width; /* where it goes in the command's settings: OPTION_AT */
-    uint64_t least, most; /* limits of numbers, in the unit they are stored in */
-    uint64_t none;        /* stored for a 0 that is given, if the settings call that otherwise */
-    const char *implied;  /* the value of a bare --name where a value may be left out */
-    const char *help;     /* newlines begin a new line of the help */
+    const char *argument;  /* as the help shows it */
+    size_t offset, width;  /* where it goes in the command's settings: OPTION_AT */
+    uint64_t least, most;  /* limits of numbers, in the unit they are stored in */
+    uint64_t none;         /* stored for a 0 that is given, if the settings call that otherwise */
+    const char *implied;   /* the value of a bare --name where a value may be left out */
+    option_values *values; /* which there may be, if argument doesn't list them; NULL: any */
+    const char *help;      /* newlines begin a new line of the help */
 };
 
 /* A member of settings, of the kind's type. */
@@ -57,8 +64,12 @@ int options_read(const struct option_row *rows, int argc, char **argv, void *set
 int options_read_command(const struct option_row *rows, int argc, char **argv, void *settings,
                          int *behind);
 
-/* Prints the table for a person. */
+/* The row of the option of this name, without dashes, or NULL. */
+const struct option_row *options_find(const struct option_row *rows, const char *name);
+
+/* Prints the table, or a row of it, for a person. */
 void options_help(const struct option_row *rows, FILE *out);
+void options_help_row(const struct option_row *row, FILE *out);
 
 /* Which of the NULL-terminated names word was probably meant to be, or NULL. */
 const char *options_guess(const char *word, const char *const *names);

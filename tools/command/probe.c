@@ -17,7 +17,7 @@ struct probe_settings {
 
 #define AT(member) OPTION_AT(struct probe_settings, member)
 
-static const struct option_row rows[] = {
+const struct option_row probe_options[] = {
     {OPTION_HEADING, .name = "Options"},
     {OPTION_FLAG, .name = "json", AT(json), .help = "print one JSON object instead of the table"},
     {OPTION_FLAG, 'h', "help", AT(help), .help = "print this and exit"},
@@ -25,13 +25,13 @@ static const struct option_row rows[] = {
     {.kind = OPTION_END},
 };
 
-static int print_help(void)
+int probe_help(void)
 {
     puts("Usage: lastbyte probe [--json]\n\n"
          "Tells which backends and kernel features this process may use here, and why not; and "
          "which\n"
          "features this build lacks.");
-    options_help(rows, stdout);
+    options_help(probe_options, stdout);
     return command_printed();
 }
 
@@ -107,12 +107,12 @@ int probe_command(int argc, char **argv)
 {
     struct probe_settings settings = {0};
     struct lb_probe probe = {LB_PROBE_INIT};
-    int operand = options_read(rows, argc, argv, &settings);
+    int operand = options_read(probe_options, argc, argv, &settings);
 
     if (operand < 0)
         return STATUS_USAGE;
     if (settings.help)
-        return print_help();
+        return probe_help();
     if (settings.version)
         return command_version();
     if (operand < argc) {

@@ -5,6 +5,7 @@
 #include "build_features.h"
 #include "command.h"
 #include "console.h"
+#include "help.h"
 #include "seal_key.h"
 #include "systemd_sockets.h"
 #include "value.h"
@@ -21,15 +22,25 @@ enum {
     RATE_MIN = 1024, /* bytes a second */
 };
 
+/* What --backend may be: what the library has, or the choice of it. */
+static bool describe_backend(size_t index, struct lb_description *backend)
+{
+    if (index > 0)
+        return lb_backend_describe(index - 1, backend);
+    backend->name = "auto";
+    backend->help = "the best that works";
+    return true;
+}
+
 #define AT(member) OPTION_AT(struct recv_settings, member)
 
-static const struct option_row rows[] = {
+const struct option_row recv_options[] = {
     {OPTION_HEADING, .name = "From where, and where to"},
     {OPTION_LIST, 'l', "listen", "ADDR", AT(listen),
      .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract),\n"
              "fd:N or systemd[:NAME]; may repeat; port 0 is any free one\n"
              "(default: systemd's sockets if there are any, else :1090)"},
-    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink),
+    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink), .values = lb_sink_describe,
      .help = "where each stream's bytes go (default print); see below"},
     {OPTION_FLAG, .name = "append", AT(sink_options.append),
      .help = "file: add each complete stream to the end of the file"},
@@ -69,7 +80,7 @@ static const struct option_row rows[] = {
              "(default 10; 0: not at all)"},
 
     {OPTION_HEADING, .name = "How"},
-    {OPTION_TEXT, 'b', "backend", "NAME", AT(config.backend),
+    {OPTION_TEXT, 'b', "backend", "NAME", AT(config.backend), .values = describe_backend,
      .help = "auto (default: the best that works), or one of those below"},
     {OPTION_COUNT, 'w', "workers", "N", AT(config.workers), .least = 1, .most = LB_WORKERS_MAX,
      .help = "threads (default: one per usable core, unless the backend says\n"
@@ -147,6 +158,7 @@ static const struct option_row rows[] = {
     {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),
      .help = "once everything is open, become that user instead of root"},
     {OPTION_TEXT, .name = "no-harden", .argument = "LIST", AT(no_harden), .implied = "all",
+     .values = harden_describe,
      .help = "keep rights that are not needed: all (default) or some of\n"
              "no-new-privs, no-dump, landlock, seccomp, uring-restrictions"},
 
@@ -165,28 +177,13 @@ static const struct option_row rows[] = {
     {.kind = OPTION_END},
 };
 
-static void list(const char *title, bool (*describe)(size_t, struct lb_description *))
-{
-    struct lb_description entry = {LB_DESCRIPTION_INIT};
-
-    printf("\n%s:\n", title);
-    for (size_t i = 0; describe(i, &entry); i++) {
-        char form[64];
-
-        snprintf(form, sizeof(form), "%s%s%s%s%s", entry.name, entry.argument_optional ? "[" : "",
-                 entry.argument ? ":" : "", entry.argument ? entry.argument : "",
-                 entry.argument_optional ? "]" : "");
-        printf("  %-13s %s\n", form, entry.help);
-    }
-}
-
 int recv_settings_help(void)
 {
     puts("Usage: lastbyte recv [options]\n\n"
          "Receives each stream until its end and hands every byte to a sink.");
-    options_help(rows, stdout);
-    list("Sinks", lb_sink_describe);
-    list("Backends, best first", lb_backend_describe);
+    options_help(recv_options, stdout);
+    help_list("Sinks", lb_sink_describe);
+    help_list("Backends, best first", lb_backend_describe);
     puts("\nExamples:\n"
          "  lastbyte recv                                 print streams on port 1090\n"
          "  lastbyte recv --once --sink=stdout | tar x    unpack what one peer sends\n"
@@ -206,16 +203,14 @@ static void on_note(void *context, enum lb_note_level level, const char *text)
 static int check_backend(const char *name)
 {
     struct lb_description backend = {LB_DESCRIPTION_INIT};
-    char names[200] = "auto";
+    char names[200] = "";
 
-    if (strcmp(name, "auto") == 0)
-        return STATUS_OK;
-    for (size_t i = 0; lb_backend_describe(i, &backend); i++) {
+    for (size_t i = 0; describe_backend(i, &backend); i++) {
         size_t used = strlen(names);
 
         if (strcmp(name, backend.name) == 0)
             return STATUS_OK;
-        snprintf(names + used, sizeof(names) - used, ", %s", backend.name);
+        snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", backend.name);
     }
     console_tell("--backend=%s: no such backend; use one of %s", name, names);
     return STATUS_USAGE;
@@ -361,7 +356,7 @@ int recv_settings_read(struct recv_settings *settings, int argc, char **argv)
                                        .greeting_text = "",
                                        .stats = STATS_UNSET};
     lb_config_init(&settings->config);
-    operand = options_read(rows, argc, argv, settings);
+    operand = options_read(recv_options, argc, argv, settings);
     if (operand < 0)
         return STATUS_USAGE;
     if (settings->help || settings->version)

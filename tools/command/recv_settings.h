@@ -46,6 +46,8 @@ int recv_settings_read(struct recv_settings *settings, int argc, char **argv);
 
 void recv_settings_done(struct recv_settings *settings);
 
+extern const struct option_row recv_options[];
+
 /* Prints the help. Returns an exit status. */
 int recv_settings_help(void);
 

@@ -17,7 +17,7 @@
 
 #define AT(member) OPTION_AT(struct send_settings, member)
 
-static const struct option_row rows[] = {
+const struct option_row send_options[] = {
     {OPTION_HEADING, .name = "What"},
     {OPTION_TEXT, .name = "text", .argument = "TEXT", AT(text),
      .help = "send TEXT as it is, and no file"},
@@ -71,7 +71,7 @@ static const struct option_row rows[] = {
     {.kind = OPTION_END},
 };
 
-static int print_help(void)
+int send_help(void)
 {
     puts(
         "Usage: lastbyte send [options] ADDR [FILE...]\n"
@@ -81,7 +81,7 @@ static int print_help(void)
         "one stream; then waits until the server has closed too, and copies what it answers to\n"
         "standard output. If the command fails, so does the stream.\n"
         "ADDR is HOST:PORT, :PORT (this machine), [V6]:PORT, unix:PATH or unix:@NAME (abstract).");
-    options_help(rows, stdout);
+    options_help(send_options, stdout);
     puts(
         "\nExamples:\n"
         "  lastbyte send --text='hello, world!' :1090\n"
@@ -238,12 +238,12 @@ int send_command(int argc, char **argv)
                                      .receipt = SEND_RECEIPT_NONE,
                                      .seal = LB_SEAL_KINDS};
     int behind;
-    int operand = options_read_command(rows, argc, argv, &settings, &behind);
+    int operand = options_read_command(send_options, argc, argv, &settings, &behind);
 
     if (operand < 0)
         return STATUS_USAGE;
     if (settings.help)
-        return print_help();
+        return send_help();
     if (settings.version)
         return command_version();
     int end = behind ? behind : argc;
