@@ -2,17 +2,21 @@
 #include "command.h"
 #include "console.h"
 #include "harden.h"
+#include "notify.h"
 #include "progress.h"
 #include "recv_settings.h"
 #include "report.h"
 #include "user.h"
+#include "value.h"
 
 #include <lastbyte/lastbyte.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +31,7 @@ static void on_signal(int number)
 
     (void)number;
     lb_engine_stop(running);
+    notify_stopping();
     if (atomic_fetch_add(&signals_seen, 1) > 0) {
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
@@ -94,17 +99,51 @@ static int progress_interval_ms(const struct recv_settings *settings)
     return settings->quiet || shared || !isatty(STDERR_FILENO) ? -1 : 1000;
 }
 
-/* Waits for the end of the engine, showing progress. */
-static int wait_for_end(struct lb_engine *engine, int interval_ms)
+static void tell_systemd(const struct lb_stats *stats)
 {
+    char status[160], amount[VALUE_TEXT_SIZE];
+
+    value_amount_text((double)stats->bytes, amount);
+    snprintf(status, sizeof(status), "%s%" PRIu64 " stream%s under way, %" PRIu64 " ended, %s",
+             signals_seen ? "stopping: " : "", stats->active, stats->active == 1 ? "" : "s",
+             stats->streams, amount);
+    notify_alive(status);
+}
+
+/* What is done again and again while we wait. */
+struct chore {
+    int interval_ms; /* negative: never */
+    double next;
+};
+
+static bool is_due(struct chore *chore, double now)
+{
+    if (chore->interval_ms < 0 || now < chore->next)
+        return false;
+    chore->next = now + chore->interval_ms / 1000.0;
+    return true;
+}
+
+/* Waits for the end of the engine, showing progress and telling systemd that all is well. */
+static int wait_for_end(struct lb_engine *engine, int progress_ms)
+{
+    struct chore show = {progress_ms, 0}, notify = {notify_interval_ms(), 0};
+    bool notify_first =
+        progress_ms < 0 || (notify.interval_ms >= 0 && notify.interval_ms < progress_ms);
+    int interval_ms = notify_first ? notify.interval_ms : progress_ms;
     struct progress progress;
     struct lb_stats stats = {LB_STATS_INIT};
     int error;
 
     progress_init(&progress);
     while ((error = lb_engine_wait(engine, interval_ms)) == -ETIMEDOUT) {
+        double now = progress_clock();
+
         lb_engine_stats(engine, &stats);
-        progress_received(&progress, &stats);
+        if (is_due(&show, now))
+            progress_received(&progress, &stats);
+        if (is_due(&notify, now))
+            tell_systemd(&stats);
     }
     console_wipe();
     return error;
@@ -184,6 +223,7 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
     if (!settings->quiet || asks_for_any_port(&settings->listen))
         tell_addresses(engine);
     console_release();
+    notify_ready();
     error = wait_for_end(engine, progress_interval_ms(settings));
     drop_signals();
     int status = report(engine, settings->stats, progress_clock() - begin);
@@ -204,6 +244,7 @@ static int receive(struct recv_settings *settings)
     /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    notify_open();
     settings->sink_options.output_lost = on_output_lost;
     /* Before the limits are raised: the programs of a sink have those that we were started with. */
     status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
