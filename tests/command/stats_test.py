@@ -74,8 +74,8 @@ class Terminal(unittest.TestCase):
         except OSError as error:
             self.skipTest(f"no terminal to be had here: {error}")
         if child == 0:
-            os.execv(os.environ["LASTBYTE"], ["lastbyte", "recv", "--listen=127.0.0.1:0",
-                                              "--sink=discard"])
+            os.execve(os.environ["LASTBYTE"], ["lastbyte", "recv", "--listen=127.0.0.1:0",
+                                               "--sink=discard"], {"TERM": "xterm"})
         self.addCleanup(os.close, terminal)
         self.addCleanup(os.waitpid, child, 0)
         self.addCleanup(os.kill, child, 9)

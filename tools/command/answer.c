@@ -93,6 +93,7 @@ static void print(struct answer *answer, const char *data, size_t size)
 {
     char quoted[LB_QUOTE_ROOM(PIECE_SIZE)];
     bool quote = is_terminal();
+    char last = size ? data[size - 1] : '\n';
     int error = 0;
 
     answer->quoter.lines = true;
@@ -106,6 +107,8 @@ static void print(struct answer *answer, const char *data, size_t size)
     }
     if (error)
         lose("standard output", -error);
+    else if (quote)
+        console_foreign(last);
 }
 
 /* What a character that never ended has left. */

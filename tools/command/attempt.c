@@ -234,7 +234,7 @@ static int try_once(struct attempt *attempt)
     error = exchange_run(&attempt->exchange, socket);
     int status = attempt->answer.receipt ? judge(attempt, error) : trust(attempt, error);
     if (status != STATUS_OK)
-        attempt->sending->bytes -= attempt->exchange.bytes;
+        *attempt->exchange.progress -= attempt->exchange.bytes;
     proof_close(&attempt->proof);
     return status;
 }
@@ -290,7 +290,7 @@ static void prepare(struct attempt *attempt, struct sending *sending, size_t ind
         .seal = {settings->seal, settings->seal_key},
         .answer = &attempt->answer,
         .proof = receipt ? &attempt->proof : NULL,
-        .progress = &sending->bytes,
+        .progress = &sending->tracks.all[index].bytes,
         .limits = {settings->idle_timeout_ms, settings->keepalive_ms, attempt->deadline_ns}};
 }
 

@@ -18,7 +18,8 @@
 
 enum {
     QUEUE_MAX = 256 * 1024, /* bytes of lines that may be dropped */
-    PATIENCE_MS = 2000
+    PATIENCE_MS = 2000,
+    WIPER_SIZE = 40
 };
 
 struct line {
@@ -37,7 +38,8 @@ enum kind { PLAIN, FIRST, LASTING };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t filled = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t written; /* on the monotonic clock */
-static char live[256];         /* what stands on the terminal without a newline; empty: nothing */
+static char live[16384];       /* what stands on the terminal without a newline; empty: nothing */
+static bool torn;              /* somebody else's line stands there unended */
 static struct queue going, waiting;
 static bool holding;       /* lines wait for console_release */
 static bool threaded;      /* there is a thread that writes */
@@ -231,9 +233,25 @@ static char *make_line(const char *prefix, const char *text)
     return line;
 }
 
+/* What wipes the live lines and leaves the cursor where they began. */
+static const char *wiper(char text[WIPER_SIZE])
+{
+    size_t rows = 0;
+
+    for (const char *line = live; (line = strchr(line, '\n')); line++)
+        rows++;
+    if (!live[0])
+        text[0] = '\0';
+    else if (rows)
+        snprintf(text, WIPER_SIZE, "\r\033[%zuA\033[J", rows);
+    else
+        snprintf(text, WIPER_SIZE, "\r\033[K");
+    return text;
+}
+
 static void print_line(enum kind kind, const char *prefix, const char *format, va_list arguments)
 {
-    char *text = NULL, *line = NULL, *whole = NULL;
+    char *text = NULL, *line = NULL, *whole = NULL, wipe[WIPER_SIZE];
     int size = -1;
 
     if (vasprintf(&text, format, arguments) < 0)
@@ -241,7 +259,7 @@ static void print_line(enum kind kind, const char *prefix, const char *format, v
     line = make_line(prefix, text);
     pthread_mutex_lock(&lock);
     if (line)
-        size = asprintf(&whole, "%s%s%s", live[0] ? "\r\033[K" : "", line, live);
+        size = asprintf(&whole, "%s%s%s", wiper(wipe), line, live);
     if (size > 0)
         emit(whole, (size_t)size, kind);
     pthread_mutex_unlock(&lock);
@@ -287,25 +305,58 @@ static void print_plain(const char *format, ...)
     va_end(arguments);
 }
 
-void console_live(const char *line)
+/* ---- live lines ------------------------------------------------------------------------------ */
+
+/* Where they can be drawn: a terminal that understands how. */
+static bool has_window(struct winsize *window)
+{
+    const char *kind = getenv("TERM");
+
+    if (!isatty(STDERR_FILENO) || !kind || strcmp(kind, "dumb") == 0)
+        return false;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, window) < 0 || window->ws_col < 2)
+        *window = (struct winsize){.ws_row = 24, .ws_col = 80};
+    return true;
+}
+
+unsigned console_columns(void)
 {
     struct winsize window;
-    char drawn[sizeof(live) + 8];
 
-    if (!isatty(STDERR_FILENO)) {
-        print_plain("%s", line);
+    /* One less: a full line may have wrapped, and could not be wiped. */
+    return has_window(&window) ? window.ws_col - 1u : 0;
+}
+
+unsigned console_rows(void)
+{
+    struct winsize window;
+
+    return has_window(&window) && window.ws_row > 4 ? window.ws_row - 3u : 1;
+}
+
+bool console_has_colour(void)
+{
+    const char *none = getenv("NO_COLOR");
+
+    return !none || !none[0];
+}
+
+void console_live(const char *lines)
+{
+    static char drawn[sizeof(live) + WIPER_SIZE];
+    struct winsize window;
+    char wipe[WIPER_SIZE];
+
+    if (!has_window(&window)) {
+        print_plain("%s", lines);
         return;
     }
     pthread_mutex_lock(&lock);
-    snprintf(live, sizeof(live), "%s", line);
-    /* A line that wraps could not be wiped by a carriage return. */
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 &&
-        strlen(live) >= window.ws_col)
-        live[window.ws_col - 1] = '\0';
-    /* One that is late comes with the next line. */
-    if (!going.first) {
-        int size = snprintf(drawn, sizeof(drawn), "\r\033[K%s", live);
-
+    wiper(wipe);
+    /* What is late comes with the next line. */
+    if (!torn && !going.first) {
+        snprintf(live, sizeof(live), "%s", lines);
+        int size = snprintf(drawn, sizeof(drawn), "%s%s", wipe, live);
         emit(drawn, (size_t)size, PLAIN);
     }
     pthread_mutex_unlock(&lock);
@@ -313,11 +364,18 @@ void console_live(const char *line)
 
 void console_wipe(void)
 {
-    static const char wipe[] = "\r\033[K";
+    char wipe[WIPER_SIZE];
 
     pthread_mutex_lock(&lock);
     if (live[0])
-        emit(wipe, sizeof(wipe) - 1, LASTING);
+        emit(wiper(wipe), strlen(wiper(wipe)), LASTING);
     live[0] = '\0';
+    pthread_mutex_unlock(&lock);
+}
+
+void console_foreign(char last)
+{
+    pthread_mutex_lock(&lock);
+    torn = last != '\n';
     pthread_mutex_unlock(&lock);
 }

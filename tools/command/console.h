@@ -2,9 +2,10 @@
 #ifndef CONSOLE_H
 #define CONSOLE_H
 
-/* Standard error, for all threads: whole lines, and below them at most one live line that is
- * drawn over again. A line never tears the live one, and what is no text in it is escaped
- * (quote.h).
+#include <stdbool.h>
+
+/* Standard error, for all threads: whole lines, and below them live lines that are drawn over
+ * again. A line never tears the live ones, and what is no text in it is escaped (quote.h).
  *
  * What is told is written at once, by whoever tells it; so that nobody waits for a reader who
  * doesn't read, a server has a thread for that. Its lines wait in a queue with a bound: those that
@@ -32,10 +33,24 @@ __attribute__((format(printf, 1, 2))) void console_tell(const char *format, ...)
 /* One line as it is, which is never dropped. */
 __attribute__((format(printf, 1, 2))) void console_print(const char *format, ...);
 
-/* Draws the live line, cut to the terminal's width; a plain line where there is no terminal. */
-void console_live(const char *line);
+/* How wide live lines may be; 0 where there is no terminal that can have some. */
+unsigned console_columns(void);
 
-/* Wipes the live line, if there is one. */
+/* And how many there is room for, beside a few others. */
+unsigned console_rows(void);
+
+/* Are colours wanted there? Not with NO_COLOR. */
+bool console_has_colour(void);
+
+/* Draws the live lines, with newlines between them, none of them wider than console_columns. Where
+ * that is 0 there may be one, and it is a plain line that may be dropped. */
+void console_live(const char *lines);
+
+/* Wipes the live lines, if there are some. */
 void console_wipe(void);
+
+/* Something was written to standard output, which may be the same terminal: a line that is not at
+ * its end there is not drawn over. */
+void console_foreign(char last);
 
 #endif

@@ -46,6 +46,25 @@ int input_check(const struct input *input)
     return 0;
 }
 
+bool input_size(const struct input *input, uint64_t *size)
+{
+    struct stat status;
+    int error;
+
+    if (input->text) {
+        *size = strlen(input->text);
+        return true;
+    }
+    if (input->command)
+        return false;
+    error = is_standard(input) ? fstat(STDIN_FILENO, &status) : stat(input->path, &status);
+    if (error || !S_ISREG(status.st_mode))
+        return false;
+    off_t start = is_standard(input) ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+    *size = start >= 0 && start < status.st_size ? (uint64_t)(status.st_size - start) : 0;
+    return true;
+}
+
 bool input_repeats(const struct input *input)
 {
     struct stat status;

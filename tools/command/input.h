@@ -24,6 +24,9 @@ int input_check(const struct input *input);
 /* May it be sent a second time, with the same bytes? */
 bool input_repeats(const struct input *input);
 
+/* How many bytes it is going to be, as far as that can be known before. */
+bool input_size(const struct input *input, uint64_t *size);
+
 /* For messages: a path is quoted. Returns what is in text, or a static string. */
 const char *input_name(const struct input *input, char text[LB_QUOTE_SIZE]);
 

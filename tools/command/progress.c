@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress.h"
 
+#include "bar.h"
 #include "console.h"
-#include "value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,47 +16,50 @@ double progress_clock(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void progress_init(struct progress *progress)
+void progress_rate_begin(struct progress_rate *rate, double now)
 {
-    *progress = (struct progress){.seconds = progress_clock()};
+    *rate = (struct progress_rate){.seconds = now};
 }
 
-/* Writes "1.25 GiB, 812 MiB/s" and returns the seconds since the last line. */
-static double advance(struct progress *progress, uint64_t bytes, char *text, size_t size)
+void progress_rate_take(struct progress_rate *rate, double now, uint64_t bytes)
 {
-    char amount[VALUE_TEXT_SIZE], rate[VALUE_TEXT_SIZE];
-    double now = progress_clock();
-    double passed = now - progress->seconds;
-    /* A stream that is sent again takes its bytes back. */
-    double more = bytes > progress->bytes ? (double)(bytes - progress->bytes) : 0;
+    const double weight = 0.4;
+    double passed = now - rate->seconds;
+    double more = bytes > rate->bytes ? (double)(bytes - rate->bytes) : 0;
+    bool first = rate->bytes == 0;
 
     if (passed < 1e-3)
-        passed = 1e-3;
-    value_amount_text((double)bytes, amount);
-    value_amount_text(more / passed, rate);
-    snprintf(text, size, "%s, %s/s", amount, rate);
-    progress->seconds = now;
-    progress->bytes = bytes;
-    return passed;
+        return;
+    rate->rate = first ? more / passed : rate->rate + weight * (more / passed - rate->rate);
+    rate->seconds = now;
+    rate->bytes = bytes;
+}
+
+void progress_init(struct progress *progress, uint64_t size)
+{
+    *progress = (struct progress){.size = size};
+    progress_rate_begin(&progress->rate, progress_clock());
 }
 
 void progress_received(struct progress *progress, const struct lb_stats *stats)
 {
-    char line[200], amounts[2 * VALUE_TEXT_SIZE + 8];
-    double passed = advance(progress, stats->bytes, amounts, sizeof(amounts));
+    char name[80], line[BAR_SIZE + 120], figures[BAR_SIZE];
+    unsigned columns = console_columns();
+    double passed = progress_clock() - progress->rate.seconds;
+    double cpu = passed > 1e-3 ? (stats->cpu_seconds - progress->cpu_seconds) / passed * 100 : 0;
 
-    snprintf(line, sizeof(line), "%" PRIu64 " stream%s, %" PRIu64 " ended, %s, CPU %.0f %%",
-             stats->active, stats->active == 1 ? "" : "s", stats->streams, amounts,
-             (stats->cpu_seconds - progress->cpu_seconds) / passed * 100);
     progress->cpu_seconds = stats->cpu_seconds;
-    console_live(line);
-}
-
-void progress_sent(struct progress *progress, size_t done, size_t count, uint64_t bytes)
-{
-    char line[200], amounts[2 * VALUE_TEXT_SIZE + 8];
-
-    advance(progress, bytes, amounts, sizeof(amounts));
-    snprintf(line, sizeof(line), "%zu of %zu streams sent, %s", done, count, amounts);
+    progress_rate_take(&progress->rate, progress_clock(), stats->bytes);
+    snprintf(name, sizeof(name), "%" PRIu64 " stream%s, %" PRIu64 " ended", stats->active,
+             stats->active == 1 ? "" : "s", stats->streams);
+    struct bar bar = {name, stats->bytes, progress->size, progress->size > 0, progress->rate.rate};
+    if (columns && bar.sized) {
+        bar_draw(&bar, columns, console_has_colour(), line);
+    } else {
+        bar_figures(&bar, BAR_SIZE, figures);
+        snprintf(line, sizeof(line), "%s, %s, CPU %.0f %%", name, figures, cpu);
+    }
+    if (columns)
+        bar_cut(line, columns);
     console_live(line);
 }

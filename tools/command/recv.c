@@ -96,7 +96,7 @@ static int progress_interval_ms(const struct recv_settings *settings)
 
     if (settings->progress_ms)
         return settings->progress_ms;
-    return settings->quiet || shared || !isatty(STDERR_FILENO) ? -1 : 1000;
+    return settings->quiet || shared || !console_columns() ? -1 : 1000;
 }
 
 static void tell_systemd(const struct lb_stats *stats)
@@ -125,7 +125,7 @@ static bool is_due(struct chore *chore, double now)
 }
 
 /* Waits for the end of the engine, showing progress and telling systemd that all is well. */
-static int wait_for_end(struct lb_engine *engine, int progress_ms)
+static int wait_for_end(struct lb_engine *engine, int progress_ms, uint64_t size)
 {
     struct chore show = {progress_ms, 0}, notify = {notify_interval_ms(), 0};
     bool notify_first =
@@ -135,7 +135,7 @@ static int wait_for_end(struct lb_engine *engine, int progress_ms)
     struct lb_stats stats = {LB_STATS_INIT};
     int error;
 
-    progress_init(&progress);
+    progress_init(&progress, size);
     while ((error = lb_engine_wait(engine, interval_ms)) == -ETIMEDOUT) {
         double now = progress_clock();
 
@@ -224,7 +224,7 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
         tell_addresses(engine);
     console_release();
     notify_ready();
-    error = wait_for_end(engine, progress_interval_ms(settings));
+    error = wait_for_end(engine, progress_interval_ms(settings), settings->size);
     drop_signals();
     int status = report(engine, settings->stats, progress_clock() - begin);
     if (error) {

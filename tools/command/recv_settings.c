@@ -169,6 +169,9 @@ const struct option_row recv_options[] = {
      .most = 3600000, .implied = "1",
      .help = "a live line: streams, bytes, rate, CPU (default: each second on\n"
              "a terminal that nothing else is printed on)"},
+    {OPTION_SIZE, .name = "size", .argument = "SIZE", AT(size), .least = 1, .most = INT64_MAX,
+     .help = "how much will come in all: the live line has a bar, and tells how\n"
+             "long it will take"},
     {OPTION_FLAG, 'q', "quiet", AT(quiet), .help = "errors only"},
     {OPTION_FLAG, 'v', "verbose", AT(verbose),
      .help = "also what was chosen and why, and each stream's end"},

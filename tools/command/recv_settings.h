@@ -10,6 +10,7 @@
 #include <lastbyte/lastbyte.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What the command line of recv says. */
 
@@ -24,6 +25,7 @@ struct recv_settings {
 
     enum stats_form stats;
     int progress_ms; /* 0: not asked for */
+    uint64_t size;   /* bytes that are expected; 0: nobody said */
     bool quiet, verbose, help, version;
     const char *user_text; /* NULL: stay who we are */
     struct user user;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define AT(member) OPTION_AT(struct send_settings, member)
 
@@ -63,7 +64,11 @@ const struct option_row send_options[] = {
 
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(progress_ms), .least = 100,
-     .most = 3600000, .implied = "1", .help = "a live line: streams, bytes, rate"},
+     .most = 3600000, .implied = "1",
+     .help = "live lines: percent, rate, time left (default: each second on a\n"
+             "terminal, after the first)"},
+    {OPTION_SIZE, .name = "size", .argument = "SIZE", AT(size), .least = 1, .most = INT64_MAX,
+     .help = "how much standard input or the command will give, for the bar"},
     {OPTION_FLAG, 'q', "quiet", AT(quiet), .help = "errors only"},
     {OPTION_FLAG, 'v', "verbose", AT(verbose), .help = "also each stream that was sent"},
     {OPTION_FLAG, 'h', "help", AT(help), .help = "print this and exit"},
@@ -105,8 +110,9 @@ static int run(struct sending *sending)
     /* A server or a reader that goes away is told by the failing call. */
     signal(SIGPIPE, SIG_IGN);
     status = sending_run(sending);
+    tracks_sum(&sending->tracks);
     if (status && sending->streams > 1)
-        console_tell("%zu of %zu streams %s", sending->sent, sending->streams,
+        console_tell("%zu of %zu streams %s", sending->tracks.sent, sending->streams,
                      sending->settings->receipt == SEND_RECEIPT_NONE ? "were sent"
                                                                      : "are proven safe");
     if (producer_stopped_by()) { /* as if nothing had held it back */
@@ -197,6 +203,33 @@ static int check_settings(const struct send_settings *settings, const struct wor
     return STATUS_OK;
 }
 
+/* Of inputs that pass the checks. */
+static int open_tracks(struct sending *sending)
+{
+    uint64_t size = sending->settings->size;
+    bool wanted = false;
+
+    if (tracks_open(&sending->tracks, sending->inputs, sending->streams, sending->each, size)) {
+        console_tell("out of memory");
+        return STATUS_NO_START;
+    }
+    for (size_t i = 0; i < sending->streams * sending->each; i++)
+        wanted = wanted || !input_size(&sending->inputs[i], &size);
+    return wanted || !sending->settings->size
+               ? STATUS_OK
+               : command_misused("--size: files and texts have their own; leave it out");
+}
+
+/* Live lines that nobody asked for must not tear what a command prints, or what is being typed. */
+static unsigned progress_interval_ms(const struct send_settings *settings, const struct work *work)
+{
+    bool typed = !settings->text && !work->count && !work->command && isatty(STDIN_FILENO);
+
+    if (settings->progress_ms)
+        return settings->progress_ms;
+    return settings->quiet || work->command || typed || !console_columns() ? 0 : 1000;
+}
+
 static int send_work(const struct send_settings *settings, const struct work *work)
 {
     size_t inputs = work->count ? work->count : 1;
@@ -208,24 +241,28 @@ static int send_work(const struct send_settings *settings, const struct work *wo
     if (status)
         return status;
     sending.address = work->address;
-    sending.inputs = calloc(inputs, sizeof(sending.inputs[0]));
-    if (!sending.inputs) {
+    struct input *all = calloc(inputs, sizeof(all[0]));
+    if (!all) {
         console_tell("out of memory");
         return STATUS_NO_START;
     }
     for (size_t i = 0; i < work->count; i++)
-        sending.inputs[i].path = work->files[i];
+        all[i].path = work->files[i];
     if (!work->count) {
-        sending.inputs[0].text = settings->text;
-        sending.inputs[0].command = work->command;
-        sending.inputs[0].path = settings->text || work->command ? NULL : "-";
+        all[0].text = settings->text;
+        all[0].command = work->command;
+        all[0].path = settings->text || work->command ? NULL : "-";
     }
+    sending.inputs = all;
     sending.each = settings->concat ? inputs : 1;
     sending.streams = inputs / sending.each;
-    status = check_inputs(sending.inputs, inputs);
+    status = check_inputs(all, inputs);
+    if (!status)
+        status = open_tracks(&sending);
     if (!status)
         status = run(&sending);
-    free(sending.inputs);
+    tracks_close(&sending.tracks);
+    free(all);
     return status;
 }
 
@@ -254,6 +291,7 @@ int send_command(int argc, char **argv)
         work.count = (size_t)(end - operand) - 1;
     }
     int status = STATUS_OK;
+    settings.progress_ms = progress_interval_ms(&settings, &work);
     if (settings.seal_key_path) {
         settings.seal = settings.seal == LB_SEAL_COUNT ? LB_SEAL_COUNT : LB_SEAL_HMAC;
         status = seal_key_read(&settings.seal_key, settings.seal_key_path);

@@ -5,7 +5,6 @@
 #include "attempt.h"
 #include "command.h"
 #include "console.h"
-#include "progress.h"
 #include "temporary.h"
 
 #include <dirent.h>
@@ -28,11 +27,13 @@ static void *send_streams(void *argument)
     size_t index;
 
     while (!sending->unreachable && (index = sending->next++) < sending->streams) {
+        tracks_begin(&sending->tracks, index);
         int status = attempt_stream(sending, index);
 
+        tracks_end(&sending->tracks, index);
         raise_status(sending, status);
         if (status == STATUS_OK)
-            sending->sent++;
+            sending->tracks.sent++;
     }
     pthread_mutex_lock(&sending->lock);
     sending->threads--;
@@ -45,10 +46,8 @@ static void *send_streams(void *argument)
 static void wait_for_threads(struct sending *sending)
 {
     unsigned interval_ms = sending->settings->progress_ms;
-    struct progress progress;
     struct timespec next;
 
-    progress_init(&progress);
     clock_gettime(CLOCK_MONOTONIC, &next);
     pthread_mutex_lock(&sending->lock);
     while (sending->threads > 0) {
@@ -65,7 +64,7 @@ static void wait_for_threads(struct sending *sending)
         while (sending->threads > 0 &&
                pthread_cond_timedwait(&sending->changed, &sending->lock, &next) != ETIMEDOUT)
             ;
-        progress_sent(&progress, sending->sent, sending->streams, sending->bytes);
+        tracks_draw(&sending->tracks);
     }
     pthread_mutex_unlock(&sending->lock);
     console_wipe();

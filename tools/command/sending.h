@@ -4,6 +4,7 @@
 
 #include "input.h"
 #include "seal.h"
+#include "tracks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,7 +32,8 @@ struct send_settings {
     uint64_t spool_total;     /* bytes of answers that are held at a time */
     unsigned retries;
     size_t parallel;
-    unsigned progress_ms; /* 0: no live line */
+    unsigned progress_ms; /* 0: no live lines */
+    uint64_t size;        /* of the stream whose size nobody can know; 0: unknown */
     bool quiet, verbose, help, version;
 };
 
@@ -46,8 +48,7 @@ struct sending {
     bool hold;          /* answers must not mix: as well */
 
     atomic_size_t next; /* the stream to be taken up next */
-    atomic_size_t sent; /* and, where receipts are wanted, proven safe */
-    _Atomic uint64_t bytes;
+    struct tracks tracks;
     atomic_int status;       /* the highest of what happened */
     atomic_bool unreachable; /* the server is; streams that are left needn't find that out again */
 
