@@ -39,6 +39,16 @@ struct lb_verdict lb_verdict_of_receive(int error)
     return (struct lb_verdict){.end = end_of(error), .error = error};
 }
 
+const char *lb_verdict_reason(const struct lb_verdict *verdict)
+{
+#ifdef LB_HAVE_STRERRORNAME
+    if (!verdict->why && verdict->error < 0 &&
+        (verdict->end == LB_END_SINK || verdict->end == LB_END_ERROR))
+        return strerrorname_np(-verdict->error);
+#endif
+    return verdict->why;
+}
+
 const char *lb_verdict_text(const struct lb_verdict *verdict)
 {
     return verdict->why || !verdict->error ? verdict->why : strerror(-verdict->error);

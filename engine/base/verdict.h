@@ -21,6 +21,10 @@ static inline struct lb_verdict lb_verdict_of_sink(int error)
     return (struct lb_verdict){.end = LB_END_SINK, .error = error};
 }
 
+/* Why, for a program, or NULL: what is behind it, or the error's name ("ENOSPC") where the end says
+ * too little and the C library knows it. A static string. */
+const char *lb_verdict_reason(const struct lb_verdict *verdict);
+
 /* Why, for a person, or NULL: what is behind it, or the error's text. */
 const char *lb_verdict_text(const struct lb_verdict *verdict);
 

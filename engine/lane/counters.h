@@ -3,9 +3,9 @@
 #ifndef LB_COUNTERS_H
 #define LB_COUNTERS_H
 
-#include <lastbyte/lastbyte.h>
-
-#include <stdatomic.h>
+#include "count.h"
+#include "durations.h"
+#include "outcomes.h"
 
 struct lb_counters {
     _Atomic uint64_t accepted;
@@ -13,19 +13,11 @@ struct lb_counters {
     _Atomic uint64_t waits;
     _Atomic uint64_t receives;
     _Atomic uint64_t starved;
-    _Atomic uint64_t refused;
-    _Atomic uint64_t failed_preludes; /* of them, those that had no number yet */
-    _Atomic uint64_t partial;
-    _Atomic uint64_t ends[LB_END_COUNT];
+    _Atomic uint64_t gather_ns;   /* what a turn gathers now */
+    _Atomic uint64_t slots_taken; /* of its pool, after its last turn */
+    struct lb_outcomes outcomes;
+    struct lb_durations ends; /* from a stream's end to its sink's, where that took time */
 };
-
-/* Without a locked instruction: there is one writer. */
-static inline void lb_count(_Atomic uint64_t *counter, uint64_t more)
-{
-    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
-
-    atomic_store_explicit(counter, value + more, memory_order_relaxed);
-}
 
 /* Adds one worker's counters to stats. */
 void lb_counters_add(struct lb_stats *stats, const struct lb_counters *counters);

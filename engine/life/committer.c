@@ -127,7 +127,10 @@ int lb_committer_start(struct lb_committer *committer, const struct lb_sink *sin
     unsigned threads = sink->settle ? LB_COMMITTER_THREADS : 1;
     int rc = 0;
 
-    *committer = (struct lb_committer){.running = true};
+    /* cpu_ns may be read at any time, and goes on. */
+    committer->stopping = false;
+    committer->thread_count = 0;
+    committer->running = true;
     init_locks(committer);
     while (rc == 0 && committer->thread_count < threads) {
         rc = pthread_create(&committer->threads[committer->thread_count], NULL, run, committer);

@@ -37,7 +37,8 @@ struct lb_committer {
     _Atomic uint64_t cpu_ns; /* of the threads so far */
 };
 
-/* Returns 0 or -errno. On failure it is as if it had not been called. */
+/* Of one that is zeroed, or was stopped. Returns 0 or -errno. On failure it is as if it had not
+ * been called. */
 int lb_committer_start(struct lb_committer *committer, const struct lb_sink *sink);
 
 /* The calling thread is one of its own. */

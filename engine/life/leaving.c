@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "leaving.h"
 
+#include "clock.h"
 #include "committer.h"
 #include "door.h"
 #include "ending.h"
@@ -36,8 +37,7 @@ static void leave(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
 
-    lb_count(&lane->counters.ends[stream->verdict.end], 1);
-    lb_count(&lane->counters.partial, stream->verdict.end != LB_END_EOF);
+    lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_STREAM, &stream->verdict);
     lb_leaving_close(stream);
     lane->under_way--;
     lb_admission_leave(&lane->door->admission, &stream->peer);
@@ -65,6 +65,8 @@ static void judge_sink(struct lb_stream *stream, int end_result)
 void lb_leaving_conclude(struct lb_stream *stream, int end_result)
 {
     judge_sink(stream, end_result);
+    if (stream->end_begun_ns)
+        lb_durations_add(&stream->lane->counters.ends, lb_clock_ns() - stream->end_begun_ns);
     LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
     lb_ending_note(stream);
     lb_state_move(stream, LB_STREAM_ANSWERING);
@@ -74,16 +76,25 @@ void lb_leaving_conclude(struct lb_stream *stream, int end_result)
         lb_leaving_answer(stream);
 }
 
+/* Its sink's end is not done at once. */
+static void takes_time(struct lb_stream *stream)
+{
+    if (!stream->end_begun_ns)
+        stream->end_begun_ns = lb_clock_ns();
+}
+
 void lb_leaving_try(struct lb_stream *stream)
 {
     int rc = lb_session_end(stream);
 
     if (rc == LB_UNSETTLED)
         rc = lb_session_settle(&stream, 1);
-    if (rc != -EINPROGRESS)
+    if (rc != -EINPROGRESS) {
         lb_leaving_conclude(stream, rc);
-    else
-        lb_session_waits(stream); /* its sink hears its alarm again, and has a bound of its own */
+        return;
+    }
+    takes_time(stream);
+    lb_session_waits(stream); /* its sink hears its alarm again, and has a bound of its own */
 }
 
 void lb_leaving_begin(struct lb_stream *stream, const struct lb_verdict *verdict)
@@ -94,6 +105,7 @@ void lb_leaving_begin(struct lb_stream *stream, const struct lb_verdict *verdict
     stream->verdict = *verdict;
     if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
         lb_state_move(stream, LB_STREAM_COMMITTING);
+        takes_time(stream);
         lb_committer_submit(lane->committer, stream);
     } else {
         lb_state_move(stream, LB_STREAM_ENDING);

@@ -211,8 +211,7 @@ static void fail_to_enter(struct lb_stream *stream)
         return;
     }
     lb_ending_note_refusal(stream);
-    lb_count(&lane->counters.refused, 1);
-    lb_count(&lane->counters.failed_preludes, 1);
+    lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED, &stream->verdict);
     lb_wire_finish(stream, LB_CLOSING_RESET, false);
     lb_leaving_close(stream);
 }
@@ -275,8 +274,7 @@ void lb_life_refuse(struct lb_stream *stream, const char *why)
     LB_PROBE_END(stream->id, 0, stream->verdict.end);
     lb_ending_note_refusal(stream);
     lb_ending_turn_away(stream);
-    lb_count(&lane->counters.ends[LB_END_LIMIT], 1);
-    lb_count(&lane->counters.refused, 1);
+    lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED_STREAM, &stream->verdict);
     lb_leaving_close(stream);
 }
 

@@ -12,17 +12,11 @@ enum { REASON_SIZE = 64 };
 /* One token: the end, and the detail that is known. */
 static void write_reason(char reason[REASON_SIZE], const struct lb_verdict *verdict)
 {
-    const char *end = lb_end_name(verdict->end), *why = verdict->why;
-    bool by_error =
-        !why && verdict->error < 0 && (verdict->end == LB_END_SINK || verdict->end == LB_END_ERROR);
+    const char *end = lb_end_name(verdict->end), *why = lb_verdict_reason(verdict);
 
-#ifdef LB_HAVE_STRERRORNAME
-    if (by_error)
-        why = strerrorname_np(-verdict->error);
-#endif
     if (why)
         snprintf(reason, REASON_SIZE, "%s:%s", end, why);
-    else if (by_error)
+    else if (verdict->error < 0 && (verdict->end == LB_END_SINK || verdict->end == LB_END_ERROR))
         snprintf(reason, REASON_SIZE, "%s:%d", end, -verdict->error);
     else
         snprintf(reason, REASON_SIZE, "%s", end);

@@ -8,7 +8,6 @@
 #include "ending.h"
 #include "forked.h"
 #include "settle.h"
-#include "sized.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -225,10 +224,13 @@ static void *run_worker(void *argument)
 {
     struct lb_worker *worker = argument;
     struct lb_engine *engine = engine_of(worker);
+    clockid_t clock = 0;
 
     /* A bound on gathering of 1 ms means that: the usual slack is 50 µs more. */
     prctl(PR_SET_TIMERSLACK, 1);
     here = engine;
+    pthread_getcpuclockid(pthread_self(), &clock);
+    atomic_store(&worker->clock, clock);
     pin(engine, worker);
     tell_begun(engine, lb_worker_begin(worker));
     lb_worker_run(worker);
@@ -370,48 +372,6 @@ const char *lb_engine_address(const struct lb_engine *engine, size_t index)
 const char *lb_engine_backend(const struct lb_engine *engine)
 {
     return engine ? engine->rules.backend->name : NULL;
-}
-
-static uint64_t cpu_ns(const struct lb_engine *engine, const struct lb_worker *worker)
-{
-    uint64_t final = atomic_load(&worker->cpu_ns);
-    clockid_t clock;
-
-    if (final || engine->joined)
-        return final;
-    return pthread_getcpuclockid(worker->thread, &clock) == 0 ? lb_clock_read(clock) : 0;
-}
-
-static struct lb_stats collect_stats(const struct lb_engine *engine)
-{
-    uint64_t cpu = atomic_load(&engine->committer.cpu_ns);
-    struct lb_stats stats = {
-        LB_STATS_INIT,
-        .backend = engine->rules.backend->name,
-        .workers = engine->worker_count,
-        .active = atomic_load(&engine->door.gate.active),
-    };
-    for (unsigned i = 0; i < engine->worker_count; i++)
-        lb_counters_add(&stats, &engine->workers[i].lane.counters);
-    for (unsigned i = 0; i < engine->threads; i++)
-        cpu += cpu_ns(engine, &engine->workers[i]);
-    stats.cpu_seconds = (double)cpu / (double)LB_NS_PER_S;
-    return stats;
-}
-
-int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats)
-{
-    static const struct lb_layout layout = {
-        .name = "struct lb_stats",
-        .first = LB_FIRST_LAYOUT(struct lb_stats, starved),
-        .known = sizeof(struct lb_stats),
-    };
-    struct lb_stats now;
-
-    if (!engine)
-        return -EINVAL;
-    now = collect_stats(engine);
-    return lb_sized_give(&layout, stats, &now);
 }
 
 /* ---- close ----------------------------------------------------------------------------------- */

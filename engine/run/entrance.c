@@ -59,8 +59,10 @@ void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arr
     } else if (stream) {
         admit(entrance, stream);
     } else {
-        lb_ending_refuse(lane, arrival->fd,
-                         &(struct lb_verdict){.end = LB_END_LIMIT, .why = "max-streams"});
+        static const struct lb_verdict full = {.end = LB_END_LIMIT, .why = "max-streams"};
+
+        lb_ending_refuse(lane, arrival->fd, &full);
+        lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED, &full);
         close(arrival->fd);
         lb_door_unload(lane->door, lane->index);
     }

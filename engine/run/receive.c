@@ -14,8 +14,11 @@
 
 static enum lb_end end_of(const struct lb_worker *worker)
 {
+    struct lb_stats stats = {LB_STATS_INIT};
+
+    lb_counters_add(&stats, &worker->lane.counters);
     for (int end = 0; end < LB_END_COUNT; end++)
-        if (atomic_load(&worker->lane.counters.ends[end]) > 0)
+        if (stats.ends[end] > 0)
             return (enum lb_end)end;
     return LB_END_ERROR;
 }

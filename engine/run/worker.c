@@ -247,7 +247,7 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
  * only: the thread's own costs a system call. */
 static void look_at_load(struct lb_worker *worker)
 {
-    const struct lb_counters *counters = &worker->lane.counters;
+    struct lb_counters *counters = &worker->lane.counters;
     struct lb_gather_window now = {.wall_ns = lb_clock_ns()}, past;
 
     now.polls = worker->lane.status->polls;
@@ -255,8 +255,8 @@ static void look_at_load(struct lb_worker *worker)
                            now.polls - worker->window.polls))
         return;
     now.cpu_ns = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
-    now.receives = atomic_load_explicit(&counters->receives, memory_order_relaxed);
-    now.bytes = atomic_load_explicit(&counters->bytes, memory_order_relaxed);
+    now.receives = lb_count_read(&counters->receives);
+    now.bytes = lb_count_read(&counters->bytes);
     past = (struct lb_gather_window){
         .wall_ns = now.wall_ns - worker->window.wall_ns,
         .cpu_ns = now.cpu_ns - worker->window.cpu_ns,
@@ -265,7 +265,7 @@ static void look_at_load(struct lb_worker *worker)
         .bytes = now.bytes - worker->window.bytes,
         .streams = worker->lane.under_way,
     };
-    lb_gather_decide(&worker->gather, &past);
+    lb_count_set(&counters->gather_ns, lb_gather_decide(&worker->gather, &past));
     worker->window = now;
 }
 
@@ -283,7 +283,8 @@ static int turn(struct lb_worker *worker)
     lb_count(&lane->counters.waits, 1);
     for (int i = 0; i < count; i++)
         handle(worker, &worker->events[i]);
-    atomic_store_explicit(&lane->counters.starved, lane->status->starved, memory_order_relaxed);
+    lb_count_set(&lane->counters.starved, lane->status->starved);
+    lb_count_set(&lane->counters.slots_taken, lane->pool.count - lane->pool.free_count);
     /* At the same point of each round of waiting and handling, so that windows hold whole ones. */
     if (worker->gather.max_ns && lane->status->polls != polls)
         look_at_load(worker);

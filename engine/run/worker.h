@@ -22,6 +22,7 @@ struct lb_worker {
     struct lb_gather_window window; /* the counts at its beginning */
 
     pthread_t thread;
+    _Atomic clockid_t clock; /* the thread's processor time, once it has begun; else 0 */
     _Atomic uint64_t cpu_ns; /* of the thread, once it has ended */
 };
 

@@ -174,8 +174,8 @@ static void roll_back(struct lb_append *file, int fd, off_t size, bool sync)
     /* Not after a failed one, see give_up: then the mark stays, and the next start looks again. */
     if (rc == 0 && file->failed)
         return;
-    if (rc == 0 && sync && fsync(fd) < 0)
-        rc = -errno;
+    if (rc == 0 && sync)
+        rc = lb_directory_fsync(file->directory, fd);
     if (rc < 0)
         give_up(file, "a part of a stream may be left at its end", rc);
     else
@@ -196,10 +196,11 @@ static int append_whole(struct lb_append *file, int from, int to, bool sync)
         rc = copy(from, to, target.st_size, source.st_size);
     if (rc == 0)
         rc = flush_errors(to);
-    /* Another try would succeed without what could not be written (fsync(2)). */
-    if (rc == 0 && sync && fsync(to) < 0) {
-        rc = -errno;
-        give_up(file, "the file could not be synced", rc);
+    if (rc == 0 && sync) {
+        rc = lb_directory_fsync(file->directory, to);
+        /* Another try would succeed without what could not be written (fsync(2)). */
+        if (rc < 0)
+            give_up(file, "the file could not be synced", rc);
     }
     if (rc == 0)
         rc = remove_mark(file);

@@ -142,6 +142,7 @@ const struct lb_builtin lb_sink_dir = {
             .receipt_id = dir_receipt_id,
             .directory = dir_directory,
             .check = dir_check,
+            .timing = lb_landing_timing,
         },
     .argument = "PATH",
     .help = "a file per stream, named by time and sequence",

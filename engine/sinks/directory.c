@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "directory.h"
+#include "clock.h"
 #include "direct.h"
 #include "error.h"
 #include "stamp.h"
@@ -135,15 +136,24 @@ void lb_directory_tell(const struct lb_directory *directory, const char *format,
     directory->note(directory->note_context, LB_NOTE_WARNING, text);
 }
 
+int lb_directory_fsync(struct lb_directory *directory, int fd)
+{
+    uint64_t begin_ns = lb_clock_ns();
+    int rc = fsync(fd) < 0 ? -errno : 0;
+
+    lb_durations_add(&directory->syncs, lb_clock_ns() - begin_ns);
+    return rc;
+}
+
 int lb_directory_sync(struct lb_directory *directory)
 {
     int rc = atomic_load(&directory->failed);
 
-    if (rc < 0 || fsync(directory->fd) == 0)
+    if (rc < 0)
         return rc;
-    rc = -errno;
+    rc = lb_directory_fsync(directory, directory->fd);
     /* A file system that has no such thing (some network ones) says so. */
-    if (rc == -EINVAL)
+    if (rc == 0 || rc == -EINVAL)
         return 0;
     atomic_store(&directory->failed, rc);
     lb_directory_tell(

@@ -3,7 +3,7 @@
 #ifndef LB_DIRECTORY_H
 #define LB_DIRECTORY_H
 
-#include <lastbyte/lastbyte.h>
+#include "durations.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,6 +20,7 @@ struct lb_directory {
     void *note_context;
     atomic_bool missing; /* has been told */
     _Atomic int failed;  /* -errno of a sync: final, see lb_directory_sync */
+    struct lb_durations syncs;
 };
 
 /* path: the directory; sink_name and argument are for messages. direct_streams may write past the
@@ -41,6 +42,9 @@ int lb_directory_check(struct lb_directory *directory);
 
 /* Can files still be made there? See struct lb_sink, check. */
 int lb_directory_check_rights(const struct lb_directory *directory, struct lb_error *error);
+
+/* fsync(2) of something in it, whose duration counts. Returns 0 or -errno. */
+int lb_directory_fsync(struct lb_directory *directory, int fd);
 
 /* Makes the names in it survive a crash of the machine. A failure is final, and told: the kernel
  * has dropped what it could not write, so that another try would succeed without it (fsync(2)). */

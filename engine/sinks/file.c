@@ -219,6 +219,7 @@ const struct lb_builtin lb_sink_file = {
             .settle = lb_landing_settle,
             .directory = file_directory,
             .check = file_check,
+            .timing = lb_landing_timing,
         },
     .argument = "PATH",
     .help = "one stream into one file",

@@ -108,3 +108,15 @@ int lb_landing_settle(struct lb_stream *const *streams, size_t count, void *cont
     }
     return rc;
 }
+
+bool lb_landing_timing(void *context, size_t index, struct lb_timing *timing)
+{
+    const struct lb_directory *directory = context;
+
+    if (index > 0)
+        return false;
+    timing->name = "fsync";
+    timing->help = "fsync(2) of a file or of the directory it lands in";
+    lb_durations_tell(&directory->syncs, timing);
+    return true;
+}

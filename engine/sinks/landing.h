@@ -44,4 +44,6 @@ int lb_landing_end(struct lb_stream *stream, void *context, enum lb_end end);
 
 int lb_landing_settle(struct lb_stream *const *streams, size_t count, void *context);
 
+bool lb_landing_timing(void *context, size_t index, struct lb_timing *timing);
+
 #endif

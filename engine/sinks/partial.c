@@ -62,8 +62,7 @@ int lb_partial_open_left(const struct lb_directory *directory, const char *tempo
     return rc;
 }
 
-int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
-                    const char *name)
+int lb_partial_open(struct lb_partial *partial, struct lb_directory *directory, const char *name)
 {
     char temporary[NAME_MAX + 1];
     int rc = lb_partial_name(temporary, name, LB_RECEIVING_SUFFIX);
@@ -127,7 +126,7 @@ int lb_partial_keep(struct lb_partial *partial)
 
 int lb_partial_publish(struct lb_partial *partial, bool sync)
 {
-    int rc = sync && fsync(partial->fd) < 0 ? -errno : 0;
+    int rc = sync ? lb_directory_fsync(partial->directory, partial->fd) : 0;
     int closed = lb_partial_close(partial);
     char apart[NAME_MAX + 1];
 

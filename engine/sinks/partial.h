@@ -17,10 +17,10 @@
 #define LB_PARTIAL_SUFFIX ".partial"
 
 struct lb_partial {
-    const struct lb_directory *directory; /* borrowed */
-    const char *name;                     /* NAME; borrowed */
-    int fd;                               /* readable and writable */
-    dev_t device;                         /* which file it is */
+    struct lb_directory *directory; /* borrowed */
+    const char *name;               /* NAME; borrowed */
+    int fd;                         /* readable and writable */
+    dev_t device;                   /* which file it is */
     ino_t inode;
 };
 
@@ -29,8 +29,7 @@ int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suf
 
 /* Makes NAME.receiving, and locks it. -EEXIST if something of that name is there. -EAGAIN if a
  * process that began just now has taken it for one that was left, and has renamed it. */
-int lb_partial_open(struct lb_partial *partial, const struct lb_directory *directory,
-                    const char *name);
+int lb_partial_open(struct lb_partial *partial, struct lb_directory *directory, const char *name);
 
 /* A file NAME.receiving that a process which died has left: returns a descriptor of it, which keeps
  * other processes from tidying too. -EBUSY if somebody writes to it. */

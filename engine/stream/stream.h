@@ -68,8 +68,11 @@ struct lb_stream {
     struct lb_wire wire;
     struct lb_acks acks;
     struct lb_throttled throttled;
-    struct lb_alarm alarm;             /* the earliest of its deadlines; see lb_stream_arm */
-    uint64_t enter_until_ns;           /* ENTERING: when its preludes have had their time */
+    struct lb_alarm alarm; /* the earliest of its deadlines; see lb_stream_arm */
+    union {
+        uint64_t enter_until_ns; /* ENTERING: when its preludes have had their time; then 0 */
+        uint64_t end_begun_ns;   /* its sink's end takes its time since; 0: it does not */
+    };
     struct lb_letter letter;           /* to its lane */
     struct lb_stream *next, *previous; /* in the table */
     struct lb_stream *queued;          /* next in the one queue that it waits in */

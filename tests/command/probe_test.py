@@ -30,9 +30,9 @@ class Probe(unittest.TestCase):
         lacking = {item["name"]: item["why"] for item in probe()["build"] if not item["usable"]}
         needs = {"tls": ("--tls", "--tls-cert=x"), "s3": ("--sink=s3:bucket/name",),
                  "metrics": ("--metrics=127.0.0.1:0",)}
-        self.assertEqual(set(needs), set(lacking))
-        for name, options in needs.items():
-            for option in options:
+        self.assertLessEqual(set(lacking), set(needs))
+        for name in lacking:
+            for option in needs[name]:
                 result = run("recv", "--listen=127.0.0.1:0", option)
                 self.assertEqual(2, result.status, result)
                 self.assertEqual(1, result.errors.count("\n"), result)

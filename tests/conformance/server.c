@@ -208,6 +208,42 @@ static void check_stats(struct server *server)
     CHECK(server, strcmp(stats->backend, suite.backend) == 0);
 }
 
+static void add_outcome(void *context, const struct lb_outcome *outcome)
+{
+    struct lb_stats *sum = context;
+
+    sum->ends[outcome->end] += outcome->stream ? outcome->count : 0;
+    sum->refused += outcome->refused ? outcome->count : 0;
+    sum->failed_preludes += outcome->stream ? 0 : outcome->count;
+}
+
+/* Outcomes and workers tell the same in parts. */
+static void check_parts(struct server *server)
+{
+    const struct lb_stats *stats = &server->stats;
+    struct lb_stats sum = {LB_STATS_INIT};
+    struct lb_worker_stats worker = {LB_WORKER_STATS_INIT};
+    unsigned workers = 0;
+
+    CHECK_OK(server, lb_engine_outcomes(server->engine, add_outcome, &sum));
+    for (int i = 0; i < LB_END_COUNT; i++)
+        CHECK_SAME(server, sum.ends[i], stats->ends[i]);
+    CHECK_SAME(server, sum.refused, stats->refused);
+    CHECK_SAME(server, sum.failed_preludes, stats->failed_preludes);
+    for (; lb_engine_worker_stats(server->engine, workers, &worker) == 0; workers++) {
+        sum.bytes += worker.bytes;
+        sum.starved += worker.starved;
+        sum.cpu_seconds += worker.cpu_seconds;
+        CHECK_SAME(server, worker.streams, 0);
+        CHECK(server, worker.slots > 0);
+    }
+    CHECK_SAME(server, workers, stats->workers);
+    CHECK_SAME(server, sum.bytes, stats->bytes);
+    CHECK_SAME(server, sum.starved, stats->starved);
+    CHECK(server, sum.cpu_seconds > 0 && sum.cpu_seconds <= stats->cpu_seconds + 1e-6);
+    CHECK_SAME(server, stats->handshaking, 0);
+}
+
 static void check_ids(struct server *server)
 {
     const struct ledger *ledger = &server->ledger;
@@ -231,6 +267,7 @@ void server_finish(struct server *server)
     CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
     server->stats = server_stats(server);
     check_stats(server);
+    check_parts(server);
     check_ids(server);
     if (atomic_load(&server->ledger.broken))
         server_give_up(server, __FILE__, __LINE__, "%s", server->ledger.why);

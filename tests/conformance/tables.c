@@ -7,7 +7,7 @@ const struct test_case *const suite_tables[] = {
     slow_end_cases,    stops_cases,   limits_cases,   stream_limits_cases,
     admission_cases,   load_cases,    scenario_cases, receipts_cases,
     descriptors_cases, answers_cases, decided_cases,  adopted_cases,
-    forked_cases,      NULL,
+    forked_cases,      told_cases,    NULL,
 };
 
 void suite_reset(void)

@@ -251,6 +251,12 @@ static void unknown_bits_are_named(void **state)
     assert_non_null(strstr(error.text, "0x500"));
 }
 
+static void ignore_outcome(void *context, const struct lb_outcome *outcome)
+{
+    (void)context;
+    (void)outcome;
+}
+
 static void an_engine_in_the_wrong_state(void **state)
 {
     struct lb_config config = honest_config();
@@ -314,6 +320,30 @@ static void an_engine_in_the_wrong_state(void **state)
     CHECK_ROWS(late);
 }
 
+static void an_engine_is_looked_at(void **state)
+{
+    struct lb_config config = honest_config();
+    struct lb_worker_stats worker = {LB_WORKER_STATS_INIT};
+    struct lb_timing timing = {LB_TIMING_INIT};
+    struct lb_engine *engine = NULL;
+
+    (void)state;
+    assert_int_equal(lb_engine_open(&engine, &config, NULL), 0);
+    const struct row rows[] = {
+        ROW(lb_engine_worker_stats, "NULL", lb_engine_worker_stats(NULL, 0, &worker), -EINVAL),
+        ROW(lb_engine_outcomes, "NULL", lb_engine_outcomes(NULL, ignore_outcome, NULL), -EINVAL),
+        ROW(lb_engine_timing, "NULL", lb_engine_timing(NULL, 0, &timing), -EINVAL),
+        ROW(lb_engine_worker_stats, "no stats", lb_engine_worker_stats(engine, 0, NULL), -EINVAL),
+        ROW(lb_engine_worker_stats, "past the last", lb_engine_worker_stats(engine, 1, &worker),
+            -ENOENT),
+        ROW(lb_engine_outcomes, "no one to tell", lb_engine_outcomes(engine, NULL, NULL), -EINVAL),
+        ROW(lb_engine_timing, "no timing", lb_engine_timing(engine, 0, NULL), -EINVAL),
+        ROW(lb_engine_timing, "past the last", lb_engine_timing(engine, 9, &timing), -ENOENT),
+    };
+    CHECK_ROWS(rows);
+    assert_int_equal(lb_engine_close(engine), 0);
+}
+
 /* A function that comes stands in one of the tables above, too. */
 static void every_function_is_here(void **state)
 {
@@ -349,6 +379,7 @@ const struct CMUnitTest calls_tests[] = {
     cmocka_unit_test(configurations),
     cmocka_unit_test(unknown_bits_are_named),
     cmocka_unit_test(an_engine_in_the_wrong_state),
+    cmocka_unit_test(an_engine_is_looked_at),
     cmocka_unit_test(every_function_is_here),
 };
 const size_t calls_count = sizeof(calls_tests) / sizeof(calls_tests[0]);

@@ -8,7 +8,11 @@
 const struct feature features_missing[] = {
     {.name = "tls", .option = "tls", .why = "not implemented yet"},
     {.name = "s3", .sink = "s3", .why = "not implemented yet"},
-    {.name = "metrics", .option = "metrics", .why = "not implemented yet"},
+#ifndef HAVE_METRICS
+    {.name = "metrics",
+     .option = "metrics",
+     .why = "libmicrohttpd was missing, or it was turned off"},
+#endif
     {.name = NULL},
 };
 

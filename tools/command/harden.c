@@ -149,19 +149,23 @@ static int allow_temporary(const struct harden *harden)
 }
 
 /* A Unix socket's file is removed at the end. */
+static int allow_socket_file(const struct harden *harden, const char *address)
+{
+    const char *path = address + strlen("unix:");
+    char directory[PATH_MAX];
+
+    if (strncmp(address, "unix:", strlen("unix:")) != 0 || *path == '@')
+        return 0;
+    directory_of(directory, path);
+    return allow_path(harden, directory, LANDLOCK_USE_REMOVE);
+}
+
 static int allow_socket_files(const struct harden *harden)
 {
-    int rc = 0;
+    int rc = harden->metrics ? allow_socket_file(harden, harden->metrics) : 0;
 
-    for (const char *const *address = harden->listen; rc == 0 && *address; address++) {
-        const char *path = *address + strlen("unix:");
-        char directory[PATH_MAX];
-
-        if (strncmp(*address, "unix:", strlen("unix:")) != 0 || *path == '@')
-            continue;
-        directory_of(directory, path);
-        rc = allow_path(harden, directory, LANDLOCK_USE_REMOVE);
-    }
+    for (const char *const *address = harden->listen; rc == 0 && *address; address++)
+        rc = allow_socket_file(harden, *address);
     return rc;
 }
 

@@ -22,6 +22,7 @@ struct harden {
     const struct lb_sink *sink;
     void *sink_context;
     const char *const *listen;
+    const char *metrics; /* one more address to listen on, or NULL */
     const char *backend; /* the chosen one */
 
     int rules_fd;                      /* of Landlock, or -errno */
@@ -39,7 +40,7 @@ bool harden_describe(size_t index, struct lb_description *part);
 void harden_probe(struct lb_probe *probe);
 
 /* Opens what the rest needs, as the user that started the process. The others are
- * set: off, sink, sink_context, listen, backend. */
+ * set: off, sink, sink_context, listen, metrics, backend. */
 void harden_prepare(struct harden *harden);
 
 /* From now on no program that is started can gain rights, and nobody looks into this process's

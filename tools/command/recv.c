@@ -2,6 +2,7 @@
 #include "command.h"
 #include "console.h"
 #include "harden.h"
+#include "metrics.h"
 #include "notify.h"
 #include "progress.h"
 #include "recv_settings.h"
@@ -68,22 +69,30 @@ static void drop_signals(void)
     signal(SIGHUP, SIG_IGN);
 }
 
-static bool asks_for_any_port(const struct option_list *listen)
+static bool asks_for_any_port(const char *address)
 {
-    for (size_t i = 0; i < listen->count; i++) {
-        const char *address = listen->words[i];
-        const char *colon = strrchr(address, ':');
+    const char *colon = strrchr(address, ':');
 
-        if (colon && strcmp(colon, ":0") == 0 && strncmp(address, "unix:", strlen("unix:")) != 0)
-            return true;
-    }
-    return false;
+    return colon && strcmp(colon, ":0") == 0 && strncmp(address, "unix:", strlen("unix:")) != 0;
 }
 
-static void tell_addresses(const struct lb_engine *engine)
+/* Nobody could know the port otherwise. */
+static bool has_to_tell_addresses(const struct recv_settings *settings)
+{
+    const char *metrics = settings->metrics;
+    bool any = metrics && asks_for_any_port(metrics);
+
+    for (size_t i = 0; i < settings->listen.count; i++)
+        any = any || asks_for_any_port(settings->listen.words[i]);
+    return any;
+}
+
+static void tell_addresses(const struct lb_engine *engine, const struct metrics *metrics)
 {
     const char *address;
 
+    if (metrics)
+        metrics_tell(metrics);
     for (size_t i = 0; (address = lb_engine_address(engine, i)); i++)
         console_first("listening on %s", address);
 }
@@ -183,6 +192,7 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
         .sink = settings->config.sink,
         .sink_context = settings->config.sink_context,
         .listen = settings->config.listen,
+        .metrics = settings->metrics,
         .backend = lb_engine_backend(engine),
     };
     int status = STATUS_OK;
@@ -204,11 +214,14 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
     return status;
 }
 
-static int run_engine(struct lb_engine *engine, const struct recv_settings *settings)
+static int run_engine(struct lb_engine *engine, const struct recv_settings *settings,
+                      struct metrics *metrics)
 {
     double begin;
     int error;
 
+    if (metrics && metrics_start(metrics, engine) != STATUS_OK)
+        return STATUS_NO_START;
     catch_signals(engine);
     begin = progress_clock();
     error = console_begin();
@@ -220,8 +233,8 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
         drop_signals();
         return STATUS_NO_START;
     }
-    if (!settings->quiet || asks_for_any_port(&settings->listen))
-        tell_addresses(engine);
+    if (!settings->quiet || has_to_tell_addresses(settings))
+        tell_addresses(engine, metrics);
     console_release();
     notify_ready();
     error = wait_for_end(engine, progress_interval_ms(settings), settings->size);
@@ -234,10 +247,30 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
     return status;
 }
 
+/* metrics, which may be NULL, goes before the engine that it tells of. */
+static int serve(const struct recv_settings *settings, struct metrics *metrics)
+{
+    struct lb_engine *engine = NULL;
+    struct lb_error error = {LB_ERROR_INIT};
+    int status = lb_engine_open(&engine, &settings->config, &error);
+
+    if (status) {
+        console_tell("%s", error.text);
+        status = status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
+    } else {
+        status = give_up_rights(engine, settings);
+        if (status == STATUS_OK)
+            status = run_engine(engine, settings, metrics);
+    }
+    metrics_close(metrics);
+    lb_engine_close(engine);
+    return status;
+}
+
 static int receive(struct recv_settings *settings)
 {
     struct lb_config *config = &settings->config;
-    struct lb_engine *engine;
+    struct metrics *metrics = NULL;
     struct lb_error error = {LB_ERROR_INIT};
     int status;
 
@@ -260,16 +293,10 @@ static int receive(struct recv_settings *settings)
         return status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
     }
     command_raise_limits();
-    status = lb_engine_open(&engine, config, &error);
-    if (status) {
-        console_tell("%s", error.text);
-        status = status == -EINVAL ? STATUS_USAGE : STATUS_NO_START;
-    } else {
-        status = give_up_rights(engine, settings);
-        if (status == STATUS_OK)
-            status = run_engine(engine, settings);
-        lb_engine_close(engine);
-    }
+    if (settings->metrics)
+        status = metrics_open(&metrics, settings->metrics);
+    if (status == STATUS_OK)
+        status = serve(settings, metrics);
     lb_sink_close(config->sink, config->sink_context);
     return status;
 }

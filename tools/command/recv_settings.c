@@ -162,6 +162,12 @@ const struct option_row recv_options[] = {
      .help = "keep rights that are not needed: all (default) or some of\n"
              "no-new-privs, no-dump, landlock, seccomp, uring-restrictions"},
 
+#ifdef HAVE_METRICS
+    {OPTION_HEADING, .name = "What is told to who asks"},
+    {OPTION_TEXT, .name = "metrics", .argument = "ADDR", AT(metrics),
+     .help = "for Prometheus, over HTTP at /metrics; forms as of --listen"},
+#endif
+
     {OPTION_HEADING, .name = "What is told on standard error"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
      .help = "the sums at the end (default text)"},
@@ -241,6 +247,10 @@ static int check_addresses(const struct recv_settings *settings)
             console_tell("--listen=%s", error.text); /* it begins with the address */
             return STATUS_USAGE;
         }
+    }
+    if (settings->metrics && lb_address_check(settings->metrics, &error)) {
+        console_tell("--metrics=%s", error.text);
+        return STATUS_USAGE;
     }
     if (settings->config.unix_mode && !has_socket_file(&settings->listen))
         return command_misused("--unix-mode: needs --listen=unix:PATH");

@@ -27,6 +27,7 @@ struct recv_settings {
     int progress_ms; /* 0: not asked for */
     uint64_t size;   /* bytes that are expected; 0: nobody said */
     bool quiet, verbose, help, version;
+    const char *metrics;   /* the address for them; NULL: none */
     const char *user_text; /* NULL: stay who we are */
     struct user user;
     bool harden_off[HARDEN_PARTS];

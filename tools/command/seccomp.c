@@ -241,8 +241,8 @@ static int allow_descriptor_flags(scmp_filter_ctx filter)
     return rc;
 }
 
-/* Threads, which set their timer slack, but no processes. clone3 keeps its flags where a filter
- * can't look: refused, the C library takes clone. */
+/* Threads, which set their timer slack and name, but no processes. clone3 keeps its flags where a
+ * filter can't look: refused, the C library takes clone. */
 static int allow_threads(scmp_filter_ctx filter)
 {
 #ifdef __s390x__
@@ -250,13 +250,14 @@ static int allow_threads(scmp_filter_ctx filter)
 #else
     const unsigned flags_argument = 0;
 #endif
+    static const int settings[] = {PR_SET_TIMERSLACK, PR_SET_NAME};
     int rc =
         seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                          SCMP_CMP(flags_argument, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
-    if (rc == 0)
+    for (size_t i = 0; rc == 0 && i < sizeof(settings) / sizeof(settings[0]); i++)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                              SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_TIMERSLACK, 0));
+                              SCMP_CMP(0, SCMP_CMP_EQ, (scmp_datum_t)settings[i], 0));
     return rc;
 }
 

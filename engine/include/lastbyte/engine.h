@@ -184,6 +184,7 @@ struct lb_stats {
     uint64_t waits;           /* times a worker asked its backend for events */
     uint64_t receives;        /* chunks handed to sinks */
     uint64_t starved;         /* times data waited because every slot was in use */
+    uint64_t handshaking;     /* peers whose preludes run now */
 };
 #define LB_STATS_INIT LB_SIZE_INIT(lb_stats)
 

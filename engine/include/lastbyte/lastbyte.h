@@ -49,6 +49,7 @@
 #include <lastbyte/engine.h>
 #include <lastbyte/receive.h>
 #include <lastbyte/sink.h>
+#include <lastbyte/stats.h>
 #include <lastbyte/stream.h>
 
 #endif

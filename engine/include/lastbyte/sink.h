@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+struct lb_timing;
+
 enum lb_sink_flags {
     /* One stream at a time over the whole engine, in the order of accepts; others wait. */
     LB_SINK_SERIAL = 1 << 0,
@@ -128,6 +130,11 @@ struct lb_sink {
     /* For each worker_open that succeeded, on the same thread, after the last of its streams. May
      * be NULL. */
     void (*worker_close)(void *context, void *state);
+
+    /* How long things take that the sink waits for: fills timing, which is zeroed but for its size,
+     * with those of the index-th, each under a name of its own. Returns false past the last. From
+     * any thread, while streams are under way; must not block. May be NULL. */
+    bool (*timing)(void *context, size_t index, struct lb_timing *timing);
 };
 #define LB_SINK_INIT LB_SIZE_INIT(lb_sink)
 

@@ -44,9 +44,13 @@ static void the_cause_is_kept(void **state)
     assert_int_equal(verdict.end, LB_END_RESET);
     assert_int_equal(verdict.error, -ECONNRESET);
     assert_string_equal(lb_verdict_text(&verdict), strerror(ECONNRESET));
+    assert_null(lb_verdict_reason(&verdict));
     verdict = lb_verdict_of_sink(-ENOSPC);
     assert_int_equal(verdict.end, LB_END_SINK);
     assert_string_equal(lb_verdict_text(&verdict), strerror(ENOSPC));
+#ifdef LB_HAVE_STRERRORNAME
+    assert_string_equal(lb_verdict_reason(&verdict), "ENOSPC");
+#endif
 }
 
 static void a_limit_is_its_own_cause(void **state)
@@ -56,6 +60,8 @@ static void a_limit_is_its_own_cause(void **state)
 
     (void)state;
     assert_string_equal(lb_verdict_text(&limit), "idle");
+    assert_string_equal(lb_verdict_reason(&limit), "idle");
+    assert_null(lb_verdict_reason(&stopped));
     assert_null(lb_verdict_text(&stopped));
 }
 
