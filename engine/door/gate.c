@@ -26,10 +26,13 @@ bool lb_gate_claim(struct lb_gate *gate)
     return true;
 }
 
-void lb_gate_release(struct lb_gate *gate)
+void lb_gate_release(struct lb_gate *gate, bool counts)
 {
+    if (!counts)
+        atomic_fetch_sub(&gate->claimed, 1);
     atomic_fetch_sub(&gate->active, 1);
-    atomic_fetch_add(&gate->ended, 1);
+    if (counts)
+        atomic_fetch_add(&gate->ended, 1);
 }
 
 bool lb_gate_finished(struct lb_gate *gate)

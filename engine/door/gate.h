@@ -24,8 +24,8 @@ unsigned lb_gate_room(struct lb_gate *gate);
 /* One stream begins: returns false if none may. */
 bool lb_gate_claim(struct lb_gate *gate);
 
-/* One stream has ended. */
-void lb_gate_release(struct lb_gate *gate);
+/* One stream has ended; counts: as one of those that may ever begin. */
+void lb_gate_release(struct lb_gate *gate, bool counts);
 
 /* All streams that were asked for have ended. */
 bool lb_gate_finished(struct lb_gate *gate);

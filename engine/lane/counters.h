@@ -13,6 +13,7 @@ struct lb_counters {
     _Atomic uint64_t waits;
     _Atomic uint64_t receives;
     _Atomic uint64_t starved;
+    _Atomic uint64_t empty;       /* connections that were no streams, without a byte */
     _Atomic uint64_t gather_ns;   /* what a turn gathers now */
     _Atomic uint64_t slots_taken; /* of its pool, after its last turn */
     struct lb_outcomes outcomes;

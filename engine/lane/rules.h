@@ -36,7 +36,7 @@ struct lb_rules {
     uint64_t drain_ns;
     uint64_t gather_max_ns;
     uint64_t handshake_ns; /* how long preludes may take */
-    bool no_splice, unrestricted;
+    bool no_splice, unrestricted, ignore_empty;
 
     struct lb_filter_use filters[LB_FILTERS_MAX]; /* in the order bytes pass them */
     unsigned filter_count;

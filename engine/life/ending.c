@@ -37,6 +37,14 @@ void lb_ending_note(const struct lb_stream *stream)
             why ? ")" : "", lb_hush_text(untold, more));
 }
 
+void lb_ending_note_empty(const struct lb_stream *stream)
+{
+    char peer[LB_PEER_SIZE];
+
+    lb_note(stream->lane->notes, LB_NOTE_DETAIL, "%llu from %s: no stream, as no byte came",
+            (unsigned long long)stream->id, lb_stream_peer(stream, peer));
+}
+
 static bool refusal_is_told(const struct lb_lane *lane, uint64_t *untold)
 {
     return lb_notes_wants(lane->notes, LB_NOTE_WARNING) &&

@@ -9,6 +9,9 @@
  * that as often as they like. */
 void lb_ending_note(const struct lb_stream *stream);
 
+/* The person, if that is asked for: of a connection that was no stream. */
+void lb_ending_note_empty(const struct lb_stream *stream);
+
 /* The person, of a peer that was turned away before it was a stream, or of one with a number that
  * reached no sink: strangers can cause that as often as they like. */
 void lb_ending_note_refusal(const struct lb_stream *stream);

@@ -32,16 +32,20 @@ void lb_leaving_close(struct lb_stream *stream)
     lb_stream_table_retire(lane->streams, stream);
 }
 
-/* It was a stream, and counts as one. */
+/* It was a stream, and counts as one, unless no byte has come. */
 static void leave(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
+    bool counts = !stream->expected;
 
-    lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_STREAM, &stream->verdict);
+    if (counts)
+        lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_STREAM, &stream->verdict);
+    else
+        lb_count(&lane->counters.empty, 1);
     lb_leaving_close(stream);
     lane->under_way--;
     lb_admission_leave(&lane->door->admission, &stream->peer);
-    lb_gate_release(&lane->door->gate);
+    lb_gate_release(&lane->door->gate, counts);
     lb_door_look_again(lane->door);
 }
 
@@ -103,7 +107,11 @@ void lb_leaving_begin(struct lb_stream *stream, const struct lb_verdict *verdict
 
     assert(!stream->conn.receiving);
     stream->verdict = *verdict;
-    if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
+    if (stream->expected) {
+        lb_ending_note_empty(stream);
+        lb_wire_finish(stream, LB_CLOSING_PLAIN, false);
+        leave(stream);
+    } else if (stream->session.sink->flags & LB_SINK_SLOW_END && lane->committer) {
         lb_state_move(stream, LB_STREAM_COMMITTING);
         takes_time(stream);
         lb_committer_submit(lane->committer, stream);

@@ -24,13 +24,18 @@ static void cancel(struct lb_stream *stream, const struct lb_verdict *verdict)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
+static void start_receiving(struct lb_stream *stream)
+{
+    if (stream->state != LB_STREAM_RECEIVING)
+        lb_state_move(stream, LB_STREAM_RECEIVING);
+}
+
 static void receive(struct lb_stream *stream)
 {
     const struct lb_lane *lane = stream->lane;
 
-    if (stream->state != LB_STREAM_RECEIVING)
-        lb_state_move(stream, LB_STREAM_RECEIVING);
-    if (stream->flow.way == LB_WAY_CHUNKS)
+    start_receiving(stream);
+    if (stream->flow.way == LB_WAY_CHUNKS && !stream->expected)
         lane->backend->receive(lane->backend_state, &stream->conn, stream->flow.once);
     else
         lane->backend->await(lane->backend_state, &stream->conn);
@@ -278,10 +283,48 @@ void lb_life_refuse(struct lb_stream *stream, const char *why)
     lb_leaving_close(stream);
 }
 
+static void open_session(struct lb_stream *stream)
+{
+    struct lb_verdict verdict;
+
+    stream->expected = false;
+    if (!lb_session_open(stream, &verdict)) {
+        stream->verdict = verdict;
+        lb_leaving_conclude(stream, verdict.error);
+        return;
+    }
+    lb_way_begin(stream);
+    if (lb_session_is_decided(stream, &verdict)) {
+        start_receiving(stream);
+        lb_leaving_begin(stream, &verdict);
+        return;
+    }
+    if (stream->flow.first) {
+        start_receiving(stream);
+        lb_stream_arm(stream);
+        feed_first(stream);
+        return;
+    }
+    go_on(stream, 0);
+    lb_stream_arm(stream);
+}
+
+/* It is no stream before its first byte. */
+static void expect(struct lb_stream *stream)
+{
+    struct lb_verdict verdict;
+
+    if (lb_way_is_begun(stream, &verdict))
+        open_session(stream);
+    else if (verdict.error != -EAGAIN)
+        lb_leaving_begin(stream, &verdict);
+    else
+        receive(stream);
+}
+
 void lb_life_begin(struct lb_stream *stream)
 {
     const struct lb_rules *rules = stream->lane->rules;
-    struct lb_verdict verdict;
 
     number(stream);
     stream->lane->under_way++;
@@ -290,24 +333,12 @@ void lb_life_begin(struct lb_stream *stream)
         lb_meter_begin(&stream->session.meter, &rules->limits, lb_clock_ns());
     /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
     lb_filters_tell(stream, rules->greeting, rules->greeting_size);
-    if (!lb_session_open(stream, &verdict)) {
-        stream->verdict = verdict;
-        lb_leaving_conclude(stream, verdict.error);
+    stream->expected = rules->ignore_empty && !stream->flow.first;
+    if (!stream->expected) {
+        open_session(stream);
         return;
     }
-    lb_way_begin(stream);
-    if (lb_session_is_decided(stream, &verdict)) {
-        lb_state_move(stream, LB_STREAM_RECEIVING);
-        lb_leaving_begin(stream, &verdict);
-        return;
-    }
-    if (stream->flow.first) {
-        lb_state_move(stream, LB_STREAM_RECEIVING);
-        lb_stream_arm(stream);
-        feed_first(stream);
-        return;
-    }
-    go_on(stream, 0);
+    receive(stream);
     lb_stream_arm(stream);
 }
 
@@ -356,6 +387,10 @@ void lb_life_readable(struct lb_stream *stream)
         return;
     }
     assert(stream->state == LB_STREAM_RECEIVING);
+    if (stream->expected) {
+        expect(stream);
+        return;
+    }
     step = stream->flow.way == LB_WAY_PLACED ? lb_way_place(stream, &size, &verdict)
                                              : lb_way_splice(stream, &size, &verdict);
     stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
@@ -427,7 +462,7 @@ void lb_life_wake(struct lb_stream *stream)
         lb_wire_go_on(stream);
     if (stream->state == LB_STREAM_ENDING)
         go_on_ending(stream);
-    else if (lb_stream_is_under_way(stream))
+    else if (lb_stream_is_under_way(stream) && !stream->expected)
         wake_sink(stream);
 }
 

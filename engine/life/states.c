@@ -11,11 +11,12 @@ static const unsigned steps_allowed[LB_STREAM_STATES] = {
     /* To begin: RECEIVING, or THROTTLED by others' bytes, or ANSWERING if the sink refuses it. */
     [LB_STREAM_PARKED] = TO(ENTERING) | TO(RECEIVING) | TO(THROTTLED) | TO(ANSWERING) | TO(FREE),
     [LB_STREAM_ENTERING] = TO(PARKED) | TO(CANCELLED) | TO(FREE),
-    [LB_STREAM_RECEIVING] =
-        TO(THROTTLED) | TO(PAUSED) | TO(CANCELLED) | TO(ENDING) | TO(COMMITTING),
+    /* ANSWERING, if the sink refuses what a first byte has made a stream; FREE: none has come. */
+    [LB_STREAM_RECEIVING] = TO(THROTTLED) | TO(PAUSED) | TO(CANCELLED) | TO(ENDING) |
+                            TO(COMMITTING) | TO(ANSWERING) | TO(FREE),
     [LB_STREAM_THROTTLED] = TO(RECEIVING) | TO(ENDING) | TO(COMMITTING),
     [LB_STREAM_PAUSED] = TO(RECEIVING) | TO(THROTTLED) | TO(ENDING) | TO(COMMITTING),
-    /* FREE: it was ENTERING. */
+    /* FREE: it was ENTERING, or no byte has come. */
     [LB_STREAM_CANCELLED] = TO(ENDING) | TO(COMMITTING) | TO(FREE),
     [LB_STREAM_ENDING] = TO(ANSWERING),
     [LB_STREAM_COMMITTING] = TO(ANSWERING),

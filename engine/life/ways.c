@@ -17,6 +17,18 @@ static bool allows_splice(const struct lb_stream *stream)
            !lb_stream_receipt(stream) && !rules->filtered;
 }
 
+bool lb_way_is_begun(const struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    char byte;
+    ssize_t got;
+
+    do {
+        got = recv(stream->conn.fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    *verdict = lb_verdict_of_receive(got < 0 ? -errno : 0);
+    return got > 0;
+}
+
 void lb_way_begin(struct lb_stream *stream)
 {
     const struct lb_rules *rules = stream->lane->rules;

@@ -13,6 +13,10 @@ enum lb_step {
     LB_STEP_OVER,  /* the verdict says how the stream ends */
 };
 
+/* The connection is readable. Has a first byte come? It stays there. If not, verdict says why: that
+ * there is nothing yet (-EAGAIN), or how the connection has ended. */
+bool lb_way_is_begun(const struct lb_stream *stream, struct lb_verdict *verdict);
+
 /* The stream's session is open: chooses the way of its first piece. */
 void lb_way_begin(struct lb_stream *stream);
 

@@ -296,6 +296,7 @@ int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_
         .handshake_ns = config->handshake_timeout_ms * LB_NS_PER_MS,
         .no_splice = config->no_splice,
         .unrestricted = config->unrestricted,
+        .ignore_empty = config->ignore_empty,
     };
     rules->pool = choose_pool(rules, config);
     lb_limits_init(&rules->limits, config);

@@ -63,6 +63,8 @@ struct lb_stream {
     bool borrowed; /* the connection is a caller's: it is not reset when the stream fails */
     bool opened;   /* its filters are */
     bool at_eof;   /* nothing more can come from the connection */
+    bool
+        expected; /* RECEIVING: no byte has come, so it is no stream yet; its session is not open */
     struct lb_flow flow;
     struct lb_session session;
     struct lb_wire wire;

@@ -7,9 +7,11 @@ import resource
 import signal
 import socket
 import stat
+import subprocess
 import unittest
 
-from harness import DEADLINE, Server, each_backend, exchange, main, run, seeded, temporary_directory
+from harness import (DEADLINE, Server, each_backend, exchange, main, program, reset, run, seeded,
+                     temporary_directory)
 
 
 def be_refused(server):
@@ -141,6 +143,35 @@ class Admission(unittest.TestCase):
             result = server.finish()
             self.assertEqual((b"data" if served else b"", int(not served)),
                              (result.output, result.stats["refused"]), result)
+
+
+@each_backend
+class PortChecks(unittest.TestCase):
+    def test_are_no_streams_if_that_is_asked_for(self, backend):
+        for options in ((), ("--direct",), ("--receipt",)):
+            directory = temporary_directory(self)
+            server = Server(self, "--backend=" + backend, "--once", "--ignore-empty",
+                            "--stats=json", "--sink=dir:" + directory, *options)
+            for _ in range(3):
+                subprocess.run([program("nc"), "-z", "127.0.0.1", str(server.port)], check=True,
+                               timeout=DEADLINE)
+                reset(server.connect())
+            exchange(server.connect(), b"real")
+            result = server.finish()
+            self.assertEqual((0, 1), (result.status, len(os.listdir(directory))), result)
+            stats = result.stats
+            self.assertEqual((1, 6, 7, 4), (stats["streams"], stats["empty"], stats["accepted"],
+                                            stats["bytes"]))
+            self.assertEqual(2, len(result.errors.splitlines()), result)
+
+    def test_and_verbose_tells_them(self, backend):
+        server = Server(self, "--backend=" + backend, "--once", "--ignore-empty", "--verbose")
+        server.connect().close()
+        exchange(server.connect(), b"real")
+        result = server.finish()
+        self.assertEqual((0, b"real"), (result.status, result.output))
+        self.assertRegex(result.errors, r"1 from \S+: no stream, as no byte came")
+        self.assertIn("; 1 without a byte", result.errors)
 
 
 class Options(unittest.TestCase):

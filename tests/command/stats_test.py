@@ -10,7 +10,7 @@ from harness import DEADLINE, Server, each_backend, exchange, main, seeded
 
 ENDS = {"eof", "reset", "timeout", "limit", "sink", "stopped", "error", "truncated"}
 COUNTS = ("workers", "bytes", "streams", "waits", "receives", "starved", "partial",
-          "refused", "accepted")
+          "refused", "accepted", "empty")
 
 
 @each_backend

@@ -74,6 +74,9 @@ const struct option_row recv_options[] = {
     {OPTION_COUNT, 'n', "count", "N", AT(config.count), .least = 1, .most = INT64_MAX,
      .help = "stop after N streams have ended (default: never)"},
     {OPTION_FLAG, .name = "once", AT(once), .help = "the same as --count=1"},
+    {OPTION_FLAG, .name = "ignore-empty", AT(config.ignore_empty),
+     .help = "a connection that closes without a byte, as port checks do, is no\n"
+             "stream"},
     {OPTION_SECONDS, .name = "drain", .argument = "SECONDS", AT(config.drain_ms),
      .most = TIME_MS_MAX, .none = LB_NO_DRAIN,
      .help = "how long streams under way may go on after SIGINT or SIGTERM\n"

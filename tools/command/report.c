@@ -28,15 +28,17 @@ void report_text(const struct lb_stats *stats, double wall_seconds)
 {
     const double gib = (double)(1 << 30);
     double amount = (double)stats->bytes / gib;
-    char ends[256], bytes[VALUE_TEXT_SIZE], each[64] = "", refused[40] = "";
+    char ends[256], bytes[VALUE_TEXT_SIZE], each[64] = "", refused[40] = "", empty[40] = "";
 
     list_ends(stats, ends, sizeof(ends));
     value_amount_text((double)stats->bytes, bytes);
     if (stats->refused)
         snprintf(refused, sizeof(refused), "; %" PRIu64 " turned away", stats->refused);
-    console_print("%" PRIu64 " stream%s%s%s%s%s, %s in %.3f s, %.3f GiB/s", stats->streams,
+    if (stats->empty)
+        snprintf(empty, sizeof(empty), "; %" PRIu64 " without a byte", stats->empty);
+    console_print("%" PRIu64 " stream%s%s%s%s%s%s, %s in %.3f s, %.3f GiB/s", stats->streams,
                   stats->streams == 1 ? "" : "s", ends[0] ? " (" : "", ends, refused,
-                  ends[0] ? ")" : "", bytes, wall_seconds,
+                  ends[0] ? ")" : "", empty, bytes, wall_seconds,
                   wall_seconds > 0 ? amount / wall_seconds : 0);
     /* Of a few bytes the start and the end of the threads would be the answer. */
     if (stats->bytes >= 1 << 20)
@@ -53,12 +55,12 @@ int report_json(const struct lb_stats *stats, double wall_seconds)
         json_object_set_new(ends, lb_end_name((enum lb_end)end),
                             json_integer((json_int_t)stats->ends[end]));
     json_t *object =
-        json_pack("{s:s, s:i, s:f, s:f, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",        /* */
+        json_pack("{s:s, s:i, s:f, s:f, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}",   /* */
                   "backend", stats->backend, "workers", (int)stats->workers,                  /* */
                   "wall_seconds", wall_seconds, "cpu_seconds", stats->cpu_seconds,            /* */
                   "bytes", (json_int_t)stats->bytes, "accepted", (json_int_t)stats->accepted, /* */
                   "streams", (json_int_t)stats->streams, "ends", ends,                        /* */
-                  "refused", (json_int_t)stats->refused,                                      /* */
+                  "refused", (json_int_t)stats->refused, "empty", (json_int_t)stats->empty,   /* */
                   "partial", (json_int_t)stats->partial, "waits", (json_int_t)stats->waits,   /* */
                   "receives", (json_int_t)stats->receives, "starved", (json_int_t)stats->starved);
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;

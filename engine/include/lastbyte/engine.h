@@ -137,6 +137,11 @@ struct lb_config {
     unsigned max_streams_per_peer; /* at once, of one address, or one user of a Unix socket; 0: any
                                       number */
 
+    /* A connection that closes without a byte, a port check say, is no stream: it opens no sink,
+     * has no end and no receipt, counts as empty, and is none of count. It has a place, and its
+     * limits hold, while it is there. */
+    bool ignore_empty;
+
     /* Told what a person may want to know; one line without a newline, lent for the call. Called
      * from any thread, one call at a time. NULL for silence. note_level is the least that is told,
      * LB_NOTE_WARNING unless set. */
@@ -180,11 +185,12 @@ struct lb_stats {
     uint64_t refused; /* peers that were turned away: in ends too, but for failed_preludes */
     uint64_t failed_preludes; /* of them, those that never came to be a stream */
     uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
-    uint64_t bytes;           /* taken by sinks */
-    uint64_t waits;           /* times a worker asked its backend for events */
-    uint64_t receives;        /* chunks handed to sinks */
-    uint64_t starved;         /* times data waited because every slot was in use */
-    uint64_t handshaking;     /* peers whose preludes run now */
+    uint64_t empty;    /* connections without a byte, with ignore_empty: accepted, and no streams */
+    uint64_t bytes;    /* taken by sinks */
+    uint64_t waits;    /* times a worker asked its backend for events */
+    uint64_t receives; /* chunks handed to sinks */
+    uint64_t starved;  /* times data waited because every slot was in use */
+    uint64_t handshaking; /* peers whose preludes run now */
 };
 #define LB_STATS_INIT LB_SIZE_INIT(lb_stats)
 

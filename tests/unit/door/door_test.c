@@ -121,7 +121,7 @@ static void the_last_end_wakes_all(void **state)
         lb_door_look_again(&house->door);
         assert_string_equal(awake(house), "000");
         assert_true(lb_gate_claim(&house->door.gate));
-        lb_gate_release(&house->door.gate);
+        lb_gate_release(&house->door.gate, true);
     }
     lb_door_look_again(&house->door);
     assert_string_equal(awake(house), "111");

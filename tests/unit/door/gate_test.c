@@ -20,7 +20,7 @@ static void counts_the_room(void **state)
     assert_int_equal(lb_gate_room(&gate), 0);
     assert_false(lb_gate_claim(&gate));
     assert_int_equal(gate.active, 3);
-    lb_gate_release(&gate);
+    lb_gate_release(&gate, true);
     assert_int_equal(lb_gate_room(&gate), 1);
     assert_true(lb_gate_claim(&gate));
     assert_false(lb_gate_claim(&gate));
@@ -33,7 +33,7 @@ static void never_finishes_without_a_count(void **state)
     (void)state;
     for (int i = 0; i < 100; i++) {
         assert_true(lb_gate_claim(&gate));
-        lb_gate_release(&gate);
+        lb_gate_release(&gate, true);
         assert_false(lb_gate_finished(&gate));
     }
 }
@@ -53,7 +53,7 @@ static void a_count_limits_the_room(void **state)
     /* Ended streams make room, but no new one may begin. */
     for (int i = 0; i < 3; i++) {
         assert_false(lb_gate_finished(&gate));
-        lb_gate_release(&gate);
+        lb_gate_release(&gate, true);
         assert_int_equal(lb_gate_room(&gate), 0);
         assert_false(lb_gate_claim(&gate));
     }
@@ -71,7 +71,7 @@ static void a_count_may_exceed_what_fits_at_once(void **state)
     assert_true(lb_gate_claim(&gate));
     assert_true(lb_gate_claim(&gate));
     assert_false(lb_gate_claim(&gate));
-    lb_gate_release(&gate);
+    lb_gate_release(&gate, true);
     assert_int_equal(lb_gate_room(&gate), 1);
 }
 
@@ -106,7 +106,7 @@ static void *claim_and_release(void *argument)
         note_most(crowd, atomic_fetch_add(&crowd->inside, 1) + 1);
         sched_yield();
         atomic_fetch_sub(&crowd->inside, 1);
-        lb_gate_release(&crowd->gate);
+        lb_gate_release(&crowd->gate, true);
     }
     return NULL;
 }

@@ -290,6 +290,9 @@ static void a_mute_resolver_counts(void **state)
 
 static void link_local_addresses_need_an_interface(void **state)
 {
+    const struct lb_listener_options options = {.sockets = 1};
+    static const char *const addresses[] = {"[fe80::1]:1", NULL};
+    struct lb_listener_list list;
     static const char *const number[] = {"fe80::1", NULL};
     struct lb_error error = {LB_ERROR_INIT};
 
@@ -299,6 +302,8 @@ static void link_local_addresses_need_an_interface(void **state)
     assert_non_null(strstr(error.text, "[fe80::1%eth0]:1"));
     assert_int_equal(connect_to("many.example", 1, 0, patience_ms(), &error), -EINVAL);
     assert_non_null(strstr(error.text, "needs its interface"));
+    assert_int_equal(lb_listener_open(&list, addresses, &options, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "[fe80::1%eth0]:1"));
     assert_int_equal(connect_to("[fe80::1%nowhere0]", 1, 0, -1, &error), -EHOSTUNREACH);
     assert_non_null(strstr(error.text, "no interface nowhere0"));
 }

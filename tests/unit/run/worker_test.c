@@ -124,6 +124,17 @@ static void a_failed_accept_pauses_accepting(void **state)
     assert_non_null(strstr(rig->script.notes, "ulimit -n"));
 }
 
+/* Somebody who shares the socket has shut it down: more descriptors would not help. */
+static void a_dead_listener_is_named(void **state)
+{
+    struct rig *rig = *state;
+
+    BEGIN(rig, .drain_ms = LONG_DRAIN_MS);
+    ASSERT_LOG(rig, "", ACCEPT_FAILED(-EINVAL), TURN, LIMIT(0), STOP);
+    assert_non_null(strstr(rig->script.notes, "doesn't listen any more"));
+    assert_null(strstr(rig->script.notes, "ulimit"));
+}
+
 static void a_stop_ends_the_pause(void **state)
 {
     BEGIN(*state, .drain_ms = LONG_DRAIN_MS);
@@ -393,6 +404,7 @@ int main(void)
         TEST(one_stream_per_worker),
         TEST(a_full_table_turns_away),
         TEST(a_failed_accept_pauses_accepting),
+        TEST(a_dead_listener_is_named),
         TEST(a_stop_ends_the_pause),
         TEST(an_idle_worker_stops),
         TEST(draining_lets_streams_end),
