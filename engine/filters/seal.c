@@ -17,9 +17,12 @@ struct seal_state {
     char last[LB_SEAL_END_SIZE];   /* the last bytes so far, which may be the end */
 };
 
-static const void *seal_settings(const struct lb_config *config)
+static int seal_settle(const struct lb_config *config, const void **settings,
+                       struct lb_error *error)
 {
-    return config->seal ? config : NULL;
+    (void)error;
+    *settings = config->seal ? config : NULL;
+    return 0;
 }
 
 static struct lb_seal_key key_of(const struct seal_state *state)
@@ -136,7 +139,7 @@ const struct lb_filter lb_filter_seal = {
     .state_size = sizeof(struct seal_state),
     .grows = 1,
     .extra = LB_SEAL_END_SIZE,
-    .settings = seal_settings,
+    .settle = seal_settle,
     .open = seal_open,
     .take = seal_take,
     .eof = seal_eof,

@@ -3,4 +3,4 @@
 
 #include <stddef.h>
 
-const struct lb_filter *const lb_filters[] = {&lb_filter_seal, NULL};
+const struct lb_filter *const lb_filters[] = {&lb_filter_proxy, &lb_filter_seal, NULL};

@@ -16,7 +16,7 @@ enum { LB_FILTERS_MAX = 4 };
 /* A filter that every stream passes, and what it was told. */
 struct lb_filter_use {
     const struct lb_filter *filter;
-    const void *settings; /* borrowed */
+    const void *settings; /* until lb_filters_release */
     size_t offset;        /* of its state in the stream's memory; by lb_rules_lay_out */
 };
 

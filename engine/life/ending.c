@@ -114,7 +114,9 @@ void lb_ending_answer(struct lb_stream *stream)
 void lb_ending_turn_away(struct lb_stream *stream)
 {
     char line[LB_RECEIPT_SIZE];
-    bool told = lb_receipt_wanted(stream->lane);
+    /* A filter that expects something of this peer, and has not met it, it would not understand. */
+    bool met = stream->opened || !lb_filters_expect(stream);
+    bool told = lb_receipt_wanted(stream->lane) && met;
 
     /* Whoever is turned away is not waited for. */
     lb_wire_finish(stream, told ? LB_CLOSING_PLAIN : LB_CLOSING_RESET, false);

@@ -210,12 +210,14 @@ static void fail_to_enter(struct lb_stream *stream)
     struct lb_lane *lane = stream->lane;
 
     entered(stream);
-    /* Its prelude has not failed: nobody will come for it. */
-    if (lane->hurry || lb_gate_finished(&lane->door->gate)) {
+    /* Its prelude has not failed: nobody will come for it, or it never meant to be a stream. */
+    if (lane->hurry || lb_gate_finished(&lane->door->gate) || stream->verdict.error == -ENODATA) {
         lb_life_drop(stream);
         return;
     }
     lb_ending_note_refusal(stream);
+    /* What the filter has found is told; counted is which it was. */
+    stream->verdict.why = lb_filters_prelude(stream);
     lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED, &stream->verdict);
     lb_wire_finish(stream, LB_CLOSING_RESET, false);
     lb_leaving_close(stream);
@@ -325,14 +327,18 @@ static void expect(struct lb_stream *stream)
 void lb_life_begin(struct lb_stream *stream)
 {
     const struct lb_rules *rules = stream->lane->rules;
+    struct lb_verdict verdict;
 
     number(stream);
     stream->lane->under_way++;
     LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
     if (rules->limits.period_ns)
         lb_meter_begin(&stream->session.meter, &rules->limits, lb_clock_ns());
-    /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
-    lb_filters_tell(stream, rules->greeting, rules->greeting_size);
+    if (!lb_filters_begin(stream, &verdict)) {
+        stream->verdict = verdict;
+        lb_leaving_conclude(stream, verdict.error);
+        return;
+    }
     stream->expected = rules->ignore_empty && !stream->flow.first;
     if (!stream->expected) {
         open_session(stream);

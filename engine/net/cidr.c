@@ -114,3 +114,31 @@ bool lb_cidr_has(const struct lb_cidr *network, sa_family_t family, const uint8_
 {
     return network->family == family && same_bits(network->address, address, network->prefix);
 }
+
+int lb_cidr_list_add(struct lb_cidr_list *list, const char *text, struct lb_error *error)
+{
+    struct lb_cidr *items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    int rc;
+
+    if (!items)
+        return lb_error_set(error, -ENOMEM, "out of memory");
+    list->items = items;
+    rc = lb_cidr_parse(&items[list->count], text, error);
+    list->count += rc == 0;
+    return rc;
+}
+
+void lb_cidr_list_done(struct lb_cidr_list *list)
+{
+    free(list->items);
+    *list = (struct lb_cidr_list){0};
+}
+
+bool lb_cidr_list_has(const struct lb_cidr_list *list, sa_family_t family,
+                      const uint8_t address[16])
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (lb_cidr_has(&list->items[i], family, address))
+            return true;
+    return false;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A network in CIDR notation, IPv4 or IPv6, and whether an address is in it. */
+/* Networks in CIDR notation, IPv4 or IPv6, and whether an address is in them. */
 #ifndef LB_CIDR_H
 #define LB_CIDR_H
 
@@ -18,5 +18,19 @@ struct lb_cidr {
 int lb_cidr_parse(struct lb_cidr *network, const char *text, struct lb_error *error);
 
 bool lb_cidr_has(const struct lb_cidr *network, sa_family_t family, const uint8_t address[16]);
+
+/* Some of them. Begins zeroed. */
+struct lb_cidr_list {
+    struct lb_cidr *items;
+    size_t count;
+};
+
+/* As lb_cidr_parse; or -ENOMEM. */
+int lb_cidr_list_add(struct lb_cidr_list *list, const char *text, struct lb_error *error);
+void lb_cidr_list_done(struct lb_cidr_list *list);
+
+/* One of them has it. */
+bool lb_cidr_list_has(const struct lb_cidr_list *list, sa_family_t family,
+                      const uint8_t address[16]);
 
 #endif

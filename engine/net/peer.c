@@ -112,3 +112,13 @@ sa_family_t lb_peer_address(const union lb_peer *peer, uint8_t address[16])
         return AF_UNSPEC;
     return peer->family;
 }
+
+bool lb_peer_is_same(const union lb_peer *a, const union lb_peer *b)
+{
+    uint8_t of_a[16], of_b[16];
+    sa_family_t family = lb_peer_address(a, of_a);
+
+    /* The port is at the same place for both families. */
+    return family != AF_UNSPEC && family == lb_peer_address(b, of_b) &&
+           memcmp(of_a, of_b, sizeof(of_a)) == 0 && a->in.sin_port == b->in.sin_port;
+}

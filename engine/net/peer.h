@@ -37,4 +37,7 @@ int lb_peer_sockaddr(const union lb_peer *peer, struct sockaddr_storage *address
  * AF_UNSPEC for what has none. IPv4 peers of an IPv6 listener are IPv4. */
 sa_family_t lb_peer_address(const union lb_peer *peer, uint8_t address[16]);
 
+/* They have the same address and port. */
+bool lb_peer_is_same(const union lb_peer *a, const union lb_peer *b);
+
 #endif

@@ -6,6 +6,7 @@
 #include "cores.h"
 #include "descriptors.h"
 #include "ending.h"
+#include "filter.h"
 #include "forked.h"
 #include "settle.h"
 
@@ -399,6 +400,7 @@ int lb_engine_close(struct lb_engine *engine)
     lb_door_done(&engine->door);
     if (engine->end_fd >= 0)
         close(engine->end_fd);
+    lb_filters_release(&engine->rules);
     lb_digest_release(&engine->rules.receipt);
     lb_notes_done(&engine->notes);
     pthread_mutex_destroy(&engine->running_lock);

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "door.h"
 #include "ending.h"
+#include "filter.h"
 #include "life.h"
 
 #include <errno.h>
@@ -49,15 +50,25 @@ static void admit(struct lb_entrance *entrance, struct lb_stream *stream)
         lb_stream_queue_put(&entrance->parked, stream);
 }
 
+static void meet(struct lb_entrance *entrance, struct lb_stream *stream)
+{
+    const char *why = lb_admission_meet(&entrance->lane->door->admission, &stream->peer);
+
+    if (why)
+        lb_life_refuse(stream, why);
+    else if (lb_filters_expect(stream))
+        lb_stream_queue_put(&entrance->lobby, stream);
+    else
+        admit(entrance, stream);
+}
+
 void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arrival)
 {
     struct lb_lane *lane = entrance->lane;
     struct lb_stream *stream = lb_life_accept(lane, arrival);
 
-    if (stream && lane->rules->filter_count > 0) {
-        lb_stream_queue_put(&entrance->lobby, stream);
-    } else if (stream) {
-        admit(entrance, stream);
+    if (stream) {
+        meet(entrance, stream);
     } else {
         static const struct lb_verdict full = {.end = LB_END_LIMIT, .why = "max-streams"};
 

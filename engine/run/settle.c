@@ -264,22 +264,29 @@ static int choose_digest(struct lb_digest_method *method, const char *name, stru
     return 0;
 }
 
-static void choose_filters(struct lb_rules *rules, const struct lb_config *config)
+static int choose_filters(struct lb_rules *rules, const struct lb_config *config,
+                          struct lb_error *error)
 {
     for (size_t i = 0; lb_filters[i]; i++) {
-        const void *settings = lb_filters[i]->settings(config);
+        const void *settings = NULL;
+        int rc = lb_filters[i]->settle(config, &settings, error);
 
+        if (rc < 0)
+            return rc;
         if (!settings)
             continue;
         assert(rules->filter_count < LB_FILTERS_MAX);
         rules->filters[rules->filter_count++] =
             (struct lb_filter_use){.filter = lb_filters[i], .settings = settings};
     }
+    return 0;
 }
 
 int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
               struct lb_throttle_limits *throttle, struct lb_error *error)
 {
+    int rc;
+
     settle_config(config, backend);
     lb_throttle_limits_init(throttle, config->rate_limit, config->total_rate_limit);
     *rules = (struct lb_rules){
@@ -300,7 +307,9 @@ int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_
     };
     rules->pool = choose_pool(rules, config);
     lb_limits_init(&rules->limits, config);
-    choose_filters(rules, config);
+    rc = choose_filters(rules, config, error);
+    if (rc < 0)
+        return rc;
     lb_rules_lay_out(rules);
     return choose_digest(&rules->receipt, config->receipt, error);
 }

@@ -90,6 +90,16 @@ void lb_rules_lay_out(struct lb_rules *rules)
     assert(rules->piece >= PIECE_LEAST);
 }
 
+void lb_filters_release(struct lb_rules *rules)
+{
+    for (; rules->filter_count > 0; rules->filter_count--) {
+        const struct lb_filter_use *use = &rules->filters[rules->filter_count - 1];
+
+        if (use->filter->release && use->settings)
+            use->filter->release(use->settings);
+    }
+}
+
 /* ---- a filter's view ------------------------------------------------------------------------- */
 
 void *lb_stage_state(const struct lb_stage *stage)
@@ -285,13 +295,21 @@ int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size)
     return say_before(stage->stream, stage->index, data, size);
 }
 
+/* Those of a peer without preludes are open only from when they are needed on. */
+static int open_late(struct lb_stream *stream)
+{
+    return stream->opened ? 0 : lb_filters_open(stream);
+}
+
 int lb_filters_tell(struct lb_stream *stream, const void *data, size_t size)
 {
     int rc;
 
     if (size == 0)
         return 0;
-    rc = say_before(stream, stream->opened ? stream->lane->rules->filter_count : 0, data, size);
+    rc = open_late(stream);
+    if (rc == 0)
+        rc = say_before(stream, stream->lane->rules->filter_count, data, size);
     if (rc == 0)
         stream->wire.mid_line = ((const char *)data)[size - 1] != '\n';
     return rc;
@@ -386,20 +404,50 @@ void lb_filters_close(struct lb_stream *stream)
     stream->opened = false;
 }
 
+static bool expects(const struct lb_filter_use *use, const union lb_peer *peer)
+{
+    const struct lb_filter *filter = use->filter;
+
+    return filter->enter && (!filter->expects || filter->expects(use->settings, peer));
+}
+
+bool lb_filters_expect(const struct lb_stream *stream)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+
+    for (unsigned i = 0; i < rules->filter_count; i++)
+        if (expects(&rules->filters[i], &stream->peer))
+            return true;
+    return false;
+}
+
 int lb_filters_enter(struct lb_stream *stream, const char **why)
 {
     const struct lb_rules *rules = stream->lane->rules;
 
     for (; stream->prelude < rules->filter_count; stream->prelude++) {
-        const struct lb_filter *filter = rules->filters[stream->prelude].filter;
+        const struct lb_filter_use *use = &rules->filters[stream->prelude];
         struct lb_stage stage = {.stream = stream, .index = stream->prelude};
-        int rc;
+        int rc = expects(use, &stream->peer) ? use->filter->enter(&stage, why) : 0;
 
-        rc = filter->enter ? filter->enter(&stage, why) : 0;
         if (rc < 0)
             return rc;
     }
     return 0;
+}
+
+bool lb_filters_begin(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    const struct lb_rules *rules = stream->lane->rules;
+    int rc = open_late(stream);
+
+    if (rc < 0) {
+        *verdict = (struct lb_verdict){.end = LB_END_ERROR, .error = rc};
+        return false;
+    }
+    /* A fresh socket has room for it; a peer that is gone shows when it is received from. */
+    lb_filters_tell(stream, rules->greeting, rules->greeting_size);
+    return true;
 }
 
 const char *lb_filters_prelude(const struct lb_stream *stream)

@@ -29,18 +29,28 @@ struct lb_filter {
     unsigned grows;
     size_t extra;
 
-    /* Returns what the filter is told if config asks for it; NULL: no stream passes it. Lives as
-     * long as config. */
-    const void *(*settings)(const struct lb_config *config);
+    /* Sets *settings, which is NULL, to what the filter is told if config asks for it: config
+     * itself, which lives as long, or what release gives back. Left NULL: no stream passes the
+     * filter. Returns 0, or -errno with the cause in error, and nothing to give back. */
+    int (*settle)(const struct lb_config *config, const void **settings, struct lb_error *error);
 
-    /* Before anything else; the state is zeroed. 0 or -errno: the peer is refused. May be NULL. */
+    /* Gives back what settle has made. NULL: nothing. */
+    void (*release)(const void *settings);
+
+    /* Whether the filter has a prelude for this peer. NULL: for all, if it has enter. */
+    bool (*expects)(const void *settings, const union lb_peer *peer);
+
+    /* Before any other call for a stream; the state is zeroed. Of a peer without preludes: as its
+     * stream begins, or when it is to be told something before. 0 or -errno: the peer is refused.
+     * May be NULL. */
     int (*open)(struct lb_stage *stage, const void *settings);
 
     /* Reads what comes before the stream by lb_stage_receive, and not a byte more (by MSG_PEEK, or
-     * exact sizes). 0: it is over. -EAGAIN: called again when there is more to read;
-     * it has consumed what was there, or it would be called at once for ever. Any other -errno, and
-     * that is for an early EOF too: the peer is refused; *why may be set to a static text. NULL:
-     * there is no prelude. */
+     * exact sizes). 0: it is over. -EAGAIN: called again when there is more to read; it has
+     * consumed what was there, or it would be called at once for ever. -ENODATA: the peer has left
+     * and had never meant to be a stream, as a health check does: it isn't, and isn't refused. Any
+     * other -errno, and that is for an early EOF too: the peer is refused; *why may be set to a
+     * static text. NULL: there is no prelude. */
     int (*enter)(struct lb_stage *stage, const char **why);
 
     /* Takes all of data, and passes on what comes of it by lb_pass. Returns true to go on, or false
@@ -99,12 +109,22 @@ int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);
  * shape are set: makes the slots larger if what a filter makes of the least piece would not fit. */
 void lb_rules_lay_out(struct lb_rules *rules);
 
+/* Gives back what the filters have made of a configuration. */
+void lb_filters_release(struct lb_rules *rules);
+
+/* Whether one of them has a prelude for the stream's peer. */
+bool lb_filters_expect(const struct lb_stream *stream);
+
 /* Opens all. 0 or -errno, with nothing left open. */
 int lb_filters_open(struct lb_stream *stream);
 void lb_filters_close(struct lb_stream *stream);
 
 /* Goes on with the preludes. As enter. */
 int lb_filters_enter(struct lb_stream *stream, const char **why);
+
+/* The stream begins: opens those that are not open yet, and greets the peer. Returns true, or false
+ * with the verdict. */
+bool lb_filters_begin(struct lb_stream *stream, struct lb_verdict *verdict);
 
 /* The filter whose prelude runs or has failed. */
 const char *lb_filters_prelude(const struct lb_stream *stream);
@@ -121,7 +141,8 @@ bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict);
 /* What the connection's EOF is. */
 void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict);
 
-/* Tells the peer something, whatever is queued already. 0, -EPIPE or -ENOMEM. */
+/* Tells the peer something, whatever is queued already. 0, -EPIPE, -ENOMEM, or what an open has
+ * failed with. */
 int lb_filters_tell(struct lb_stream *stream, const void *data, size_t size);
 
 /* Nothing more will be said: the filters' last words. */

@@ -157,7 +157,7 @@ static void look_for_seal(const struct lb_stream *stream, const uint8_t *data, s
     struct lb_lane *lane = stream->lane;
     uint64_t untold;
 
-    if (size < LB_SEAL_FIRST_MAX || lane->rules->filter_count > 0 ||
+    if (size < LB_SEAL_FIRST_MAX || lane->rules->filtered ||
         !lb_seal_may_begin((const char *)data, size) ||
         !lb_hush_tells(&lane->seals, lb_clock_ns(), LB_NS_PER_S, 1, &untold))
         return;

@@ -11,9 +11,10 @@
 unsigned test_filters_used;
 atomic_size_t test_header_bytes;
 
-static const void *settings_of(enum test_filter filter)
+static int settle_if(enum test_filter filter, const void **settings)
 {
-    return test_filters_used & filter ? &test_filters_used : NULL;
+    *settings = test_filters_used & filter ? &test_filters_used : NULL;
+    return 0;
 }
 
 /* ---- header ---------------------------------------------------------------------------------- */
@@ -41,10 +42,12 @@ size_t header_make(uint8_t header[HEADER_SIZE_MAX], uint8_t kind, const char *ad
     return HEADER_SIZE_MAX;
 }
 
-static const void *header_settings(const struct lb_config *config)
+static int header_settle(const struct lb_config *config, const void **settings,
+                         struct lb_error *error)
 {
     (void)config;
-    return settings_of(FILTER_HEADER);
+    (void)error;
+    return settle_if(FILTER_HEADER, settings);
 }
 
 /* How much of the header is to be read, as far as is known; 0: it is none. */
@@ -108,7 +111,7 @@ static int header_enter(struct lb_stage *stage, const char **why)
 static const struct lb_filter header_filter = {
     .name = "header",
     .state_size = sizeof(struct header),
-    .settings = header_settings,
+    .settle = header_settle,
     .enter = header_enter,
 };
 
@@ -146,10 +149,12 @@ static size_t take_apart(struct half *half, const uint8_t *data, size_t size, ui
     return count;
 }
 
-static const void *double_settings(const struct lb_config *config)
+static int double_settle(const struct lb_config *config, const void **settings,
+                         struct lb_error *error)
 {
     (void)config;
-    return settings_of(FILTER_DOUBLE);
+    (void)error;
+    return settle_if(FILTER_DOUBLE, settings);
 }
 
 /* In two parts of odd sizes, so that what comes behind has to hold half a pair. */
@@ -183,15 +188,17 @@ static const struct lb_filter double_filter = {
     .name = "double",
     .state_size = sizeof(struct half),
     .grows = 2,
-    .settings = double_settings,
+    .settle = double_settle,
     .take = double_take,
     .say = say_apart,
 };
 
-static const void *halve_settings(const struct lb_config *config)
+static int halve_settle(const struct lb_config *config, const void **settings,
+                        struct lb_error *error)
 {
     (void)config;
-    return settings_of(FILTER_HALVE);
+    (void)error;
+    return settle_if(FILTER_HALVE, settings);
 }
 
 static bool halve_take(struct lb_stage *stage, const uint8_t *data, size_t size,
@@ -238,7 +245,7 @@ static const struct lb_filter halve_filter = {
     .state_size = sizeof(struct half),
     .grows = 1,
     .extra = 1,
-    .settings = halve_settings,
+    .settle = halve_settle,
     .take = halve_take,
     .eof = halve_eof,
     .say = say_pairs,
@@ -267,10 +274,12 @@ size_t frames_make(const uint8_t *data, size_t size, uint8_t *out)
     return used;
 }
 
-static const void *judge_settings(const struct lb_config *config)
+static int judge_settle(const struct lb_config *config, const void **settings,
+                        struct lb_error *error)
 {
     (void)config;
-    return settings_of(FILTER_JUDGE);
+    (void)error;
+    return settle_if(FILTER_JUDGE, settings);
 }
 
 /* One byte of what is around the frames. Returns true to go on. */
@@ -333,7 +342,7 @@ static const struct lb_filter judge_filter = {
     .name = "judge",
     .state_size = sizeof(struct judge),
     .grows = 1,
-    .settings = judge_settings,
+    .settle = judge_settle,
     .take = judge_take,
     .eof = judge_eof,
     .finish = judge_finish,

@@ -16,9 +16,11 @@ struct measured {
     uint64_t left;
 };
 
-static const void *settings(const struct lb_config *config)
+static int settle(const struct lb_config *config, const void **settings, struct lb_error *error)
 {
-    return config; /* every stream passes it; a real one looks for a member of its own */
+    (void)error;
+    *settings = config; /* every stream passes it; a real one looks for a member of its own */
+    return 0;
 }
 
 /* The prelude: reads the header, and not a byte of what is behind it. */
@@ -69,7 +71,7 @@ const struct lb_filter measured_filter = {
     .name = "measured",
     .state_size = sizeof(struct measured),
     .grows = 1, /* no more comes out than went in */
-    .settings = settings,
+    .settle = settle,
     .enter = enter,
     .take = take,
     .eof = judge_eof,

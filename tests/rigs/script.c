@@ -368,8 +368,13 @@ static int make_rules(struct script *script, const struct script_options *option
         .drain_ns = options->drain_ms * UINT64_C(1000000),
         .handshake_ns = options->handshake_ms * UINT64_C(1000000),
     };
-    for (size_t i = 0; i < 2 && options->filters[i]; i++)
-        rules->filters[rules->filter_count++].filter = options->filters[i];
+    for (size_t i = 0; i < 2 && options->filters[i]; i++) {
+        struct lb_filter_use *use = &rules->filters[rules->filter_count++];
+
+        use->filter = options->filters[i];
+        if (options->config && use->filter->settle(options->config, &use->settings, NULL) < 0)
+            return -EINVAL;
+    }
     lb_rules_lay_out(rules);
     return options->receipts ? lb_digest_choose(&rules->receipt, NULL) : 0;
 }
@@ -417,6 +422,7 @@ void script_done(struct script *script)
         end_worker(script);
     for (unsigned i = 0; i < script->stream_count; i++)
         close(script->streams[i].peer);
+    lb_filters_release(&script->rules);
     lb_notes_done(&script->tells);
     pthread_mutex_destroy(&script->lock);
 }

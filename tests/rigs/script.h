@@ -90,6 +90,7 @@ struct script_options {
     uint64_t rate, total_rate; /* 0: any */
     const char *greeting;
     const struct lb_filter *filters[2]; /* NULL: none */
+    const struct lb_config *config;     /* what they are told of; NULL: nothing */
     unsigned handshake_ms, max_handshakes;
 };
 

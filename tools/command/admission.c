@@ -11,13 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-int admission_check_networks(const char *option, const struct option_list *networks)
+int admission_check_networks(const char *option, const struct option_list *networks,
+                             const char *word)
 {
     struct lb_error error = {LB_ERROR_INIT};
 
     for (size_t i = 0; i < networks->count; i++) {
+        if (word && strcmp(networks->words[i], word) == 0)
+            continue;
         if (lb_network_check(networks->words[i], &error)) {
-            console_tell("--%s=%s", option, error.text); /* it begins with the network */
+            /* It begins with the network. */
+            console_tell("--%s=%s%s%s", option, error.text, word ? ", or " : "", word ? word : "");
             return -EINVAL;
         }
     }

@@ -136,11 +136,11 @@ const struct option_row recv_options[] = {
              "(default 120; 0: never ask it)"},
     {OPTION_SECONDS, .name = "handshake-timeout", .argument = "SECONDS",
      AT(config.handshake_timeout_ms), .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
-     .help = "for filters with a handshake, of which none is built in yet: a\n"
-             "peer that takes longer is turned away (default 10)"},
+     .help = "for what comes before a stream (--proxy-protocol): a peer that\n"
+             "takes longer is turned away (default 10)"},
     {OPTION_COUNT, .name = "max-handshakes", .argument = "N", AT(config.max_handshakes), .least = 1,
      .most = LB_HANDSHAKES_MAX,
-     .help = "the same: handshakes at a time; further peers wait (default 256)"},
+     .help = "so many peers at a time may be there; others wait (default 256)"},
 
     {OPTION_HEADING, .name = "Who may come in (default: everyone)"},
     {OPTION_LIST, .name = "allow", .argument = "CIDR", AT(allow),
@@ -156,6 +156,10 @@ const struct option_row recv_options[] = {
     {OPTION_COUNT, .name = "max-streams-per-peer", .argument = "N", AT(config.max_streams_per_peer),
      .least = 1, .most = LB_STREAMS_MAX,
      .help = "streams at a time of one address, or one user of a Unix socket"},
+    {OPTION_LIST, .name = "proxy-protocol", .argument = "CIDR", AT(fronts),
+     .help = "TCP peers of this network, or unix: those of Unix sockets, are\n"
+             "fronts, and have to say by the PROXY protocol for whom they come;\n"
+             "may repeat"},
 
     {OPTION_HEADING, .name = "With which rights"},
     {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),
@@ -298,12 +302,14 @@ static int read_greeting(struct recv_settings *settings)
 
 static int read_admission(struct recv_settings *settings)
 {
-    if (admission_check_networks("allow", &settings->allow) ||
-        admission_check_networks("deny", &settings->deny) ||
+    if (admission_check_networks("allow", &settings->allow, NULL) ||
+        admission_check_networks("deny", &settings->deny, NULL) ||
+        admission_check_networks("proxy-protocol", &settings->fronts, "unix") ||
         admission_read_uids(&settings->allow_users, &settings->allow_uids))
         return STATUS_USAGE;
     settings->config.allow = settings->allow.words;
     settings->config.deny = settings->deny.words;
+    settings->config.proxy_protocol = settings->fronts.words;
     settings->config.allow_uids = settings->allow_uids;
     settings->config.allow_uid_count = settings->allow_users.count;
     return STATUS_OK;
@@ -395,6 +401,7 @@ void recv_settings_done(struct recv_settings *settings)
     free(settings->listen.words);
     free(settings->allow.words);
     free(settings->deny.words);
+    free(settings->fronts.words);
     free(settings->allow_users.words);
     free(settings->allow_uids);
 }

@@ -33,7 +33,7 @@ struct recv_settings {
     bool harden_off[HARDEN_PARTS];
 
     /* What the configuration is made from, and points to. */
-    struct option_list listen, allow, deny, allow_users;
+    struct option_list listen, allow, deny, fronts, allow_users;
     uid_t *allow_uids;
     const char *greeting_text;
     char greeting[LB_GREETING_MAX];

@@ -114,8 +114,8 @@ struct lb_config {
     const void *seal_key;
     size_t seal_key_size;
 
-    /* Preludes of filters, what a peer sends before its stream. One that takes longer is no stream:
-     * the peer is turned away. */
+    /* Preludes, what peers send before their streams (proxy_protocol). One that takes longer is no
+     * stream: the peer is turned away. */
     unsigned handshake_timeout_ms; /* default 10000 */
     unsigned max_handshakes;       /* at once in the whole engine; default 256; others wait */
 
@@ -136,6 +136,15 @@ struct lb_config {
     size_t allow_uid_count;   /* 0: everyone whom the socket's mode lets */
     unsigned max_streams_per_peer; /* at once, of one address, or one user of a Unix socket; 0: any
                                       number */
+
+    /* Fronts, which say first, by the PROXY protocol (version 1 or 2), for whom they come: that is
+     * the peer then, for allow, deny, max_streams_per_peer and lb_stream_peer. A list of networks,
+     * as allow, with "unix" for peers of Unix sockets (allow_uids is about the front). One that
+     * sends a wrong header, or none within handshake_timeout_ms, is turned away. One that comes for
+     * nobody else and closes without a byte of a stream, or that closes without any, as health
+     * checks do, is no stream and isn't refused. Others are served as they are. NULL or empty:
+     * there are no fronts. */
+    const char *const *proxy_protocol;
 
     /* A connection that closes without a byte, a port check say, is no stream: it opens no sink,
      * has no end and no receipt, counts as empty, and is none of count. It has a place, and its

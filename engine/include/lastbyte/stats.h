@@ -34,7 +34,7 @@ struct lb_outcome {
     bool stream;        /* counted in lb_stats.streams, as that end */
     bool refused;       /* counted in lb_stats.refused */
     const char *reason; /* a limit ("idle"), what a filter found, an error's name ("ENOSPC"), or "";
-                           valid as long as the engine */
+                           of who is no stream the filter ("proxy"); valid as long as the engine */
     uint64_t count;
 };
 #define LB_OUTCOME_INIT LB_SIZE_INIT(lb_outcome)

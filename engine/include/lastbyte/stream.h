@@ -28,7 +28,8 @@ LB_PUBLIC uint64_t lb_stream_id(const struct lb_stream *stream);
 LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
 
 /* Writes the peer's address, "127.0.0.1:40122", "[::1]:40122" or "unix:pid=71,uid=0", as it was
- * at accept. Returns name. IPv4 peers of an IPv6 listener are written as IPv4. [sink, slow end] */
+ * at accept, or as its front says (proxy_protocol). Returns name. IPv4 peers of an IPv6 listener
+ * are written as IPv4. [sink, slow end] */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
 /* The same for a program: fills address, of <sys/socket.h>, and returns its size. Of a peer at a

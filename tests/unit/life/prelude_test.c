@@ -125,6 +125,52 @@ static void a_filter_that_does_not_open(void **state)
     assert_non_null(strstr(rig->script.notes, "(full: Cannot allocate memory)"));
 }
 
+/* ---- none ------------------------------------------------------------------------------------ */
+
+static unsigned opens, closes;
+
+static int count_open(struct lb_stage *stage, const void *settings)
+{
+    (void)stage;
+    (void)settings;
+    opens++;
+    return 0;
+}
+
+static void count_close(struct lb_stage *stage)
+{
+    (void)stage;
+    closes++;
+}
+
+/* It needs nobody's turn, and its filters are open from its begin on. */
+static void a_filter_without_a_prelude(void **state)
+{
+    static const struct lb_filter counts = {
+        .name = "counts", .open = count_open, .close = count_close};
+    struct rig *rig = *state;
+
+    opens = closes = 0;
+    assert_int_equal(rig_init(rig, (struct script_options){.filters = {&counts}, .count = 1}), 0);
+    ASSERT_LOG(rig, "open1 receive1 end1:eof forget1 ", ACCEPT, TURN, EOF_OF(1));
+    assert_stats(rig, 1, 0);
+    assert_int_equal(opens, 1);
+    assert_int_equal(closes, 1);
+}
+
+/* That is its stream's end, of which no sink hears. */
+static void one_that_does_not_open(void **state)
+{
+    static const struct lb_filter full = {.name = "full", .open = no_memory};
+    struct rig *rig = *state;
+
+    assert_int_equal(rig_init(rig, (struct script_options){.filters = {&full}, .count = 1}), 0);
+    ASSERT_LOG(rig, "forget1 ", ACCEPT, TURN);
+    assert_stats(rig, 1, 0);
+    assert_int_equal(rig->script.stats.ends[LB_END_ERROR], 1);
+    assert_non_null(strstr(rig->script.notes, "error after 0 bytes (Cannot allocate memory)"));
+}
+
 /* ---- deadlines and turns --------------------------------------------------------------------- */
 
 static void a_deadline(void **state)
@@ -219,6 +265,8 @@ int main(void)
         TEST(one_that_fails),
         TEST(a_connection_that_fails),
         TEST(a_filter_that_does_not_open),
+        TEST(a_filter_without_a_prelude),
+        TEST(one_that_does_not_open),
         TEST(a_deadline),
         TEST(a_deadline_and_bytes),
         TEST(one_at_a_time),
