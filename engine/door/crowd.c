@@ -34,12 +34,15 @@ void lb_crowd_done(struct lb_crowd *crowd)
     pthread_mutex_destroy(&crowd->lock);
 }
 
+/* Whoever has one address of IPv6 has all of its /64: the rest is his to choose. */
 static void make_key(uint8_t key[20], const union lb_peer *peer)
 {
     sa_family_t family;
 
     memset(key, 0, 20);
     family = lb_peer_address(peer, key + 4);
+    if (family == AF_INET6)
+        memset(key + 4 + 8, 0, 8);
     if (family == AF_UNSPEC && peer->family == AF_UNIX) {
         family = AF_UNIX;
         memcpy(key + 4, &peer->un.uid, sizeof(peer->un.uid));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How many streams each peer has: an address of IPv4 or IPv6 whatever the port, or a user at a Unix
- * socket. Shared by all workers; touched when a stream comes and when it goes. Its memory is fixed.
- */
+/* How many streams each peer has: an address of IPv4, a network of IPv6 (/64), whatever the port,
+ * or a user at a Unix socket. Shared by all workers; touched when a stream comes and when it goes.
+ * Its memory is fixed. */
 #ifndef LB_CROWD_H
 #define LB_CROWD_H
 

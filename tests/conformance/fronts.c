@@ -436,7 +436,7 @@ static void so_many_of_a_real_peer(void **state)
     int first;
 
     server->config.max_streams_per_peer = 1;
-    begin(server, all, 3);
+    begin(server, all, 5);
     first = connect_as(server, "192.0.2.1", 1);
     CHECK_OK(server, peer_send_payload(first, 1, 0, PAYLOAD_TAG_SIZE, SIZE));
     server_await_tag(server, 1);
@@ -445,8 +445,16 @@ static void so_many_of_a_real_peer(void **state)
     CHECK_OK(server, peer_finish(first, NULL, 0));
     AWAIT(server, server_stats(server).active == 0);
     send_rest(server, connect_as(server, "192.0.2.1", 3), 3);
+    AWAIT(server, server_stats(server).active == 0);
+    /* One network of IPv6 is one peer. */
+    first = connect_as(server, "2001:db8::1", 1);
+    CHECK_OK(server, peer_send_payload(first, 4, 0, PAYLOAD_TAG_SIZE, SIZE));
+    server_await_tag(server, 4);
+    check_turned_away(server, connect_as(server, "2001:db8::2", 1));
+    send_rest(server, connect_as(server, "2001:db8:0:1::1", 1), 5);
+    CHECK_OK(server, peer_finish(first, NULL, 0));
     server_finish(server);
-    CHECK_SAME(server, server->stats.refused, 1);
+    CHECK_SAME(server, server->stats.refused, 2);
     check_told(server, "from 192.0.2.1:2: limit: turned away (per-peer)");
 }
 

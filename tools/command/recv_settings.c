@@ -155,7 +155,8 @@ const struct option_row recv_options[] = {
      .most = 0777, .help = "permissions of the socket of unix:PATH, in octal (default: umask)"},
     {OPTION_COUNT, .name = "max-streams-per-peer", .argument = "N", AT(config.max_streams_per_peer),
      .least = 1, .most = LB_STREAMS_MAX,
-     .help = "streams at a time of one address, or one user of a Unix socket"},
+     .help = "streams at a time of one address (of IPv6: one /64), or one user\n"
+             "of a Unix socket"},
     {OPTION_LIST, .name = "proxy-protocol", .argument = "CIDR", AT(fronts),
      .help = "TCP peers of this network, or unix: those of Unix sockets, are\n"
              "fronts, and have to say by the PROXY protocol for whom they come;\n"

@@ -134,8 +134,8 @@ struct lb_config {
                                  connecting. 0: what the umask leaves of 0777 */
     const uid_t *allow_uids;  /* who may use a Unix socket (SO_PEERCRED) */
     size_t allow_uid_count;   /* 0: everyone whom the socket's mode lets */
-    unsigned max_streams_per_peer; /* at once, of one address, or one user of a Unix socket; 0: any
-                                      number */
+    unsigned max_streams_per_peer; /* at once, of one address of IPv4, one /64 of IPv6, or one user
+                                      of a Unix socket; 0: any number */
 
     /* Fronts, which say first, by the PROXY protocol (version 1 or 2), for whom they come: that is
      * the peer then, for allow, deny, max_streams_per_peer and lb_stream_peer. A list of networks,

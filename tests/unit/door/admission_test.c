@@ -171,6 +171,30 @@ static void so_many_of_each(void **state)
     end(admission);
 }
 
+/* Nobody has more of them by having more addresses. */
+static void so_many_of_each_ipv6_network(void **state)
+{
+    struct lb_admission *admission = begin((struct lb_config){.max_streams_per_peer = 2}, 100);
+
+    (void)state;
+    assert_enters(admission, in6("2001:db8:1:2::1"));
+    assert_enters(admission, in6("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+    assert_refused(admission, in6("2001:db8:1:2::1"), "per-peer");
+    assert_refused(admission, in6("2001:db8:1:2:8000::"), "per-peer");
+    assert_enters(admission, in6("2001:db8:1:3::1"));
+    assert_enters(admission, in6("2001:db8:1:1:ffff:ffff:ffff:ffff"));
+    assert_enters(admission, in6("2001:db8::2:0:0:1"));
+    leave(admission, in6("2001:db8:1:2::77"));
+    assert_enters(admission, in6("2001:db8:1:2::3"));
+    assert_refused(admission, in6("2001:db8:1:2::3"), "per-peer");
+    /* IPv4 is counted by address, whatever it is written as. */
+    assert_enters(admission, in6("::ffff:192.0.2.1"));
+    assert_enters(admission, in4("192.0.2.1", 1));
+    assert_refused(admission, in4("192.0.2.1", 1), "per-peer");
+    assert_enters(admission, in6("::ffff:192.0.2.2"));
+    end(admission);
+}
+
 static void who_is_refused_is_not_counted(void **state)
 {
     const char *deny[] = {"192.0.2.1", NULL};
@@ -244,6 +268,7 @@ int main(void)
         cmocka_unit_test(denying_wins),
         cmocka_unit_test(only_these_users),
         cmocka_unit_test(so_many_of_each),
+        cmocka_unit_test(so_many_of_each_ipv6_network),
         cmocka_unit_test(who_is_refused_is_not_counted),
         cmocka_unit_test(the_count_holds),
         cmocka_unit_test(a_bad_list),
