@@ -148,6 +148,7 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
     config.slot_size = trial->slot_size;
     config.slots = trial->slots;
     config.gather_max_us = trial->gather_max_us ? trial->gather_max_us : contender->gather_max_us;
+    config.tune = contender->tune;
     config.rcvbuf = trial->rcvbuf;
     config.count = trial->streams;
     if (config.max_streams < trial->streams)

@@ -4,6 +4,8 @@
 #include "ways_to_receive.h"
 #include "workload.h"
 
+#include <lastbyte/lastbyte.h>
+
 /* What a server can do that has a callback or a buffer for what arrives. */
 #define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)
 #define SERVES_ALL (TAKES | DEMAND_64 | DEMAND_ANY | DEMAND_IDLE)
@@ -26,10 +28,19 @@
 #define OURS_GATHER(backend_name, ms)                                                              \
     {                                                                                              \
         .name = #backend_name "-gather-" #ms "ms",                                                 \
-        .what = "lastbyte, " #backend_name ", sink discard, --gather-max=" #ms "ms",               \
+        .what =                                                                                    \
+            "lastbyte, " #backend_name ", sink discard, --tune=save-cpu --gather-max=" #ms "ms",   \
         .kind = "ours", .label = "", .offers = DEMAND_64 | DEMAND_ANY, .backend = #backend_name,   \
-        .sink = "discard", .gather_max_us = (ms)*1000, .missing = ours_missing,                    \
-        .receive = ours_receive                                                                    \
+        .sink = "discard", .gather_max_us = (ms)*1000, .tune = LB_TUNE_SAVE_CPU,                   \
+        .missing = ours_missing, .receive = ours_receive                                           \
+    }
+
+#define OURS_TUNE(backend_name, tune_name, tune_value)                                             \
+    {                                                                                              \
+        .name = #backend_name "-" tune_name,                                                       \
+        .what = "lastbyte, " #backend_name ", sink discard, --tune=" tune_name, .kind = "ours",    \
+        .label = "", .offers = SERVES_ALL, .backend = #backend_name, .sink = "discard",            \
+        .tune = (tune_value), .missing = ours_missing, .receive = ours_receive                     \
     }
 
 /* For backups, which leave the page cache to others. */
@@ -70,6 +81,10 @@ const struct contender contenders[] = {
     OURS_DIRECT(epoll),
     OURS_GATHER(uring, 5),
     OURS_GATHER(epoll, 5),
+    OURS_TUNE(uring, "save-cpu", LB_TUNE_SAVE_CPU),
+    OURS_TUNE(epoll, "save-cpu", LB_TUNE_SAVE_CPU),
+    OURS_TUNE(uring, "latency", LB_TUNE_LATENCY),
+    OURS_TUNE(epoll, "latency", LB_TUNE_LATENCY),
     {
         .name = "naive",
         .what = "blocking recv of 1024 bytes, each packet appended to a list",

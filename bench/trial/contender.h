@@ -18,6 +18,7 @@ struct contender {
     const char *backend;    /* ours: lastbyte's name of it */
     const char *sink;       /* ours: the sink */
     unsigned gather_max_us; /* ours: 0 is the default */
+    unsigned tune;          /* ours: of enum lb_tune */
     bool direct;            /* ours: past the page cache; serves only what writes files */
     size_t buffer_size;     /* loops */
     bool drops;             /* what it receives is counted and never seen */

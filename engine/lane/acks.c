@@ -32,6 +32,15 @@ static void try_delay(struct lb_acks *acks, int fd, size_t bytes)
     set_quick(fd, 0);
 }
 
+/* Sparing them is not worth it any more: nobody has failed. */
+static void send_again(struct lb_acks *acks, int fd)
+{
+    acks->delayed = false;
+    acks->receives = 0;
+    acks->bytes = 0;
+    set_quick(fd, 1);
+}
+
 static void give_up(struct lb_acks *acks, int fd)
 {
     acks->delayed = false;
@@ -52,8 +61,11 @@ void lb_acks_received(struct lb_acks *acks, int fd, size_t size, bool worth)
 {
     size_t bytes;
 
-    if (!acks->delayed && !worth)
+    if (!worth) {
+        if (acks->delayed)
+            send_again(acks, fd);
         return;
+    }
     acks->bytes += (uint32_t)size;
     if (++acks->receives < SAMPLE)
         return;

@@ -35,6 +35,7 @@ struct lb_rules {
     unsigned max_streams;                /* at once, in all lanes */
     uint64_t drain_ns;
     uint64_t gather_max_ns;
+    bool saving;           /* gather whenever that saves processor time */
     uint64_t handshake_ns; /* how long preludes may take */
     bool no_splice, unrestricted, ignore_empty;
 

@@ -5,7 +5,11 @@
 
 /* Shares of a core, in per cent, that receiving takes without gathering: from where on it begins,
  * and below which it ends. */
-enum { BEGIN_SHARE = 25, END_SHARE = 15 };
+struct shares {
+    uint64_t begin, end;
+};
+
+static const struct shares to_save = {25, 15}, short_of_time = {70, 50};
 
 /* From how many receives a wake-up on its wake-up costs next to nothing, and from how many bytes a
  * receive on its own cost does not. Up to SMALL bytes a receive costs as much as its ACK. */
@@ -15,20 +19,33 @@ enum { RECEIVES_ENOUGH = 28, BYTES_ENOUGH = 32 << 10, SMALL = 1 << 10 };
 enum { FIRST_RECEIVES = 12 };
 
 enum {
-    WINDOW_NS = 2000000,   /* a window is at least so long, */
-    WINDOW_POLLS = 4,      /* and has so many polls, */
-    PATIENCE = 10,         /* unless that takes so many times what it should */
-    BEGIN_WINDOWS = 3,     /* with a load: one alone may be somebody else's doing */
-    LEAST_NS = 150000,     /* that are worth a timer (DECISIONS.md) */
-    TRIAL_WINDOWS = 3,     /* of a raise; the first began before it */
-    HOLD_WINDOWS = 16,     /* after a raise that did not pay */
-    HOLD_MAX = 1024,       /* the same, after many of them */
-    MEASURE_WINDOWS = 1024 /* then one without gathering, as the peers' ways may have changed */
+    WINDOW_NS = 2000000,    /* a window is at least so long, */
+    WINDOW_POLLS = 4,       /* and has so many polls, */
+    PATIENCE = 10,          /* unless that takes so many times what it should */
+    BEGIN_WINDOWS = 3,      /* with a load: one alone may be somebody else's doing */
+    LEAST_NS = 150000,      /* that are worth a timer (DECISIONS.md) */
+    TRIAL_WINDOWS = 3,      /* of a raise; the first began before it */
+    HOLD_WINDOWS = 16,      /* after a raise that did not pay */
+    HOLD_MAX = 1024,        /* the same, after many of them */
+    MEASURE_WINDOWS = 1024, /* then some without gathering, as the peers' ways may have changed */
+
+    /* With a guard: */
+    PLAIN_WINDOWS = 8,     /* with a load, before it begins, so that their rate says something */
+    STRETCH_WINDOWS = 32,  /* of gathering, at first, and while there is doubt */
+    GUARD_HOLD = 4096,     /* after losses: some ten seconds, */
+    GUARD_HOLD_MAX = 65536 /* and a few minutes, after many of them */
 };
 
-void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target)
+void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, bool saving)
 {
-    *gather = (struct lb_gather){.max_ns = max_ns, .target = target, .next_hold = HOLD_WINDOWS};
+    *gather = (struct lb_gather){
+        .max_ns = max_ns,
+        .target = target,
+        .saving = saving,
+        .next_hold = HOLD_WINDOWS,
+        .stretch = saving ? MEASURE_WINDOWS : STRETCH_WINDOWS,
+        .guard_hold = GUARD_HOLD,
+    };
 }
 
 bool lb_gather_is_over(const struct lb_gather *gather, uint64_t wall_ns, uint64_t polls)
@@ -157,16 +174,65 @@ static uint64_t plain_share(const struct lb_gather *gather, const struct lb_gath
                       (double)gather->plain.rate);
 }
 
+static const struct shares *shares_of(const struct lb_gather *gather,
+                                      const struct lb_gather_load *load)
+{
+    return gather->saving || is_bulk(load) ? &to_save : &short_of_time;
+}
+
+/* Plain windows have followed a stretch. Returns false if there is to be no other for now. */
+static bool is_harmless(struct lb_gather *gather)
+{
+    bool spared = gather->spared;
+
+    gather->spared = false;
+    switch (lb_guard_judge(&gather->guard)) {
+    case LB_GUARD_WELL:
+        gather->stretch *= gather->stretch < MEASURE_WINDOWS ? 2 : 1;
+        return true;
+    case LB_GUARD_DOUBT:
+        return true;
+    case LB_GUARD_LOSSES:
+        break;
+    }
+    gather->stretch = STRETCH_WINDOWS;
+    if (spared) {
+        gather->acks_cost = true;
+        return true;
+    }
+    gather->between = false;
+    gather->resume_ns = 0;
+    gather->hold = gather->guard_hold;
+    gather->guard_hold *= gather->guard_hold < GUARD_HOLD_MAX ? 2 : 1;
+    return false;
+}
+
 /* A host that takes the processor away for a moment makes bytes look dear in one window. */
 static void begin(struct lb_gather *gather, const struct lb_gather_load *load)
 {
     if (gather->loaded == 0 || load->cost < gather->plain.cost)
         gather->plain = *load;
-    if (++gather->loaded < BEGIN_WINDOWS)
+    if (++gather->loaded < (gather->saving ? BEGIN_WINDOWS : PLAIN_WINDOWS))
         return;
     gather->loaded = 0;
     gather->age = 0;
-    raise(gather, &gather->plain);
+    if (!gather->saving && !is_harmless(gather))
+        return;
+    gather->ns = gather->resume_ns;
+    gather->resume_ns = 0;
+    gather->between = false;
+    if (gather->ns == 0 && wants_more(gather, &gather->plain))
+        raise(gather, &gather->plain);
+}
+
+/* Nothing is to be gathered, and what comes is no measure for what came. */
+static void rest(struct lb_gather *gather)
+{
+    gather->loaded = 0;
+    gather->between = false;
+    gather->resume_ns = 0;
+    gather->spared = gather->acks_cost = false;
+    lb_guard_forget(&gather->guard);
 }
 
 static void judge(struct lb_gather *gather, const struct lb_gather_load *load)
@@ -177,18 +243,42 @@ static void judge(struct lb_gather *gather, const struct lb_gather_load *load)
         gather->next_hold = HOLD_WINDOWS;
 }
 
+static void stop(struct lb_gather *gather)
+{
+    /* Peers that wait for us look like peers that have gone quiet. */
+    if (gather->trial > 0)
+        take_back(gather);
+    gather->ns = 0;
+    gather->trial = 0;
+}
+
+/* The stretch is over. After the longest all is tried anew. */
+static void pause(struct lb_gather *gather)
+{
+    uint64_t ns = gather->trial > 0 ? gather->before_ns : gather->ns;
+
+    stop(gather);
+    if (gather->saving)
+        return;
+    gather->between = true;
+    if (gather->stretch < MEASURE_WINDOWS)
+        gather->resume_ns = ns;
+    else
+        gather->hold = 0;
+}
+
 static void go_on(struct lb_gather *gather, const struct lb_gather_load *load)
 {
     /* Of two windows the cheaper one, before a raise and after it: nothing makes bytes cheaper than
      * they are, and a busy machine makes them dearer. */
     const struct lb_gather_load *best = load->cost < gather->last.cost ? load : &gather->last;
 
-    if (plain_share(gather, load) < END_SHARE || ++gather->age > MEASURE_WINDOWS) {
-        /* Peers that wait for us look like peers that have gone quiet. */
-        if (gather->trial > 0)
-            take_back(gather);
-        gather->ns = 0;
-        gather->trial = 0;
+    if (plain_share(gather, load) < shares_of(gather, &gather->plain)->end) {
+        stop(gather);
+        return;
+    }
+    if (++gather->age > gather->stretch) {
+        pause(gather);
         return;
     }
     if (gather->trial > 0) {
@@ -205,8 +295,20 @@ static void go_on(struct lb_gather *gather, const struct lb_gather_load *load)
 /* Is there a load that gathering could lighten within the bound? */
 static bool is_loaded(const struct lb_gather *gather, const struct lb_gather_load *load)
 {
-    return gather->hold == 0 && load->share >= BEGIN_SHARE && load->rate > 0 &&
+    const struct shares *shares = shares_of(gather, load);
+
+    if (gather->between)
+        return load->share >= shares->end && load->rate > 0;
+    return gather->hold == 0 && load->share >= shares->begin && load->rate > 0 &&
            wants_more(gather, load) && first_ns(load) <= most(gather->max_ns, LEAST_NS);
+}
+
+/* ACKs are worth sparing; a little more than that doesn't end it, as each change costs a call for
+ * each stream. */
+static bool is_small(const struct lb_gather *gather, const struct lb_gather_load *load)
+{
+    return gather->ns > 0 && !gather->acks_cost &&
+           load->per_receive <= (gather->small ? 2 * SMALL : SMALL);
 }
 
 uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_window *window)
@@ -215,13 +317,15 @@ uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_windo
 
     if (gather->hold > 0)
         gather->hold--;
+    lb_guard_saw(&gather->guard, gather->ns > 0, window->bytes, window->wall_ns);
     if (gather->ns > 0)
         go_on(gather, &load);
     else if (is_loaded(gather, &load))
         begin(gather, &load);
     else
-        gather->loaded = 0;
+        rest(gather);
     gather->last = load;
-    gather->small = gather->ns > 0 && load.per_receive <= SMALL;
+    gather->small = is_small(gather, &load);
+    gather->spared |= gather->small;
     return gather->ns;
 }

@@ -4,6 +4,12 @@
  * that has no time to spare lets bytes gather for a moment before it receives; one that has waits
  * for nothing.
  *
+ * Whoever is to save processor time (saving) gathers from a small load on. Else a worker does only
+ * while it is short of time, and while the peers lose no throughput by it: a guard looks after
+ * that, and first the ACKs are sent again, and then nothing is gathered for some time. Bulk, whose
+ * bytes come in pieces that are large already, is not waited for by anybody for long: there a small
+ * load will do, under the same guard.
+ *
  * The controller looks at windows of a few milliseconds. It knows what the worker did in one, and
  * from that alone decides how long the next turns may gather: no clock, no socket, so it can be
  * tested with any trace of arrivals. Gathering pays in two ways, and it goes on for as long as one
@@ -13,8 +19,7 @@
 #ifndef LB_GATHER_H
 #define LB_GATHER_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "guard.h"
 
 /* What happened in one window. */
 struct lb_gather_window {
@@ -42,6 +47,7 @@ struct lb_gather {
     uint64_t target; /* bytes a turn worth gathering: what the cache holds */
     uint64_t ns;     /* what a turn gathers now */
     bool small;      /* while gathering: a receive brings so little that its ACK costs more */
+    bool saving;     /* it gathers whenever that saves, whatever time and throughput are left */
 
     unsigned loaded;              /* windows with a load, one after another, before it began */
     struct lb_gather_load plain;  /* the cheapest of these */
@@ -52,9 +58,19 @@ struct lb_gather {
     unsigned age;       /* windows since gathering began */
     unsigned hold;      /* windows to go before raising it again */
     unsigned next_hold; /* how many, should the next raise not pay either */
+
+    /* Unless it is saving: */
+    struct lb_guard guard;
+    unsigned stretch;    /* windows of gathering that the guard is to see next */
+    bool between;        /* two stretches: plain windows, and the load is the same */
+    uint64_t resume_ns;  /* what is gathered after them; 0: to be found anew */
+    bool spared;         /* ACKs, in this stretch */
+    bool acks_cost;      /* throughput: they are spared no more */
+    unsigned guard_hold; /* windows without gathering, should that be what costs it */
 };
 
-void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target);
+/* saving: by the peers' throughput and the worker's spare time nobody is stopped. */
+void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, bool saving);
 
 /* Is the window over, after so long and so many polls? */
 bool lb_gather_is_over(const struct lb_gather *gather, uint64_t wall_ns, uint64_t polls);

@@ -150,6 +150,8 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
     if (config->gather_max_us > LB_GATHER_US_MAX && config->gather_max_us != LB_NO_GATHER)
         return lb_error_set(error, -EINVAL, "gathering for %u us: at most %d",
                             config->gather_max_us, LB_GATHER_US_MAX);
+    if (config->tune > LB_TUNE_LATENCY)
+        return lb_error_set(error, -EINVAL, "there is no tune %" PRIu64, config->tune);
     if (config->keepalive_ms > LB_KEEPALIVE_MS_MAX && config->keepalive_ms != LB_NO_KEEPALIVE)
         return lb_error_set(error, -EINVAL, "keepalive of %u ms: at most %d", config->keepalive_ms,
                             LB_KEEPALIVE_MS_MAX);
@@ -282,6 +284,13 @@ static int choose_filters(struct lb_rules *rules, const struct lb_config *config
     return 0;
 }
 
+static uint64_t gather_max_ns(const struct lb_config *config)
+{
+    bool never = config->gather_max_us == LB_NO_GATHER || config->tune == LB_TUNE_LATENCY;
+
+    return never ? 0 : config->gather_max_us * UINT64_C(1000);
+}
+
 int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
               struct lb_throttle_limits *throttle, struct lb_error *error)
 {
@@ -298,8 +307,8 @@ int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_
         .throttle = config->rate_limit || config->total_rate_limit ? throttle : NULL,
         .max_streams = config->max_streams,
         .drain_ns = config->drain_ms == LB_NO_DRAIN ? 0 : config->drain_ms * LB_NS_PER_MS,
-        .gather_max_ns =
-            config->gather_max_us == LB_NO_GATHER ? 0 : config->gather_max_us * UINT64_C(1000),
+        .gather_max_ns = gather_max_ns(config),
+        .saving = config->tune == LB_TUNE_SAVE_CPU,
         .handshake_ns = config->handshake_timeout_ms * LB_NS_PER_MS,
         .no_splice = config->no_splice,
         .unrestricted = config->unrestricted,

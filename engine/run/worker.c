@@ -55,7 +55,7 @@ int lb_worker_init(struct lb_worker *worker, const struct lb_worker_shares *shar
 
     memset(worker, 0, sizeof(*worker));
     worker->listener_fds = listener_fds;
-    lb_gather_init(&worker->gather, rules->gather_max_ns, lb_cpu_cache_size());
+    lb_gather_init(&worker->gather, rules->gather_max_ns, lb_cpu_cache_size(), rules->saving);
     rc = lb_stream_table_init(&worker->streams, rules->stream_size, lb_worker_streams(rules));
     worker->events = malloc(BATCH * sizeof(*worker->events));
     if (rc == 0 && !worker->events)

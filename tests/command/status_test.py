@@ -36,6 +36,7 @@ MISUSES = (
     (["recv", "--rcvbuf=x"], ("--rcvbuf", "x", "256K")),
     (["recv", r"--greeting=a\q"], ("--greeting", r"\q", r"\n")),
     (["recv", "--stats=xml"], ("--stats", "xml", "json")),
+    (["recv", "--tune=fast"], ("--tune", "fast", "save-cpu")),
     (["recv", "--progress=often"], ("--progress", "often", "seconds")),
     (["recv", "--drain=-1"], ("--drain", "-1", "seconds")),
     (["recv", "--frobnicate"], ("--frobnicate", "--help")),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 /* The sizes of the first layouts: with the members that came then, and without those since. */
+#define FIRST_CONFIG offsetof(struct lb_config, tune)
 #define FIRST_SINK offsetof(struct lb_sink, worker_open)
 #define FIRST_STATS offsetof(struct lb_stats, handshaking)
 
@@ -80,7 +81,8 @@ static void handed_in(void **state)
     struct lb_config config;
     const struct row rows[] = {
         ROW(lb_engine_open, "a size of 0", open_sized(0), -EINVAL),
-        ROW(lb_engine_open, "a small size", open_sized(sizeof(config) - 1), -EINVAL),
+        ROW(lb_engine_open, "a small size", open_sized(FIRST_CONFIG - 1), -EINVAL),
+        ROW(lb_engine_open, "the first size", open_sized(FIRST_CONFIG), 0),
         ROW(lb_engine_open, "a wild size", open_sized(SIZE_MAX), -E2BIG),
         ROW(lb_engine_open, "newer, at its defaults", open_newer(0), 0),
         ROW(lb_engine_open, "newer, and asks for news", open_newer(1), -E2BIG),
@@ -94,7 +96,7 @@ static void handed_in(void **state)
         ROW(lb_sink_open, "newer", open_options_sized(sizeof(struct newer_options), 0), 0),
         ROW(lb_sink_open, "newer, with news", open_options_sized(sizeof(struct newer_options), 1),
             -E2BIG),
-        ROW(lb_config_init_sized, "a small size", lb_config_init_sized(&config, sizeof(config) - 1),
+        ROW(lb_config_init_sized, "a small size", lb_config_init_sized(&config, FIRST_CONFIG - 1),
             -EINVAL),
         ROW(lb_config_init_sized, "a wild size", lb_config_init_sized(&config, SIZE_MAX), -EINVAL),
     };

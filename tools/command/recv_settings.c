@@ -103,10 +103,12 @@ const struct option_row recv_options[] = {
     {OPTION_SIZE, .name = "rcvbuf", .argument = "SIZE", AT(config.rcvbuf), .least = 1,
      .most = INT_MAX, .help = "receive buffer of each socket (default: the kernel's own tuning)"},
 
+    {OPTION_CHOICE, .name = "tune", .argument = "balanced|save-cpu|latency", AT(config.tune),
+     .help = "when bytes may gather before receiving: while a worker is short of\n"
+             "time (default), whenever that saves processor time, or never"},
     {OPTION_TIME, .name = "gather-max", .argument = "TIME", AT(config.gather_max_us),
      .most = LB_GATHER_US_MAX, .none = LB_NO_GATHER,
-     .help = "under load, let bytes gather for at most TIME before receiving\n"
-             "(default 1ms; 0: never)"},
+     .help = "and for how long at most (default 1ms; 0: never)"},
     {OPTION_FLAG, .name = "no-splice", AT(config.no_splice),
      .help = "let every byte come through user space, also where the sink is\n"
              "only a file or a pipe"},

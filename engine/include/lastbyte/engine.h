@@ -53,6 +53,21 @@ struct lb_engine;
  * memory and the descriptors stay until it ends or execs: all are close-on-exec); the functions
  * below that could do more return -ECHILD there. */
 
+/* What a worker is to care for, where it can't do for all. */
+enum lb_tune {
+    /* Bytes gather only while the worker is short of time (messages that would take it more than
+     * 0.7 of a core), and only as long as the peers lose no throughput by it. Where it has time,
+     * none waits; but for bulk, large pieces of few streams, a worker takes 0.15 ms a turn sooner.
+     */
+    LB_TUNE_BALANCED,
+    /* Bytes gather whenever that saves processor time, from 0.25 of a core on: the least of that,
+     * for up to gather_max_us more delay, and less throughput where the sender is the limit. */
+    LB_TUNE_SAVE_CPU,
+    /* Nothing ever waits, and every message is ACKed at once: the least delay, for the most
+     * processor time under load. */
+    LB_TUNE_LATENCY,
+};
+
 /* Set every field to its default with lb_config_init, then change what you need. All pointers are
  * borrowed until lb_engine_close. Zero means "the default" wherever zero makes no sense. */
 struct lb_config {
@@ -83,8 +98,8 @@ struct lb_config {
                              LB_NO_DRAIN for none */
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
-     * costs more than copying. A worker with time to spare never waits. Meanwhile streams of small
-     * messages have every other one ACKed instead of each. LB_NO_GATHER: off; default 1000. */
+     * costs more than copying. tune says when that is. Meanwhile streams of small messages have
+     * every other one ACKed instead of each. LB_NO_GATHER: off; default 1000. */
     unsigned gather_max_us;
 
     /* A backend with a ring: don't have the kernel refuse the operations that it never uses. */
@@ -157,6 +172,8 @@ struct lb_config {
     enum lb_note_level note_level;
     void (*note)(void *context, enum lb_note_level level, const char *text);
     void *note_context;
+
+    uint64_t tune; /* of enum lb_tune */
 };
 
 /* What lb_engine_open allows at most. */

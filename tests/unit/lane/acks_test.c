@@ -144,7 +144,10 @@ static void begins_where_it_is_worth_it(void **state)
     received(&connection, 1, MESSAGE, true);
     assert_false(acks_at_once(&connection));
     received(&connection, 10 * SAMPLE, MESSAGE, true);
-    received(&connection, 10 * SAMPLE, MESSAGE, false);
+    received(&connection, 1, MESSAGE, false);
+    assert_true(acks_at_once(&connection));
+    /* Nobody has failed, so that it may begin as soon as it did. */
+    received(&connection, SAMPLE, MESSAGE, true);
     assert_false(acks_at_once(&connection));
     disconnect(&connection);
 }

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "gather.h"
+#include "support.h"
 
 #define MAX_NS UINT64_C(1000000)
 #define TARGET (UINT64_C(1) << 20)
@@ -20,6 +21,25 @@ struct model {
     double byte_cost_ns;
 };
 
+/* What the peers lose, as shares of what they would send, and what comes and goes by itself. */
+static struct losses {
+    double by_gathering, by_spared_acks, noise;
+    uint64_t dice;
+} losses;
+
+static double sent_per_ns(const struct lb_gather *gather, const struct model *model)
+{
+    double rate = model->bytes_per_ns;
+
+    if (gather->ns > 0)
+        rate *= 1 - losses.by_gathering;
+    if (gather->small)
+        rate *= 1 - losses.by_spared_acks;
+    if (losses.noise > 0)
+        rate *= 1 + losses.noise * ((double)random_between(&losses.dice, 0, 2000) / 1000 - 1);
+    return rate;
+}
+
 static double receives_for(const struct model *model, double bytes)
 {
     double messages = bytes / model->message;
@@ -30,14 +50,15 @@ static double receives_for(const struct model *model, double bytes)
 /* One window of the model under the present decision. */
 static struct lb_gather_window look(const struct lb_gather *gather, const struct model *model)
 {
-    double first_ns = model->message / model->bytes_per_ns; /* the first message wakes the worker */
+    double sent = sent_per_ns(gather, model);
+    double first_ns = model->message / sent; /* the first message wakes the worker */
     double cost = 0, bytes = 0, period = 0;
 
     /* What comes while the worker works or gathers is received at the next poll. */
     for (int i = 0; i < 100; i++) {
         period = cost + (double)gather->ns;
         period = period > first_ns ? period : first_ns;
-        bytes = model->bytes_per_ns * period;
+        bytes = sent * period;
         bytes = bytes < model->most_queued ? bytes : model->most_queued;
         cost = model->poll_cost_ns + receives_for(model, bytes) * model->receive_cost_ns +
                bytes * model->byte_cost_ns;
@@ -102,7 +123,7 @@ static void never_waits_with_time_to_spare(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(0, step(&gather, &trickle));
 }
@@ -113,7 +134,7 @@ static void lets_many_peers_bytes_merge(void **state)
     uint64_t ns;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     ns = settle(&gather, &fan_in, 100);
     assert_in_range(ns, MAX_NS / 2, MAX_NS);
 }
@@ -123,10 +144,10 @@ static void leaves_few_messages_alone(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(0, step(&gather, &dear_messages));
-    lb_gather_init(&gather, 10 * MAX_NS, TARGET);
+    lb_gather_init(&gather, 10 * MAX_NS, TARGET, true);
     assert_true(settle(&gather, &dear_messages, 100) > MAX_NS);
 }
 
@@ -142,7 +163,7 @@ static void is_begun_by_no_single_window(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     for (int i = 0; i < 1000; i++) {
         const struct lb_gather_window window = look(&gather, &light_messages);
         const struct lb_gather_window bad = spoilt(window);
@@ -158,7 +179,7 @@ static void survives_a_spoilt_window_of_a_trial(void **state)
     uint64_t ns = 0;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     while (ns == 0)
         ns = step(&gather, &messages);
     for (int i = 0; i < 2; i++) {
@@ -174,7 +195,7 @@ static void tells_of_small_messages(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     step(&gather, &messages);
     assert_false(gather.small);
     settle(&gather, &messages, 100);
@@ -193,11 +214,11 @@ static void delays_no_more_than_it_saves(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     assert_in_range(settle(&gather, &messages, 100), 400000, 700000);
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     assert_in_range(settle(&gather, &crowd, 100), 50000, 400000);
-    lb_gather_init(&gather, 10 * MAX_NS, TARGET);
+    lb_gather_init(&gather, 10 * MAX_NS, TARGET, true);
     assert_in_range(settle(&gather, &crowd, 100), 3 * MAX_NS, 10 * MAX_NS);
 }
 
@@ -206,7 +227,7 @@ static void brings_bulk_in_larger_pieces(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     assert_in_range(settle(&gather, &bulk, 100), 50000, 400000);
 }
 
@@ -216,11 +237,11 @@ static void is_bounded_and_can_be_off(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, 300000, TARGET);
+    lb_gather_init(&gather, 300000, TARGET, true);
     for (int i = 0; i < 100; i++)
         assert_true(step(&gather, &thin) <= 300000);
     assert_true(gather.ns > 0);
-    lb_gather_init(&gather, 0, TARGET);
+    lb_gather_init(&gather, 0, TARGET, true);
     for (int i = 0; i < 100; i++)
         assert_int_equal(0, step(&gather, &fan_in));
 }
@@ -232,7 +253,7 @@ static void leaves_a_full_window_alone(void **state)
     int gathering = 0;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     for (int i = 0; i < 1000; i++)
         gathering += step(&gather, &small_window) > 0;
     assert_in_range(gathering, 0, 25);
@@ -243,7 +264,7 @@ static void has_nothing_to_add_to_large_batches(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     for (int i = 0; i < 100; i++)
         assert_int_equal(0, step(&gather, &bulk_in_batches));
 }
@@ -254,7 +275,7 @@ static void forgets_the_load_with_its_first_quiet_window(void **state)
     struct lb_gather gather;
 
     (void)state;
-    lb_gather_init(&gather, MAX_NS, TARGET);
+    lb_gather_init(&gather, MAX_NS, TARGET, true);
     assert_true(settle(&gather, &fan_in, 20) > 0);
     assert_int_equal(0, step(&gather, &trickle));
     assert_true(settle(&gather, &fan_in, 20) > 0);
@@ -272,7 +293,7 @@ static void is_steady_under_a_steady_load(void **state)
         uint64_t before;
 
         model.bytes_per_ns = rate;
-        lb_gather_init(&gather, MAX_NS, TARGET);
+        lb_gather_init(&gather, MAX_NS, TARGET, true);
         before = settle(&gather, &model, 50);
         for (int i = 0; i < 100; i++) {
             uint64_t now = step(&gather, &model);
@@ -282,6 +303,123 @@ static void is_steady_under_a_steady_load(void **state)
         }
         assert_in_range(changes, 0, 2);
     }
+}
+
+/* ---- balanced -------------------------------------------------------------------------------- */
+
+struct story {
+    double gathered, spared; /* shares of its windows */
+    double rate;             /* bytes a ns */
+    int begins;              /* of gathering, plain windows between two stretches aside */
+};
+
+enum { LONG = 40000, BETWEEN = 10 };
+
+static struct story tell(const struct model *model, struct losses now)
+{
+    struct story story = {0};
+    struct lb_gather gather;
+    int plain = BETWEEN + 1;
+
+    losses = now;
+    losses.dice = 1;
+    lb_gather_init(&gather, MAX_NS, TARGET, false);
+    for (int i = 0; i < LONG; i++) {
+        const struct lb_gather_window window = look(&gather, model);
+
+        story.gathered += gather.ns > 0;
+        story.spared += gather.small;
+        story.rate += (double)window.bytes / WINDOW_NS / LONG;
+        story.begins += gather.ns > 0 && plain > BETWEEN;
+        plain = gather.ns > 0 ? 0 : plain + 1;
+        lb_gather_decide(&gather, &window);
+    }
+    story.gathered /= LONG;
+    story.spared /= LONG;
+    losses = (struct losses){0};
+    return story;
+}
+
+static const struct losses nothing;
+
+static void waits_only_where_time_is_short(void **state)
+{
+    struct model busier = messages;
+
+    (void)state;
+    assert_true(tell(&messages, nothing).gathered == 0);
+    assert_true(tell(&light_messages, nothing).gathered == 0);
+    assert_true(tell(&trickle, nothing).gathered == 0);
+    busier.bytes_per_ns *= 2.2; /* 110,000 a second take 0.88 of a core */
+    assert_true(tell(&busier, nothing).gathered > 0.9);
+}
+
+static void keeps_what_fan_in_and_bulk_save(void **state)
+{
+    (void)state;
+    assert_true(tell(&fan_in, nothing).gathered > 0.95);
+    assert_int_equal(tell(&fan_in, nothing).begins, 1);
+    assert_true(tell(&bulk, nothing).gathered > 0.95);
+}
+
+/* Between the two shares it stays as it is. */
+static void ends_later_than_it_begins(void **state)
+{
+    struct lb_gather gather;
+    struct model model = messages;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET, false);
+    model.bytes_per_ns = messages.bytes_per_ns * 1.5; /* 0.6 of a core */
+    assert_int_equal(settle(&gather, &model, 500), 0);
+    model.bytes_per_ns = messages.bytes_per_ns * 2;
+    settle(&gather, &model, 500);
+    model.bytes_per_ns = messages.bytes_per_ns * 1.5;
+    for (int i = 0, plain = 0; i < 5000; i++) {
+        plain = step(&gather, &model) > 0 ? 0 : plain + 1;
+        assert_true(plain <= BETWEEN);
+    }
+    model.bytes_per_ns = messages.bytes_per_ns; /* 0.4 */
+    settle(&gather, &model, 20);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(step(&gather, &model), 0);
+}
+
+/* What a receiver saves must not be what the others pay. */
+static void turns_itself_off_where_throughput_falls(void **state)
+{
+    struct story story = tell(&fan_in, (struct losses){.by_gathering = 0.1});
+
+    (void)state;
+    assert_true(story.gathered > 0 && story.gathered < 0.05);
+    assert_true(story.rate > 0.97 * fan_in.bytes_per_ns);
+}
+
+static void bears_a_little_loss(void **state)
+{
+    (void)state;
+    assert_true(tell(&fan_in, (struct losses){.by_gathering = 0.02}).gathered > 0.95);
+}
+
+/* First what costs most on loopback: the ACKs that the sender has to take. */
+static void sends_all_acks_again_before_it_ends(void **state)
+{
+    struct model busier = messages;
+    struct story story;
+
+    (void)state;
+    busier.bytes_per_ns *= 2.2;
+    story = tell(&busier, (struct losses){.by_spared_acks = 0.15});
+    assert_true(story.gathered > 0.9);
+    assert_true(story.spared > 0 && story.spared < 0.1);
+    assert_true(tell(&busier, nothing).spared > 0.9);
+}
+
+static void is_not_deceived_by_noise(void **state)
+{
+    (void)state;
+    assert_true(tell(&fan_in, (struct losses){.noise = 0.15}).gathered > 0.8);
+    assert_true(tell(&fan_in, (struct losses){.noise = 0.15, .by_gathering = 0.15}).gathered < 0.2);
 }
 
 int main(void)
@@ -300,6 +438,13 @@ int main(void)
         cmocka_unit_test(has_nothing_to_add_to_large_batches),
         cmocka_unit_test(forgets_the_load_with_its_first_quiet_window),
         cmocka_unit_test(is_steady_under_a_steady_load),
+        cmocka_unit_test(waits_only_where_time_is_short),
+        cmocka_unit_test(keeps_what_fan_in_and_bulk_save),
+        cmocka_unit_test(ends_later_than_it_begins),
+        cmocka_unit_test(turns_itself_off_where_throughput_falls),
+        cmocka_unit_test(bears_a_little_loss),
+        cmocka_unit_test(sends_all_acks_again_before_it_ends),
+        cmocka_unit_test(is_not_deceived_by_noise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,8 +93,25 @@ static void none_is_not_the_default(void **state)
     assert_int_equal(settle(&settled), 0);
     assert_int_equal(settled.rules.drain_ns, 0);
     assert_int_equal(settled.rules.gather_max_ns, 0);
+    assert_false(settled.rules.saving);
     assert_null(settled.rules.throttle);
     assert_null(settled.rules.receipt.algorithm);
+}
+
+static void what_it_is_tuned_for(void **state)
+{
+    struct settled saving = begin(&plain), quick = begin(&plain), nothing = begin(&plain);
+
+    (void)state;
+    saving.config.tune = LB_TUNE_SAVE_CPU;
+    assert_int_equal(settle(&saving), 0);
+    assert_true(saving.rules.saving && saving.rules.gather_max_ns == 1000000);
+    quick.config.tune = LB_TUNE_LATENCY;
+    quick.config.gather_max_us = 5000;
+    assert_int_equal(settle(&quick), 0);
+    assert_true(!quick.rules.saving && quick.rules.gather_max_ns == 0);
+    nothing.config.tune = LB_TUNE_LATENCY + 1;
+    assert_refused(nothing, "tune");
 }
 
 static void a_worker_that_could_have_no_stream_is_none(void **state)
@@ -260,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zero_means_the_default),
         cmocka_unit_test(none_is_not_the_default),
+        cmocka_unit_test(what_it_is_tuned_for),
         cmocka_unit_test(a_worker_that_could_have_no_stream_is_none),
         cmocka_unit_test(a_serial_sink_has_one_stream_at_a_time),
         cmocka_unit_test(the_backend_knows_what_suits_it),

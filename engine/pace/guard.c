@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard.h"
+
+/* What is called the same throughput. */
+static const double ALLOWED = 0.97;
+
+void lb_guard_saw(struct lb_guard *guard, bool gathering, uint64_t bytes, uint64_t ns)
+{
+    struct lb_guard_sum *sum = &guard->before;
+
+    if (gathering)
+        sum = &guard->during;
+    else if (guard->during.ns)
+        sum = &guard->after;
+    sum->bytes += bytes;
+    sum->ns += ns;
+}
+
+void lb_guard_forget(struct lb_guard *guard)
+{
+    *guard = (struct lb_guard){0};
+}
+
+static double rate(const struct lb_guard_sum *sum)
+{
+    return (double)sum->bytes / (double)sum->ns;
+}
+
+static bool has_lost(const struct lb_guard *guard)
+{
+    double during = rate(&guard->during) / ALLOWED;
+
+    return during < rate(&guard->before) && during < rate(&guard->after);
+}
+
+enum lb_guard_finding lb_guard_judge(struct lb_guard *guard)
+{
+    bool whole = guard->before.ns && guard->during.ns && guard->after.ns;
+
+    if (!whole)
+        return LB_GUARD_WELL;
+    guard->losses = has_lost(guard) ? guard->losses + 1 : 0;
+    guard->before = guard->after;
+    guard->during = guard->after = (struct lb_guard_sum){0};
+    if (guard->losses < 2)
+        return guard->losses ? LB_GUARD_DOUBT : LB_GUARD_WELL;
+    guard->losses = 0;
+    return LB_GUARD_LOSSES;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guard over throughput: what a receiver saves by gathering must not be what its peers pay.
+ * Rates go up and down by themselves, and a single window says nothing. So a stretch of gathering
+ * stands between plain windows: it has cost throughput if fewer bytes came a second than in those
+ * before and in those after it, and that twice, one stretch after the other.
+ */
+#ifndef LB_GUARD_H
+#define LB_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lb_guard_sum {
+    uint64_t bytes, ns;
+};
+
+struct lb_guard {
+    struct lb_guard_sum before, during, after; /* the stretch */
+    unsigned losses;                           /* one after the other */
+};
+
+/* What came in a window, in which it was gathered or not. */
+void lb_guard_saw(struct lb_guard *guard, bool gathering, uint64_t bytes, uint64_t ns);
+
+/* The load is another now: what was seen can't be compared with what will be. */
+void lb_guard_forget(struct lb_guard *guard);
+
+enum lb_guard_finding {
+    LB_GUARD_WELL,   /* nothing was lost, or there was no stretch */
+    LB_GUARD_DOUBT,  /* it looks as if, for the first time */
+    LB_GUARD_LOSSES, /* and for the second: gathering costs throughput */
+};
+
+/* The plain windows after a stretch are over. The next stretch comes behind them. */
+enum lb_guard_finding lb_guard_judge(struct lb_guard *guard);
+
+#endif
