@@ -345,6 +345,7 @@ static void what_is_no_header(void **state)
 {
     static const char malformed[] = "PROXY TCP4 192.0.2.7 203.0.113.1 1 99999\r\nand a stream";
     static const char plain[] = "a stream without a header";
+    static const uint8_t zeros[5000];
     struct server *server = *state;
     uint8_t bytes[FRONT_HEADER_MAX];
     size_t size;
@@ -354,7 +355,7 @@ static void what_is_no_header(void **state)
     memset(bytes, 'x', sizeof(bytes));
     memcpy(bytes, "PROXY UNKNOWN ", 14);
     refused(server, bytes, 200, "too long");
-    size = front_make(bytes, FRONT_PROXY, FRONT_TCP4, bytes, 5000);
+    size = front_make(bytes, FRONT_PROXY, FRONT_TCP4, zeros, sizeof(zeros));
     refused(server, bytes, size, "too long");
     size = front_add_sum(bytes, front_binary(bytes, "192.0.2.7", 1));
     bytes[FRONT_FIXED + 3]++;
