@@ -99,14 +99,15 @@ void lb_ending_answer(struct lb_stream *stream)
 {
     const struct lb_lane *lane = stream->lane;
     bool complete = stream->verdict.end == LB_END_EOF;
+    bool told = lb_receipt_wanted(lane) && (complete || !stream->session.in_doubt);
     enum lb_closing closing = LB_CLOSING_RESET;
 
     if (stream->borrowed || (complete && stream->at_eof))
         closing = LB_CLOSING_PLAIN;
-    else if (complete || lb_receipt_wanted(lane) || stream->session.asked == LB_ASKED_REFUSE)
+    else if (complete || told || stream->session.asked == LB_ASKED_REFUSE)
         closing = LB_CLOSING_DRAIN;
     lb_wire_finish(stream, closing, !lane->hurry);
-    if (lb_receipt_wanted(lane))
+    if (told)
         say_receipt(stream);
     lb_filters_finish(stream);
 }

@@ -329,6 +329,14 @@ int lb_stream_over_limit(struct lb_stream *stream, const char *limit)
     return -EDQUOT;
 }
 
+int lb_stream_in_doubt(struct lb_stream *stream)
+{
+    if (!stream)
+        return -EINVAL;
+    stream->session.in_doubt = true;
+    return 0;
+}
+
 int lb_stream_finish(struct lb_stream *stream)
 {
     if (!stream)

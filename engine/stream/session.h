@@ -21,7 +21,8 @@ struct lb_session {
     uint64_t alarm_ns; /* when the sink asked to be called; 0: it did not */
     uint64_t doubt_ns; /* when somebody is told that nothing will call the sink; 0: never */
     const char *limit; /* that it has passed, as its sink has told; NULL: none */
-    enum lb_asked asked;
+    enum lb_asked asked : 8;
+    bool in_doubt;    /* if its end fails nobody knows whether it is safe */
     unsigned watches; /* that may still call it; more, if it has watched a descriptor twice */
 };
 

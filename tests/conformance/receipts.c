@@ -177,6 +177,39 @@ static void a_failed_end_is_told(void **state)
     server_finish(server);
 }
 
+static int end_in_doubt(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
+{
+    (void)end;
+    if (lb_stream_in_doubt(stream))
+        ledger_complain(entry->ledger, "the sink may not doubt");
+    return lb_stream_bytes(stream) == SIZE ? -EIO : 0;
+}
+
+/* Where nobody knows, no line says that it is there, nor that it isn't; where the sink knows after
+ * all, its doubts are nobody's. */
+static void doubt_is_not_told(void **state)
+{
+    struct server *server = *state;
+    char line[LINE_SIZE];
+    int fd;
+
+    server->config.receipt = "xxh3";
+    server->ledger.hooks.end = end_in_doubt;
+    server_begin(server, 2);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 1, 0, SIZE, SIZE));
+    CHECK_SAME(server, shutdown(fd, SHUT_WR), 0);
+    CHECK(server, recv(fd, line, sizeof(line), 0) <= 0);
+    close(fd);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 2, 0, HALF, HALF));
+    CHECK_SAME(server, shutdown(fd, SHUT_WR), 0);
+    hear(server, fd, line);
+    check_ok(server, line, 2, HALF);
+    server_finish(server);
+    CHECK_SAME(server, server->stats.ends[LB_END_SINK], 1);
+}
+
 static int refuse(struct ledger_entry *entry, struct lb_stream *stream)
 {
     (void)entry;
@@ -275,6 +308,7 @@ const struct test_case receipts_cases[] = {
     {"receipt_only_after_the_end", only_after_the_end, FAMILY_ANY, 0},
     {"receipt_of_a_failure_while_sending", a_failure_reaches_who_still_sends, FAMILY_ANY, 0},
     {"receipt_of_a_failed_end", a_failed_end_is_told, FAMILY_ANY, 0},
+    {"receipt_in_doubt", doubt_is_not_told, FAMILY_ANY, 0},
     {"receipt_of_a_refusal", a_refusal_is_told, FAMILY_ANY, 0},
     {"receipt_of_a_stop", a_stop_is_told, FAMILY_ANY, 0},
     {"receipt_and_a_reset", a_reset_is_survived, FAMILY_TCP, 0},

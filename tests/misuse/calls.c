@@ -31,6 +31,7 @@ static void streams(void **state)
         ROW(lb_stream_say, "NULL", lb_stream_say(NULL, "x", 1), -EINVAL),
         ROW(lb_stream_alarm, "NULL", lb_stream_alarm(NULL, 1), -EINVAL),
         ROW(lb_stream_over_limit, "NULL", lb_stream_over_limit(NULL, "mine"), -EINVAL),
+        ROW(lb_stream_in_doubt, "NULL", lb_stream_in_doubt(NULL), -EINVAL),
         ROW(lb_stream_state, "NULL", lb_stream_state(NULL), 0),
         ROW(lb_stream_receipt, "NULL", lb_stream_receipt(NULL), false),
         ROW(lb_stream_watch, "NULL", lb_stream_watch(NULL, 0, POLLIN), -EINVAL),

@@ -7,7 +7,12 @@
 
 const struct feature features_missing[] = {
     {.name = "tls", .option = "tls", .why = "not implemented yet"},
-    {.name = "s3", .sink = "s3", .why = "not implemented yet"},
+#ifndef HAVE_S3
+    {.name = "s3",
+     .option = "s3",
+     .sink = "s3",
+     .why = "libcurl or expat was missing, or it was turned off"},
+#endif
 #ifndef HAVE_METRICS
     {.name = "metrics",
      .option = "metrics",

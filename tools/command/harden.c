@@ -173,7 +173,7 @@ static int open_rules(struct harden *harden)
 {
     int rc = 0;
 
-    harden->rules_fd = landlock_open();
+    harden->rules_fd = landlock_open(harden->sink->needs & LB_NEEDS_NETWORK);
     if (harden->rules_fd < 0)
         return harden->rules_fd;
     if (harden->sink->needs & LB_NEEDS_DIRECTORY)
@@ -204,17 +204,8 @@ static const char *why_not_uring(const char *backend)
     return usable ? NULL : "the kernel refuses it";
 }
 
-/* What a sink may need that nobody can list. */
-static const char *why_not_for(const struct lb_sink *sink)
-{
-    if (sink->needs & LB_NEEDS_NETWORK)
-        return "not for the connections that the sink makes, whose libraries may need anything";
-    return NULL;
-}
-
 void harden_prepare(struct harden *harden)
 {
-    const char *why_not = why_not_for(harden->sink);
     int rc;
 
     harden->rules_fd = -1;
@@ -224,10 +215,6 @@ void harden_prepare(struct harden *harden)
         harden->missing[HARDEN_NO_DUMP] = why_not_no_dump();
     if (!harden->missing[HARDEN_URING])
         harden->missing[HARDEN_URING] = why_not_uring(harden->backend);
-    if (why_not) {
-        harden->missing[HARDEN_LANDLOCK] = why_not;
-        harden->missing[HARDEN_SECCOMP] = why_not;
-    }
     if (harden->missing[HARDEN_LANDLOCK])
         return;
     rc = check_landlock();
@@ -260,7 +247,7 @@ void harden_enforce(struct harden *harden)
             missing[HARDEN_LANDLOCK] = landlock_why(rc);
     }
     if (!missing[HARDEN_SECCOMP]) {
-        rc = seccomp_enforce();
+        rc = seccomp_enforce(harden->sink->needs & LB_NEEDS_NETWORK);
         if (rc < 0)
             missing[HARDEN_SECCOMP] = seccomp_why(rc);
     }

@@ -77,7 +77,7 @@ static uint64_t handled_fs(int abi)
     return abi == 2 ? FS_ABI_2 : FS_ABI_1;
 }
 
-int landlock_open(void)
+int landlock_open(bool network)
 {
     int abi = version();
     struct ruleset rules = {.handled_fs = handled_fs(abi)};
@@ -87,7 +87,7 @@ int landlock_open(void)
     if (abi < 0)
         return abi;
     if (abi >= 4) {
-        rules.handled_net = NET_BIND_TCP | NET_CONNECT_TCP;
+        rules.handled_net = network ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
         size = offsetof(struct ruleset, scoped);
     }
     if (abi >= 6) {

@@ -4,6 +4,7 @@
 #include "harden.h"
 #include "metrics.h"
 #include "notify.h"
+#include "own_sink.h"
 #include "progress.h"
 #include "recv_settings.h"
 #include "report.h"
@@ -272,6 +273,7 @@ static int receive(struct recv_settings *settings)
     struct lb_config *config = &settings->config;
     struct metrics *metrics = NULL;
     struct lb_error error = {LB_ERROR_INIT};
+    const struct own_sink *own;
     int status;
 
     /* A peer, a reader of ours or a limit on file sizes is told by the failing call. */
@@ -280,8 +282,8 @@ static int receive(struct recv_settings *settings)
     notify_open();
     settings->sink_options.output_lost = on_output_lost;
     /* Before the limits are raised: the programs of a sink have those that we were started with. */
-    status = lb_sink_open(&config->sink, &config->sink_context, settings->sink,
-                          &settings->sink_options, &error);
+    status = sink_open(&own, &config->sink, &config->sink_context, settings->sink, &settings->s3,
+                       &settings->sink_options, &error);
     if (status == -EBADF && command_output_closed()) {
         console_tell("--sink=%s: standard output is closed; open it (>/dev/null, say), or choose a "
                      "sink that doesn't need it",
@@ -297,7 +299,7 @@ static int receive(struct recv_settings *settings)
         status = metrics_open(&metrics, settings->metrics);
     if (status == STATUS_OK)
         status = serve(settings, metrics);
-    lb_sink_close(config->sink, config->sink_context);
+    sink_close(own, config->sink, config->sink_context);
     return status;
 }
 

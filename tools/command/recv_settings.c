@@ -6,6 +6,7 @@
 #include "command.h"
 #include "console.h"
 #include "help.h"
+#include "own_sink.h"
 #include "seal_key.h"
 #include "systemd_sockets.h"
 #include "value.h"
@@ -67,6 +68,24 @@ const struct option_row recv_options[] = {
      .least = 1, .most = INT64_MAX / 2,
      .help = "print, exec: SIZE bytes of all streams may wait on disk (default 1G);\n"
              "with more the largest ends limit"},
+#ifdef HAVE_S3
+    {OPTION_SIZE, .name = "s3-memory", .argument = "SIZE", AT(s3.memory), .least = 10 << 20,
+     .most = 1ull << 40, .help = "s3: of all streams (default 256M); with less free, streams wait"},
+    {OPTION_SIZE, .name = "s3-part-size", .argument = "SIZE", AT(s3.part_size),
+     .least = S3_PART_LEAST, .most = S3_PART_MOST,
+     .help = "s3: a stream's first part (default 8M); parts grow with the stream"},
+    {OPTION_COUNT, .name = "s3-max-parts", .argument = "N", AT(s3.max_parts), .least = 1,
+     .most = S3_PARTS_MOST, .help = "s3: parts of an object, as the store allows (default 10000)"},
+    {OPTION_SECONDS, .name = "s3-timeout", .argument = "SECONDS", AT(s3.timeout_ms), .least = 1000,
+     .most = TIME_MS_MAX,
+     .help = "s3: a part, and what is left at a stream's end, may be tried for\n"
+             "so long (default 300)"},
+    {OPTION_FLAG, .name = "s3-unsigned", AT(s3.unsigned_payload),
+     .help = "s3: over https, don't sign what is sent; TLS alone protects it"},
+    {OPTION_TEXT, .name = "s3-id", .argument = "MARK", AT(s3.id),
+     .help = "s3: how this receiver marks its keys (default: kept in its state\n"
+             "directory)"},
+#endif
     {OPTION_TEXT, .name = "greeting", .argument = "TEXT", AT(greeting_text),
      .help = "send TEXT on accept; \\n, \\t and \\\\ are understood"},
 
@@ -201,7 +220,7 @@ int recv_settings_help(void)
     puts("Usage: lastbyte recv [options]\n\n"
          "Receives each stream until its end and hands every byte to a sink.");
     options_help(recv_options, stdout);
-    help_list("Sinks", lb_sink_describe);
+    help_list("Sinks", sink_describe);
     help_list("Backends, best first", lb_backend_describe);
     puts("\nExamples:\n"
          "  lastbyte recv                                 print streams on port 1090\n"

@@ -4,6 +4,7 @@
 
 #include "harden.h"
 #include "options.h"
+#include "s3/options.h"
 #include "seal.h"
 #include "user.h"
 
@@ -18,9 +19,10 @@
 enum stats_form { STATS_JSON, STATS_TEXT, STATS_NONE, STATS_UNSET };
 
 struct recv_settings {
-    /* Most options write right into these two. */
+    /* Most options write right into these. */
     struct lb_config config; /* ready for an engine, but for the sink */
     struct lb_sink_options sink_options;
+    struct s3_options s3;
     const char *sink; /* its specification */
 
     enum stats_form stats;

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -276,7 +277,22 @@ static int allow_questions(scmp_filter_ctx filter)
     return rc;
 }
 
-static int load(scmp_filter_ctx filter)
+/* Of IPv4 and IPv6 alone. */
+static int allow_connections(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+    for (size_t i = 0; rc == 0 && i < sizeof(families) / sizeof(families[0]); i++) {
+        const struct scmp_arg_cmp when = {
+            .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i]};
+
+        rc = allow_if(filter, "socket", &when);
+    }
+    return rc;
+}
+
+static int load(scmp_filter_ctx filter, bool network)
 {
     int rc;
 
@@ -295,13 +311,15 @@ static int load(scmp_filter_ctx filter)
         rc = allow_threads(filter);
     if (rc == 0)
         rc = allow_questions(filter);
+    if (rc == 0 && network)
+        rc = allow_connections(filter);
     return rc == 0 ? seccomp_load(filter) : rc;
 }
 
-int seccomp_enforce(void)
+int seccomp_enforce(bool network)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-    int rc = filter ? load(filter) : -ENOMEM;
+    int rc = filter ? load(filter, network) : -ENOMEM;
 
     seccomp_release(filter);
     return rc;
@@ -316,8 +334,9 @@ int seccomp_check(void)
 
 #else
 
-int seccomp_enforce(void)
+int seccomp_enforce(bool network)
 {
+    (void)network;
     return -ENOTSUP;
 }
 

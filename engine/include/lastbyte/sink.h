@@ -28,7 +28,7 @@ enum lb_needs {
     /* Has programs started, by a process that was forked when the sink was opened: they keep what
      * this process gives up. */
     LB_NEEDS_PROGRAMS = 1 << 0,
-    LB_NEEDS_NETWORK = 1 << 1, /* makes outgoing connections */
+    LB_NEEDS_NETWORK = 1 << 1, /* makes outgoing connections to addresses that it knows */
     LB_NEEDS_OUTPUT = 1 << 2,  /* writes to the process's standard output, or what stands for it */
     LB_NEEDS_TEMPORARY = 1 << 3, /* makes temporary files, in $TMPDIR or /tmp */
     LB_NEEDS_DIRECTORY = 1 << 4, /* makes files in the directory that lb_sink.directory tells */

@@ -76,6 +76,11 @@ LB_PUBLIC int lb_stream_error(const struct lb_stream *stream);
  * LB_END_LIMIT. [sink, slow end] */
 LB_PUBLIC int lb_stream_over_limit(struct lb_stream *stream, const char *limit);
 
+/* Nobody knows whether what the stream brought is safe: where its sink's end fails, its peer gets
+ * no receipt, neither that it is nor that it isn't, and its connection is reset. From the sink's
+ * end. Returns 0, or -EINVAL. [sink, slow end] */
+LB_PUBLIC int lb_stream_in_doubt(struct lb_stream *stream);
+
 /* The stream is complete, as its own protocol says, though its EOF has not come: it ends as
  * LB_END_EOF as soon as this call of the sink has returned. What that takes still counts; write may
  * take less than it is given, and place returns 0. What comes after is received and dropped, until

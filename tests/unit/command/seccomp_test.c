@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,13 +37,13 @@ static bool is_refused(long rc)
     return rc == -1 && errno == ENOSYS;
 }
 
-static void run(void (*body)(void))
+static void run_with(bool network, void (*body)(void))
 {
     pid_t pid = fork();
     int status;
 
     if (pid == 0) {
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_enforce() < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_enforce(network) < 0)
             _exit(CANNOT);
         body();
         _exit(0);
@@ -52,6 +53,11 @@ static void run(void (*body)(void))
     if (WEXITSTATUS(status) == CANNOT)
         skip();
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void run(void (*body)(void))
+{
+    run_with(false, body);
 }
 
 static void limits(void)
@@ -127,6 +133,21 @@ static void threads(void)
     CHECK(fork() < 0);
 }
 
+static void no_connections(void)
+{
+    CHECK(is_refused(socket(AF_INET, SOCK_STREAM, 0)));
+    CHECK(is_refused(connect(-1, NULL, 0)));
+}
+
+static void connections(void)
+{
+    CHECK(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+    CHECK(socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT);
+    CHECK(connect(-1, NULL, 0) < 0 && errno == EBADF);
+    CHECK(is_refused(socket(AF_UNIX, SOCK_STREAM, 0)));
+    CHECK(is_refused(socket(AF_NETLINK, SOCK_RAW, 0)));
+}
+
 static void limits_are_its_own(void **state)
 {
     (void)state;
@@ -158,12 +179,22 @@ static void threads_but_no_processes(void **state)
     run(threads);
 }
 
+static void connections_for_who_needs_them(void **state)
+{
+    (void)state;
+    run(no_connections);
+    run_with(true, connections);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(limits_are_its_own),        cmocka_unit_test(cores_are_its_own),
-        cmocka_unit_test(nobody_else_gets_a_signal), cmocka_unit_test(no_memory_becomes_code),
+        cmocka_unit_test(limits_are_its_own),
+        cmocka_unit_test(cores_are_its_own),
+        cmocka_unit_test(nobody_else_gets_a_signal),
+        cmocka_unit_test(no_memory_becomes_code),
         cmocka_unit_test(threads_but_no_processes),
+        cmocka_unit_test(connections_for_who_needs_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "sink.h"
+
+#include "size.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A stream's own. */
+struct s3_state {
+    char key[S3_NAME_SIZE];
+    struct s3_upload *upload;
+    struct s3_part *full;    /* is handed over once a byte follows it */
+    struct s3_part *filling; /* NULL: none yet */
+    EVP_MD_CTX *hash;        /* of filling; NULL: not signed */
+    unsigned parts;
+    uint64_t bytes;
+    bool ended;
+};
+
+/* By the first worker, which has given up what recv gives up. */
+static int s3_worker_open(void *context, unsigned worker, void **state)
+{
+    struct s3_sink *sink = context;
+    int rc;
+
+    (void)worker;
+    (void)state;
+    if (atomic_flag_test_and_set(&sink->asked_to_start))
+        return 0;
+    rc = s3_loop_start(sink->loop);
+    sink->started = rc == 0;
+    return rc;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static int s3_open(struct lb_stream *stream, void *context)
+{
+    struct s3_sink *sink = context;
+    struct s3_state *state = lb_stream_state(stream);
+    int rc = s3_key_make(state->key, sink->prefix, sink->mark.text);
+
+    if (rc < 0)
+        return rc;
+    sink->engine = lb_stream_engine(stream);
+    if (!sink->options.unsigned_payload) {
+        state->hash = EVP_MD_CTX_new();
+        if (!state->hash)
+            return -ENOMEM;
+    }
+    state->upload = s3_upload_open(&sink->uploads, lb_stream_id(stream), state->key);
+    if (state->upload)
+        return 0;
+    EVP_MD_CTX_free(state->hash);
+    return -ENOMEM;
+}
+
+static int begin_part(const struct s3_sink *sink, struct s3_state *state)
+{
+    struct s3_lease *lease = s3_upload_lease(state->upload);
+    size_t wanted = s3_size_of_part(state->bytes, sink->options.part_size, sink->options.max_parts);
+    size_t room = s3_memory_grow(sink->uploads.memory, lease, wanted);
+
+    assert(!state->filling);
+    if (state->hash && !EVP_DigestInit_ex(state->hash, EVP_sha256(), NULL))
+        return -ENOMEM;
+    state->filling =
+        s3_part_open(sink->uploads.memory, lease, state->parts + 1, room < wanted ? room : wanted);
+    if (!state->filling)
+        return -ENOMEM;
+    state->parts++;
+    return 0;
+}
+
+/* Its payload's hash is known. */
+static int seal_part(struct s3_state *state, struct s3_part *part)
+{
+    unsigned char digest[32];
+
+    if (!state->hash) {
+        memcpy(part->request.payload, SIGV4_UNSIGNED, sizeof(SIGV4_UNSIGNED));
+        return 0;
+    }
+    if (!EVP_DigestFinal_ex(state->hash, digest, NULL))
+        return -ENOMEM;
+    sigv4_hex(digest, part->request.payload);
+    return 0;
+}
+
+/* Where the next bytes go. Returns how many, 0 for none now, or -errno. */
+static ssize_t find_room(const struct s3_sink *sink, struct s3_state *state, uint8_t **data)
+{
+    int rc = s3_upload_failed(state->upload);
+
+    if (rc == 0 && !state->filling)
+        rc = begin_part(sink, state);
+    return rc < 0 ? rc : (ssize_t)s3_part_room(state->filling, data);
+}
+
+static ssize_t s3_place(struct lb_stream *stream, void *context, void **data)
+{
+    uint8_t *place = NULL;
+    ssize_t room = find_room(context, lb_stream_state(stream), &place);
+
+    *data = place;
+    return room;
+}
+
+/* So many bytes of filling's last block have come. */
+static int take(struct s3_state *state, const void *data, size_t size)
+{
+    struct s3_part *part = state->filling;
+    int rc = 0;
+
+    assert(part);
+    if (state->full) {
+        s3_upload_part(state->upload, state->full);
+        state->full = NULL;
+    }
+    if (state->hash && !EVP_DigestUpdate(state->hash, data, size))
+        return -EIO;
+    s3_part_add(part, size);
+    state->bytes += size;
+    if (part->size == part->room) {
+        rc = seal_part(state, part);
+        state->full = part;
+        state->filling = NULL;
+    }
+    return rc;
+}
+
+/* What the store would refuse in the end is refused as soon as it is known. */
+static int check_limits(const struct s3_sink *sink, struct lb_stream *stream,
+                        const struct s3_state *state)
+{
+    if (state->parts > sink->options.max_parts)
+        return lb_stream_over_limit(stream, "s3-max-parts");
+    if (state->bytes >= S3_OBJECT_MOST)
+        return lb_stream_over_limit(stream, "s3-object-size");
+    return 0;
+}
+
+static ssize_t s3_write(struct lb_stream *stream, void *context, const void *data, size_t size)
+{
+    const struct s3_sink *sink = context;
+    struct s3_state *state = lb_stream_state(stream);
+    const uint8_t *bytes = data;
+    size_t taken = 0;
+
+    while (taken < size) {
+        uint8_t *place = NULL;
+        ssize_t room = find_room(sink, state, &place);
+        size_t piece = room > 0 && (size_t)room < size - taken ? (size_t)room : size - taken;
+        int rc;
+
+        if (room == 0)
+            break;
+        rc = room < 0 ? (int)room : check_limits(sink, stream, state);
+        if (rc < 0)
+            return rc;
+        if (place != bytes + taken)
+            memcpy(place, bytes + taken, piece);
+        rc = take(state, place, piece);
+        if (rc < 0)
+            return rc;
+        taken += piece;
+    }
+    return (ssize_t)taken;
+}
+
+static int s3_ready(struct lb_stream *stream, void *context)
+{
+    const struct s3_state *state = lb_stream_state(stream);
+
+    (void)context;
+    /* After its end the result tells. */
+    return state->ended ? 0 : s3_upload_failed(state->upload);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void drop_parts(struct s3_state *state)
+{
+    if (state->full)
+        s3_part_close(state->full);
+    if (state->filling)
+        s3_part_close(state->filling);
+    state->full = NULL;
+    state->filling = NULL;
+}
+
+/* What is left in hand is the last part: the full one, or the one behind it with a byte at least.
+ */
+static int finish_parts(const struct s3_sink *sink, struct s3_state *state, struct s3_part **last)
+{
+    int rc = 0;
+
+    *last = state->full;
+    if (state->full && state->filling) {
+        s3_part_close(state->filling);
+    } else if (!state->full) {
+        rc = state->filling ? 0 : begin_part(sink, state);
+        *last = state->filling;
+        if (rc == 0)
+            rc = seal_part(state, *last);
+    }
+    if (rc < 0)
+        return rc;
+    state->full = NULL;
+    state->filling = NULL;
+    return 0;
+}
+
+/* Nothing is handed over any more but this. */
+static void hand_over(const struct s3_sink *sink, struct s3_state *state, bool whole)
+{
+    struct s3_part *last = NULL;
+
+    state->ended = true;
+    if (whole && finish_parts(sink, state, &last) < 0)
+        whole = false;
+    if (!whole)
+        drop_parts(state);
+    s3_upload_end(state->upload, last, whole, state->bytes);
+    EVP_MD_CTX_free(state->hash);
+    state->hash = NULL;
+}
+
+static int result_of(struct lb_stream *stream, struct s3_state *state)
+{
+    enum s3_result result = s3_upload_result(state->upload);
+    int rc = s3_upload_failed(state->upload);
+
+    if (result == S3_PENDING)
+        return -EINPROGRESS;
+    if (result == S3_IN_DOUBT)
+        lb_stream_in_doubt(stream);
+    s3_upload_leave(state->upload);
+    if (result == S3_STORED)
+        return 0;
+    return rc < 0 ? rc : -EIO;
+}
+
+static int s3_end(struct lb_stream *stream, void *context, enum lb_end end)
+{
+    struct s3_state *state = lb_stream_state(stream);
+    bool first = !state->ended;
+
+    if (first)
+        hand_over(context, state, end == LB_END_EOF);
+    if (end == LB_END_EOF)
+        return result_of(stream, state);
+    if (first) {
+        /* What is to be aborted doesn't keep the stream. */
+        s3_upload_leave(state->upload);
+        return 0;
+    }
+    if (s3_upload_result(state->upload) != S3_PENDING)
+        return result_of(stream, state);
+    lb_stream_in_doubt(stream);
+    s3_upload_give_up(state->upload);
+    return -ECANCELED;
+}
+
+static const char *s3_receipt_id(struct lb_stream *stream, void *context)
+{
+    const struct s3_state *state = lb_stream_state(stream);
+
+    (void)context;
+    return state->key;
+}
+
+const struct lb_sink s3_sink_table = {
+    LB_SINK_INIT,
+    .name = "s3",
+    .state_size = sizeof(struct s3_state),
+    .flags = LB_SINK_MAY_PAUSE,
+    .needs = LB_NEEDS_NETWORK,
+    .descriptors = 1,
+    .threads = 1,
+    .open = s3_open,
+    .write = s3_write,
+    .place = s3_place,
+    .ready = s3_ready,
+    .end = s3_end,
+    .receipt_id = s3_receipt_id,
+    .worker_open = s3_worker_open,
+};
