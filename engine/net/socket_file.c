@@ -112,33 +112,55 @@ static int set_mode(int fd, unsigned mode)
     return chmod(name, mode) < 0 ? -errno : 0;
 }
 
-/* Notes its identity, and sets what the umask has kept from it: before listen, so that nobody gets
- * in meanwhile. */
-static int own(struct lb_socket_file *file, const char *path, unsigned mode, struct lb_error *error)
+/* Is it the one that was made, as far as that can be seen? */
+static bool is_ours(const struct stat *status, unsigned mode)
 {
-    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = 0;
-    struct stat status;
+    return S_ISSOCK(status->st_mode) && (!mode || status->st_uid == geteuid());
+}
 
-    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode) ||
-        (mode && status.st_uid != geteuid())) {
-        rc = lb_error_set(error, -ESTALE,
-                          "unix:%s: somebody has removed or replaced the file just after it was "
-                          "made; use a directory that only this user can write to",
-                          path);
-    } else {
-        file->device = status.st_dev;
-        file->inode = status.st_ino;
-        file->path = strdup(path);
-        if (!file->path)
-            rc = -ENOMEM;
-        else if (mode && (status.st_mode & 07777) != mode)
-            rc = set_mode(fd, mode);
-        if (rc < 0)
-            lb_error_set(error, rc, "unix:%s: its permissions can't be set to %o: %s", path, mode,
-                         strerror(-rc));
-    }
+static int tell_replaced(const char *path, struct lb_error *error)
+{
+    return lb_error_set(error, -ESTALE,
+                        "unix:%s: somebody has removed or replaced the file just after it was "
+                        "made; use a directory that only this user can write to",
+                        path);
+}
+
+/* Notes its identity, and sets what the umask has kept from it: before listen, so that nobody gets
+ * in meanwhile. path is the file's from now on. */
+static int own_opened(struct lb_socket_file *file, int fd, char *path, unsigned mode,
+                      struct lb_error *error)
+{
+    struct stat status;
+    int rc = 0;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!is_ours(&status, mode))
+        return tell_replaced(path, error);
+    file->device = status.st_dev;
+    file->inode = status.st_ino;
+    file->path = path;
+    if (mode && (status.st_mode & 07777) != mode)
+        rc = set_mode(fd, mode);
+    if (rc < 0)
+        lb_error_set(error, rc, "unix:%s: its permissions can't be set to %o: %s", path, mode,
+                     strerror(-rc));
+    return rc;
+}
+
+/* Where it is not known whose the file is, it was made just now. */
+static int own(struct lb_socket_file *file, char *path, unsigned mode, struct lb_error *error)
+{
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc;
+
+    if (fd < 0 && errno == ENOENT)
+        return tell_replaced(path, error);
+    rc = fd < 0 ? -errno : own_opened(file, fd, path, mode, error);
     if (fd >= 0)
         close(fd);
+    if (rc < 0 && rc != -ESTALE && !file->path)
+        unlink(path);
     return rc;
 }
 
@@ -164,25 +186,32 @@ static int tell_in_use(const char *path, struct lb_error *error)
 int lb_socket_file_bind(struct lb_socket_file *file, int fd, const struct sockaddr_un *address,
                         socklen_t address_size, unsigned mode, struct lb_error *error)
 {
-    const char *path = address->sun_path;
     struct stat status;
+    char *path;
+    int rc;
 
     if (is_stale(address, address_size, &status)) {
-        int rc = make_way(address, address_size);
-
+        rc = make_way(address, address_size);
         if (rc < 0 && rc != -EADDRINUSE)
             return lb_error_set(error, rc,
                                 "cannot listen on unix:%s: it is left of a server that has died, "
                                 "and can't be taken over: %s; remove it",
-                                path, strerror(-rc));
+                                address->sun_path, strerror(-rc));
     }
     /* The file gets the mode of its socket, without what the umask takes (unix(7) is silent: the
      * kernel's unix_bind_bsd): it is never too open. */
     if (mode && fchmod(fd, mode) < 0)
         return -errno;
+    path = strdup(address->sun_path);
+    if (!path)
+        return -ENOMEM;
     if (bind(fd, (const struct sockaddr *)address, address_size) < 0)
-        return errno == EADDRINUSE ? tell_in_use(path, error) : -errno;
-    return own(file, path, mode, error);
+        rc = errno == EADDRINUSE ? tell_in_use(path, error) : -errno;
+    else
+        rc = own(file, path, mode, error);
+    if (!file->path)
+        free(path);
+    return rc;
 }
 
 void lb_socket_file_remove(const struct lb_socket_file *file)

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -124,6 +125,16 @@ class Address(unittest.TestCase):
                             f"--listen=fd:{listener.fileno()}", pass_fds=[listener.fileno()])
             self.assertEqual(f"127.0.0.1:{port}", server.address)
             self.check(server, early)
+
+    def test_a_listener_that_somebody_shuts_down_is_named(self, backend):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = Server(self, "--backend=" + backend, f"--listen=fd:{listener.fileno()}",
+                            pass_fds=[listener.fileno()])
+            listener.shutdown(socket.SHUT_RDWR)
+            server.errors.wait_for(lambda data: b"the socket doesn't listen any more" in data,
+                                   "what is wrong")
+            server.signal(signal.SIGTERM)
+            self.assertEqual(0, server.finish().status)
 
     def test_what_is_no_listener_is_refused(self, backend):
         reader, writer = os.pipe()

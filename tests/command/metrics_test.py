@@ -81,6 +81,13 @@ class Watched(unittest.TestCase):
 
 @each_backend
 class Values(Watched):
+    def test_port_checks_are_counted_apart(self, backend):
+        server = self.serve("--backend=" + backend, "--sink=discard", "--ignore-empty")
+        server.connect().close()
+        samples = self.await_sample(server, "lastbyte_empty_total", 1)
+        self.assertEqual(1, samples["lastbyte_accepted_total"])
+        self.assertEqual(0, samples['lastbyte_streams_total{end="eof",reason=""}'])
+
     def test_streams_are_counted_by_end_and_reason(self, backend):
         server = self.serve("--backend=" + backend, "--sink=discard", "--max-bytes=100000",
                             "--verbose")

@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -138,6 +139,13 @@ class Result:
     @property
     def stats(self):
         return json.loads(self.errors.rstrip("\n").rsplit("\n", 1)[-1])
+
+    def told(self, end):
+        """How many streams are said to have ended so: in a line each, or counted in another."""
+        lines = re.findall(rf"(: {end} after \d+ bytes.*?|lastbyte: {end})"
+                           r"(?:, (?:and )?(\d+) more since the last such line)?$", self.errors,
+                           re.MULTILINE)
+        return sum(("after" in line) + int(more or 0) for line, more in lines)
 
     def __repr__(self):
         return f"status {self.status}, standard error:\n{self.errors}"

@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 enum {
-    QUEUE_MAX = 256 * 1024, /* bytes of lines that may be dropped */
-    PATIENCE_MS = 2000,
+    QUEUE_MAX = 256 * 1024,  /* bytes of lines that may be dropped */
+    PATIENCE_MS = 2000,      /* with a reader who reads nothing */
+    PATIENCE_MAX_MS = 10000, /* with one who does */
     WIPER_SIZE = 40
 };
 
@@ -192,9 +193,18 @@ void console_release(void)
     pthread_mutex_unlock(&lock);
 }
 
+static struct timespec from_now(int ms)
+{
+    struct timespec when;
+
+    clock_gettime(CLOCK_MONOTONIC, &when);
+    when.tv_sec += ms / 1000;
+    return when;
+}
+
 void console_end(void)
 {
-    unsigned long before;
+    const struct timespec last = from_now(PATIENCE_MAX_MS);
     int rc = 0;
 
     console_release();
@@ -203,13 +213,11 @@ void console_end(void)
         put_lost(&going);
     pthread_cond_signal(&filled);
     while (threaded && rc == 0 && (going.first || busy)) {
-        struct timespec until;
+        const struct timespec soon = from_now(PATIENCE_MS);
+        unsigned long before = done;
 
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += PATIENCE_MS / 1000;
-        before = done;
         while (rc == 0 && done == before)
-            rc = pthread_cond_timedwait(&written, &lock, &until);
+            rc = pthread_cond_timedwait(&written, &lock, soon.tv_sec < last.tv_sec ? &soon : &last);
     }
     pthread_mutex_unlock(&lock);
 }

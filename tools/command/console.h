@@ -23,8 +23,8 @@ int console_begin(void);
 /* What waits goes on its way. */
 void console_release(void);
 
-/* The process is about to end: all that was told is written; but a reader who has read nothing for
- * two seconds is not waited for any longer. */
+/* The process is about to end: all that was told is written; but a reader is not waited for who
+ * has read nothing for two seconds, or has not come to the end in ten. */
 void console_end(void);
 
 /* One line that begins with "lastbyte: ". */

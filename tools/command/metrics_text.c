@@ -44,6 +44,9 @@ static void write_stats(FILE *out, const struct lb_engine *engine)
     lb_engine_stats(engine, &stats);
     write_one(out, "accepted_total", "counter", "Connections taken from the backlog.",
               (double)stats.accepted);
+    write_one(out, "empty_total", "counter",
+              "Of them, those without a byte, which are no streams (--ignore-empty).",
+              (double)stats.empty);
     write_one(out, "active_streams", "gauge", "Streams under way.", (double)stats.active);
     write_one(out, "handshaking_peers", "gauge", "Peers whose handshakes run.",
               (double)stats.handshaking);
