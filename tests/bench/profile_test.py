@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Stacks and the flame graph from a `perf script` that was kept."""
 
+import os
+import pathlib
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 import unittest
 from xml.etree import ElementTree
 
@@ -50,6 +56,81 @@ class Stacks(unittest.TestCase):
         self.assertEqual(areas["copy to user"], 0.4)
         self.assertEqual(areas["user space"], 0.4)
         self.assertAlmostEqual(sum(areas.values()), 1)
+
+
+# perf, as far as bench/profile calls it: notes how, and has the samples that were kept, many times.
+FAKE_PERF = """#!{python}
+import sys
+with open({log!r}, "a") as log:
+    print(*sys.argv[1:], file=log)
+if sys.argv[1] == "script":
+    print(open({script!r}).read() * 100)
+"""
+
+
+class Profile(unittest.TestCase):
+    """bench/profile in a tree of its own, where it can't write over what is committed."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.tree = pathlib.Path(directory.name)
+        for part in ("profile", "harness"):
+            whole = support.BENCH / part
+            (shutil.copytree if whole.is_dir() else shutil.copy)(whole, self.made("bench") / part)
+        self.made("build-bench")
+        self.log = self.tree / "log"
+        perf = self.made("bin") / "perf"
+        perf.write_text(FAKE_PERF.format(python=sys.executable, log=str(self.log),
+                                         script=str(support.HERE / "perf-script.txt")))
+        perf.chmod(0o755)
+
+    def made(self, name):
+        path = self.tree / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def profile(self, *arguments):
+        return subprocess.run(
+            [sys.executable, self.tree / "bench" / "profile", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PATH": f"{self.tree / 'bin'}:{os.environ['PATH']}"},
+            timeout=support.DEADLINE)
+
+    def files(self, *where):
+        folder = self.tree.joinpath(*where)
+        return sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
+
+    def test_a_process_that_runs_already(self):
+        done = self.profile(f"--pid={os.getpid()}", "--seconds=3")
+        self.assertEqual(0, done.returncode, done.stderr)
+        recorded = self.log.read_text().splitlines()[0]
+        self.assertIn(f"--pid={os.getpid()} -- sleep 3", recorded)
+        stem = f"profile-pid-{os.getpid()}"
+        self.assertEqual([stem + ".svg", stem + ".txt"], self.files("build-bench", "profiles"))
+        self.assertRegex(done.stdout,
+                         rf"process {os.getpid()}, python\S*: \d+ samples, 0\.\d+ CPU-s")
+        self.assertIn("of a core", done.stdout)
+
+    def test_committed_files_are_left_alone_unless_told(self):
+        self.made("bench/results")
+        self.profile(f"--pid={os.getpid()}")
+        self.assertEqual([], self.files("bench", "results"))
+        self.profile(f"--pid={os.getpid()}", "--keep")
+        self.assertEqual(2, len(self.files("bench", "results")))
+        self.profile(f"--pid={os.getpid()}", f"--output={self.tree / 'elsewhere'}")
+        self.assertEqual(2, len(self.files("elsewhere")))
+
+    def test_what_contradicts_itself_is_refused(self):
+        for arguments, word in ((("bulk",), "BACKEND"), ((), "--pid"),
+                                (("bulk", "uring", "--pid=1"), "leave out"),
+                                (("--pid=1", "--keep", "--output=x"), "not allowed")):
+            done = self.profile(*arguments)
+            self.assertEqual(2, done.returncode, arguments)
+            self.assertIn(word, done.stderr)
+        done = self.profile("--pid=999999999")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("there is no process 999999999", done.stderr)
 
 
 class Flame(unittest.TestCase):
