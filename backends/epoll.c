@@ -387,6 +387,13 @@ static void give_back(void *opaque, const struct lb_chunk *chunk)
     lb_readiness_give_back(state->config.pool, chunk);
 }
 
+static int poll_fd(const void *opaque)
+{
+    const struct state *state = opaque;
+
+    return state->epoll;
+}
+
 static const struct lb_backend_status *status(const void *opaque)
 {
     const struct state *state = opaque;
@@ -416,5 +423,6 @@ const struct lb_backend lb_backend_epoll = {
     .watch = watch,
     .wait = wait_events,
     .give_back = give_back,
+    .poll_fd = poll_fd,
     .status = status,
 };

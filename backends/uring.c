@@ -454,6 +454,13 @@ static void give_back(void *opaque, const struct lb_chunk *chunk)
     lb_bufring_give_back(&state->buffers, chunk->data, chunk->size);
 }
 
+static int poll_fd(const void *opaque)
+{
+    const struct state *state = opaque;
+
+    return state->ring.ring_fd;
+}
+
 static const struct lb_backend_status *status(const void *opaque)
 {
     const struct state *state = opaque;
@@ -500,7 +507,7 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
         state->modes.incremental = false;
     if (config->unrestricted)
         state->modes.restricted = false;
-    rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, error);
+    rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, config->own_loop, error);
     if (rc < 0) {
         free(state);
         return rc;
@@ -547,5 +554,6 @@ const struct lb_backend lb_backend_uring = {
     .watch = watch,
     .wait = wait_events,
     .give_back = give_back,
+    .poll_fd = poll_fd,
     .status = status,
 };

@@ -7,8 +7,12 @@
 #include "uring_compat.h"
 
 /* Makes a ring as the backend uses it: not enabled yet, so that the thread that enables it becomes
- * its one issuer. Returns 0, or -errno with the cause and the remedy in error. */
-int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions,
+ * its one issuer. polled: its descriptor polls as readable when something has completed, and
+ * that interrupts the issuer if it waits elsewhere; else completions wait until it enters
+ * (DEFER_TASKRUN). That would cost less, but neither the ring nor an eventfd registered with it is
+ * sure to tell of them then: not of a poll of an eventfd, on 6.18. Returns 0, or -errno with the
+ * cause and the remedy in error. */
+int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions, bool polled,
                     struct lb_error *error);
 
 /* Receives something through a ring; see struct lb_backend. */

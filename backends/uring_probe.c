@@ -77,6 +77,7 @@ static int run_aside(void *(*function)(void *), void *argument)
 struct creation {
     struct io_uring *ring;
     unsigned submissions, completions;
+    bool polled;
     int rc;
 };
 
@@ -85,14 +86,16 @@ static void *create(void *argument)
     struct creation *creation = argument;
     struct io_uring_params params = {.flags = SETUP_FLAGS, .cq_entries = creation->completions};
 
+    if (creation->polled)
+        params.flags ^= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN;
     creation->rc = io_uring_queue_init_params(creation->submissions, creation->ring, &params);
     return NULL;
 }
 
-int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions,
+int lb_uring_create(struct io_uring *ring, unsigned submissions, unsigned completions, bool polled,
                     struct lb_error *error)
 {
-    struct creation creation = {ring, submissions, completions, 0};
+    struct creation creation = {ring, submissions, completions, polled, 0};
     int rc = run_aside(create, &creation);
 
     if (rc == 0)
@@ -127,7 +130,7 @@ static int open_trial(struct trial *trial, struct lb_uring_modes modes, struct l
     memset(trial, 0, sizeof(*trial));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, trial->sockets) < 0)
         return lb_error_set(error, -errno, "socketpair: %s", strerror(errno));
-    rc = lb_uring_create(&trial->ring, 8, 32, error);
+    rc = lb_uring_create(&trial->ring, 8, 32, false, error);
     if (rc < 0) {
         close(trial->sockets[0]);
         close(trial->sockets[1]);

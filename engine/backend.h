@@ -79,6 +79,7 @@ struct lb_backend_config {
     struct lb_pool *pool; /* borrowed until close */
     bool whole_slots;     /* streams may keep a chunk for long: don't let two share a slot */
     bool unrestricted;    /* see struct lb_config */
+    bool own_loop;        /* poll_fd will be asked */
 };
 
 /* What the worker asks of one wait. */
@@ -151,6 +152,10 @@ struct lb_backend {
     /* The chunk's bytes are the backend's again. Each lent chunk comes back exactly once, whole,
      * in any order. */
     void (*give_back)(void *state, const struct lb_chunk *chunk);
+
+    /* A descriptor that polls as readable when wait has something to do that it did not know of
+     * when it returned 0 last. Valid until close. NULL: there is none, it has to be waited in. */
+    int (*poll_fd)(const void *state);
 
     /* Valid until close. */
     const struct lb_backend_status *(*status)(const void *state);

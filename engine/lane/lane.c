@@ -30,6 +30,7 @@ static int open_backend(struct lb_lane *lane, const struct lb_lane_options *opti
         .pool = &lane->pool,
         .whole_slots = reserve_slots(lane->rules) > 0,
         .unrestricted = lane->rules->unrestricted,
+        .own_loop = lane->rules->own_loop,
     };
     int rc = lane->backend->open(&lane->backend_state, &config, error);
 

@@ -38,6 +38,7 @@ struct lb_rules {
     bool saving;           /* gather whenever that saves processor time */
     uint64_t handshake_ns; /* how long preludes may take */
     bool no_splice, unrestricted, ignore_empty;
+    bool own_loop; /* the one lane runs in a thread of the program's */
 
     struct lb_filter_use filters[LB_FILTERS_MAX]; /* in the order bytes pass them */
     unsigned filter_count;

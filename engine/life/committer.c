@@ -2,6 +2,8 @@
 #include "committer.h"
 
 #include "clock.h"
+
+#include <sys/prctl.h>
 #include <time.h>
 
 /* How long a stream waits for others to be settled with: well below what a disk needs to sync. */
@@ -92,6 +94,7 @@ static void *run(void *argument)
     uint64_t cpu_ns = 0;
 
     here = committer;
+    prctl(PR_SET_NAME, "lb-committer");
     pthread_mutex_lock(&committer->lock);
     while (!is_over(committer)) {
         uint64_t cpu_before_ns = cpu_ns;

@@ -3,19 +3,18 @@
 
 #include "backend_choice.h"
 #include "clock.h"
-#include "cores.h"
 #include "descriptors.h"
-#include "ending.h"
 #include "filter.h"
 #include "forked.h"
+#include "inside.h"
+#include "own_loop.h"
 #include "settle.h"
+#include "threads.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { PEERS_MAX = 2 * LB_STREAMS_MAX };
@@ -134,6 +133,7 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
     if (!engine)
         return lb_error_set(error, -ENOMEM, "out of memory");
     engine->end_fd = -1;
+    lb_own_loop_init(&engine->loop);
     engine->owner = getpid();
     lb_forked_watch();
     rc = lb_settle_take(&engine->config, &engine->sink, config, error);
@@ -152,6 +152,8 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         rc = open_end(engine, error);
     if (rc == 0)
         rc = open_workers(engine, error);
+    if (rc == 0 && engine->rules.own_loop)
+        rc = lb_own_loop_open(engine, error);
     if (rc < 0) {
         lb_engine_close(engine);
         return rc;
@@ -164,186 +166,7 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
     return 0;
 }
 
-/* ---- run ------------------------------------------------------------------------------------- */
-
-/* The engine whose worker this thread is. */
-static _Thread_local const struct lb_engine *here;
-
-static struct lb_engine *engine_of(struct lb_worker *worker)
-{
-    /* The door is a member of the engine. */
-    return (struct lb_engine *)(void *)((char *)worker->lane.door -
-                                        offsetof(struct lb_engine, door));
-}
-
-/* Each on one core of the list, if there is one. It was checked; a core may have gone since. */
-static void pin(const struct lb_engine *engine, const struct lb_worker *worker)
-{
-    cpu_set_t all, one;
-
-    if (!engine->config.cpus || lb_cores_parse(&all, engine->config.cpus, NULL) < 0)
-        return;
-    CPU_ZERO(&one);
-    CPU_SET(lb_cores_pick(&all, worker->lane.index), &one);
-    sched_setaffinity(0, sizeof(one), &one); /* this thread; a seccomp filter can see that */
-}
-
-static void tell_begun(struct lb_engine *engine, int rc)
-{
-    pthread_mutex_lock(&engine->running_lock);
-    if (rc < 0 && engine->begin_error == 0)
-        engine->begin_error = rc;
-    if (--engine->beginning == 0)
-        pthread_cond_broadcast(&engine->ended);
-    pthread_mutex_unlock(&engine->running_lock);
-}
-
-/* What a sink can't open for a worker is told by the start. */
-static int await_begun(struct lb_engine *engine)
-{
-    int rc;
-
-    if (!engine->rules.sink->worker_open)
-        return 0;
-    pthread_mutex_lock(&engine->running_lock);
-    while (engine->beginning > 0)
-        pthread_cond_wait(&engine->ended, &engine->running_lock);
-    rc = engine->begin_error;
-    pthread_mutex_unlock(&engine->running_lock);
-    return rc;
-}
-
-/* Read by nobody: it stays readable. */
-static void tell_end(const struct lb_engine *engine)
-{
-    const uint64_t one = 1;
-
-    (void)!write(engine->end_fd, &one, sizeof(one));
-}
-
-static void *run_worker(void *argument)
-{
-    struct lb_worker *worker = argument;
-    struct lb_engine *engine = engine_of(worker);
-    clockid_t clock = 0;
-
-    /* A bound on gathering of 1 ms means that: the usual slack is 50 µs more. */
-    prctl(PR_SET_TIMERSLACK, 1);
-    here = engine;
-    pthread_getcpuclockid(pthread_self(), &clock);
-    atomic_store(&worker->clock, clock);
-    pin(engine, worker);
-    tell_begun(engine, lb_worker_begin(worker));
-    lb_worker_run(worker);
-    atomic_store(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID));
-    pthread_mutex_lock(&engine->running_lock);
-    if (--engine->running == 0) {
-        pthread_cond_broadcast(&engine->ended);
-        tell_end(engine);
-    }
-    pthread_mutex_unlock(&engine->running_lock);
-    return NULL;
-}
-
-static int start_committer(struct lb_engine *engine)
-{
-    int rc = lb_committer_start(&engine->committer, engine->rules.sink);
-
-    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++)
-        engine->workers[i].lane.committer = &engine->committer;
-    return rc;
-}
-
-static int start_threads(struct lb_engine *engine)
-{
-    int rc = 0;
-
-    if (engine->rules.sink->flags & LB_SINK_SLOW_END)
-        rc = start_committer(engine);
-    for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++) {
-        pthread_mutex_lock(&engine->running_lock);
-        rc = -pthread_create(&engine->workers[i].thread, NULL, run_worker, &engine->workers[i]);
-        engine->running += rc == 0;
-        engine->beginning += rc == 0;
-        engine->threads += rc == 0;
-        pthread_mutex_unlock(&engine->running_lock);
-    }
-    return rc < 0 ? rc : await_begun(engine);
-}
-
-int lb_engine_start(struct lb_engine *engine)
-{
-    sigset_t all, before;
-    int rc;
-
-    if (!engine)
-        return -EINVAL;
-    /* Its descriptors, a ring above all, are the other process's too. */
-    if (engine->owner != getpid())
-        return -ECHILD;
-    if (atomic_exchange(&engine->started, true))
-        return -EALREADY;
-    /* Signals are for the program's own threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = start_threads(engine);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc < 0)
-        lb_door_stop_now(&engine->door);
-    return rc;
-}
-
-bool lb_engine_is_inside(const struct lb_engine *engine)
-{
-    return here == engine || lb_committer_is_here(&engine->committer);
-}
-
-int lb_engine_refuse_inside(struct lb_engine *engine, const char *function, const char *remedy)
-{
-    lb_note(&engine->notes, LB_NOTE_WARNING,
-            "%s was called from one of the engine's own threads, which would wait for itself: %s",
-            function, remedy);
-    return -EDEADLK;
-}
-
-static void join(struct lb_engine *engine)
-{
-    if (atomic_exchange(&engine->joined, true))
-        return;
-    for (unsigned i = 0; i < engine->threads; i++)
-        pthread_join(engine->workers[i].thread, NULL);
-    lb_committer_stop(&engine->committer);
-    lb_ending_note_rest(&engine->door, &engine->notes);
-}
-
-int lb_engine_wait(struct lb_engine *engine, int timeout_ms)
-{
-    struct timespec until;
-    int rc = 0;
-
-    if (!engine || !engine->started)
-        return -EINVAL;
-    if (engine->owner != getpid())
-        return -ECHILD;
-    if (lb_engine_is_inside(engine))
-        return lb_engine_refuse_inside(engine, "lb_engine_wait", "wait elsewhere");
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * (long)LB_NS_PER_MS;
-    if (until.tv_nsec >= (long)LB_NS_PER_S) {
-        until.tv_nsec -= (long)LB_NS_PER_S;
-        until.tv_sec++;
-    }
-    pthread_mutex_lock(&engine->running_lock);
-    while (engine->running > 0 && rc == 0)
-        rc = timeout_ms < 0 ? pthread_cond_wait(&engine->ended, &engine->running_lock)
-                            : pthread_cond_timedwait(&engine->ended, &engine->running_lock, &until);
-    rc = engine->running > 0 ? -ETIMEDOUT : 0;
-    pthread_mutex_unlock(&engine->running_lock);
-    if (rc == 0)
-        join(engine);
-    return rc;
-}
+/* ---- stop ------------------------------------------------------------------------------------ */
 
 void lb_engine_stop(struct lb_engine *engine)
 {
@@ -392,11 +215,15 @@ int lb_engine_close(struct lb_engine *engine)
     }
     if (engine->started && !engine->joined) {
         lb_door_stop_now(&engine->door);
-        join(engine);
+        if (engine->rules.own_loop)
+            lb_engine_wait(engine, -1);
+        else
+            lb_threads_join(engine);
     }
     for (unsigned i = 0; i < engine->worker_count; i++)
         lb_worker_done(&engine->workers[i]);
     free(engine->workers);
+    lb_own_loop_close(&engine->loop);
     lb_door_done(&engine->door);
     if (engine->end_fd >= 0)
         close(engine->end_fd);

@@ -7,6 +7,13 @@
 #include "door.h"
 #include "worker.h"
 
+/* What a program's own loop needs; see own_loop.h. */
+struct lb_own_loop {
+    int epoll, timer;  /* -1: not open */
+    uint64_t armed_ns; /* what the timer is set to */
+    pthread_t thread;  /* that has started it, and runs it */
+};
+
 struct lb_engine {
     struct lb_config config; /* settled */
     struct lb_sink sink;     /* the program's, as far as it is known */
@@ -17,6 +24,7 @@ struct lb_engine {
     struct lb_committer committer;
     struct lb_worker *workers;
     unsigned worker_count;
+    struct lb_own_loop loop;
 
     pthread_mutex_t running_lock;
     pthread_cond_t ended;
@@ -29,11 +37,5 @@ struct lb_engine {
     _Atomic bool joined;
     pid_t owner; /* the process that it was opened by, and is of */
 };
-
-/* The calling thread is one of the engine's own, which can't wait for themselves. */
-bool lb_engine_is_inside(const struct lb_engine *engine);
-
-/* Notes that function was called from there. -EDEADLK. */
-int lb_engine_refuse_inside(struct lb_engine *engine, const char *function, const char *remedy);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What any thread may ask of an engine's streams: a letter to the lanes. */
-#include "engine.h"
+#include "inside.h"
 #include "letters.h"
+#include "own_loop.h"
 #include "sized.h"
 
 #include <errno.h>
@@ -146,6 +147,17 @@ static void ask_lanes(const struct lb_engine *engine, struct lb_listing *listing
     pthread_mutex_unlock(&list->lock);
 }
 
+/* Nobody else would answer. */
+static void add_own(const struct lb_engine *engine, struct lb_list *list)
+{
+    list->awaited = 1;
+    pthread_mutex_init(&list->lock, NULL);
+    pthread_cond_init(&list->told, NULL);
+    lb_list_add(list, &engine->workers[0].streams);
+    pthread_cond_destroy(&list->told);
+    pthread_mutex_destroy(&list->lock);
+}
+
 ssize_t lb_engine_streams(struct lb_engine *engine, struct lb_stream_info *infos, size_t room)
 {
     struct lb_list list = {.infos = (uint8_t *)infos, .room = room};
@@ -162,6 +174,10 @@ ssize_t lb_engine_streams(struct lb_engine *engine, struct lb_stream_info *infos
         return lb_engine_refuse_inside(engine, "lb_engine_streams", "ask elsewhere");
     if (!atomic_load(&engine->started))
         return 0;
+    if (lb_own_loop_is_mine(engine)) {
+        add_own(engine, &list);
+        return (ssize_t)list.count;
+    }
     listings = calloc(engine->worker_count, sizeof(*listings));
     if (!listings)
         return -ENOMEM;

@@ -137,7 +137,7 @@ static int check_config(const struct lb_config *config, struct lb_error *error)
 {
     if (!config->listen || !config->listen[0])
         return lb_error_set(error, -EINVAL, "no address to listen on");
-    if (config->workers > LB_WORKERS_MAX)
+    if (config->workers > LB_WORKERS_MAX && config->workers != LB_NO_THREADS)
         return lb_error_set(error, -EINVAL, "%u workers: at most %d", config->workers,
                             LB_WORKERS_MAX);
     if (config->max_streams > LB_STREAMS_MAX)
@@ -294,8 +294,18 @@ static uint64_t gather_max_ns(const struct lb_config *config)
 int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_backend *backend,
               struct lb_throttle_limits *throttle, struct lb_error *error)
 {
+    bool own_loop = config->workers == LB_NO_THREADS;
     int rc;
 
+    if (own_loop && !backend->poll_fd)
+        return lb_error_set(error, -EINVAL,
+                            "the backend %s needs threads, and can't run in a loop of the "
+                            "program's own; use another one, or auto",
+                            backend->name);
+    if (own_loop) {
+        config->workers = 1;
+        config->gather_max_us = LB_NO_GATHER; /* a loop must not sleep in one of its turns */
+    }
     settle_config(config, backend);
     lb_throttle_limits_init(throttle, config->rate_limit, config->total_rate_limit);
     *rules = (struct lb_rules){
@@ -313,6 +323,7 @@ int lb_settle(struct lb_rules *rules, struct lb_config *config, const struct lb_
         .no_splice = config->no_splice,
         .unrestricted = config->unrestricted,
         .ignore_empty = config->ignore_empty,
+        .own_loop = own_loop,
     };
     rules->pool = choose_pool(rules, config);
     lb_limits_init(&rules->limits, config);

@@ -55,6 +55,7 @@ int lb_worker_init(struct lb_worker *worker, const struct lb_worker_shares *shar
 
     memset(worker, 0, sizeof(*worker));
     worker->listener_fds = listener_fds;
+    worker->most_ns = -1;
     lb_gather_init(&worker->gather, rules->gather_max_ns, lb_cpu_cache_size(), rules->saving);
     rc = lb_stream_table_init(&worker->streams, rules->stream_size, lb_worker_streams(rules));
     worker->events = malloc(BATCH * sizeof(*worker->events));
@@ -114,28 +115,33 @@ static void ring(struct lb_worker *worker, struct lb_alarm *alarm, uint64_t now_
         lb_life_alarm(LB_STREAM_OF(alarm, alarm), now_ns);
 }
 
-static void ring_alarms(struct lb_worker *worker)
+/* Returns how many rang. */
+static int ring_alarms(struct lb_worker *worker)
 {
     struct lb_alarms *alarms = &worker->lane.alarms;
     struct lb_alarm *alarm;
     uint64_t now_ns;
+    int rang = 0;
 
     if (!alarms->root)
-        return;
+        return 0;
     now_ns = lb_clock_ns();
-    while ((alarm = lb_alarms_take_due(alarms, now_ns)))
+    for (; (alarm = lb_alarms_take_due(alarms, now_ns)); rang++)
         ring(worker, alarm, now_ns);
+    return rang;
 }
 
 /* When the loop must run again even if nothing happens; negative: never. */
 static int64_t next_timeout_ns(const struct lb_worker *worker)
 {
     uint64_t when_ns = lb_alarms_next_ns(&worker->lane.alarms), now_ns;
+    int64_t left_ns;
 
     if (when_ns == LB_NEVER)
-        return -1;
+        return worker->most_ns;
     now_ns = lb_clock_ns();
-    return when_ns > now_ns ? (int64_t)(when_ns - now_ns) : 0;
+    left_ns = when_ns > now_ns ? (int64_t)(when_ns - now_ns) : 0;
+    return worker->most_ns >= 0 && worker->most_ns < left_ns ? worker->most_ns : left_ns;
 }
 
 /* ---- stops ----------------------------------------------------------------------------------- */
@@ -269,12 +275,13 @@ static void look_at_load(struct lb_worker *worker)
     worker->window = now;
 }
 
+/* Returns how many things have happened, or -errno: the backend is broken. */
 static int turn(struct lb_worker *worker)
 {
     struct lb_lane *lane = &worker->lane;
     uint64_t polls = lane->status->polls;
     struct lb_turn request;
-    int count;
+    int count, rang;
 
     request.accept_limit = worker->draining ? 0 : lb_entrance_room(&worker->entrance);
     request.timeout_ns = next_timeout_ns(worker);
@@ -288,11 +295,11 @@ static int turn(struct lb_worker *worker)
     /* At the same point of each round of waiting and handling, so that windows hold whole ones. */
     if (worker->gather.max_ns && lane->status->polls != polls)
         look_at_load(worker);
-    ring_alarms(worker);
+    rang = ring_alarms(worker);
     look_at_stop(worker);
     lb_entrance_go_on(&worker->entrance);
     lb_stream_table_reuse(&worker->streams);
-    return count;
+    return count < 0 ? count : count + rang;
 }
 
 static bool is_done(const struct lb_worker *worker)
@@ -315,25 +322,19 @@ int lb_worker_begin(struct lb_worker *worker)
     return rc;
 }
 
-static int serve(struct lb_worker *worker)
+/* What other lanes have handed over until now is served as the rest is. Returns true if there was
+ * something; else nothing more is taken. */
+static bool take_last_letters(struct lb_worker *worker)
 {
-    struct lb_letter *letters;
-    int rc = 0;
+    struct lb_letter *letters = lb_inbox_shut(&worker->lane.inbox);
 
-    do {
-        while (rc >= 0 && !is_done(worker))
-            rc = turn(worker);
-        /* What other lanes have handed over until now is served as the rest is. */
-        letters = rc < 0 ? NULL : lb_inbox_shut(&worker->lane.inbox);
-        lb_letters_open(&worker->entrance, letters);
-    } while (letters);
-    return rc;
+    lb_letters_open(&worker->entrance, letters);
+    return letters;
 }
 
-void lb_worker_run(struct lb_worker *worker)
+/* It is over: rc < 0 if the backend is broken. */
+static void finish(struct lb_worker *worker, int rc)
 {
-    int rc = worker->begun ? serve(worker) : 0;
-
     if (rc < 0) {
         give_up(worker, rc);
         await_ends(worker);
@@ -344,4 +345,45 @@ void lb_worker_run(struct lb_worker *worker)
     lb_entrance_close(&worker->entrance);
     lb_lane_close_backend(&worker->lane);
     lb_entrance_leave(&worker->entrance, false);
+}
+
+void lb_worker_run(struct lb_worker *worker)
+{
+    int rc = 0;
+
+    while (worker->begun && rc >= 0 && (!is_done(worker) || take_last_letters(worker)))
+        if (!is_done(worker))
+            rc = turn(worker);
+    finish(worker, rc);
+}
+
+/* So many at most before the program's loop has its turn. */
+enum { ROUNDS = 16 };
+
+/* A backend has nothing left to do when it has twice found nothing: what the first time has led to
+ * is with the kernel by then. */
+static int run_rounds(struct lb_worker *worker, int64_t timeout_ns)
+{
+    unsigned quiet = 0, rounds = 0;
+    int rc = 0;
+
+    worker->most_ns = timeout_ns;
+    for (; rc >= 0 && quiet < 2 && rounds < ROUNDS && !is_done(worker); rounds++) {
+        rc = turn(worker);
+        quiet = rc == 0 ? quiet + 1 : 0;
+        worker->most_ns = 0;
+    }
+    if (rounds == ROUNDS)
+        lb_inbox_wake(&worker->lane.inbox);
+    return rc;
+}
+
+bool lb_worker_turn(struct lb_worker *worker, int64_t timeout_ns)
+{
+    int rc = worker->begun ? run_rounds(worker, timeout_ns) : 0;
+
+    if (worker->begun && rc >= 0 && (!is_done(worker) || take_last_letters(worker)))
+        return true;
+    finish(worker, rc);
+    return false;
 }

@@ -17,6 +17,7 @@ struct lb_worker {
     struct lb_alarm patience; /* draining: when patience ends */
     bool draining;
     bool begun;
+    int64_t most_ns; /* how long a turn may wait; negative: as long as its alarms let it */
 
     struct lb_gather gather;
     struct lb_gather_window window; /* the counts at its beginning */
@@ -44,6 +45,10 @@ unsigned lb_worker_streams(const struct lb_rules *rules);
 
 /* On the thread that it will run on: opens what its streams share of the sink. 0 or -errno. */
 int lb_worker_begin(struct lb_worker *worker);
+
+/* Does what there is to do now, and waits for at most timeout_ns (negative: any time) for the first
+ * of it. Returns false once it is over, as lb_worker_run is; after that it is not called again. */
+bool lb_worker_turn(struct lb_worker *worker, int64_t timeout_ns);
 
 /* If it has begun: receives until the door is stopped or finished and no stream is left. If it has
  * not: accepts no more. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* conformance BACKEND FAMILY [PATTERN] [--no-gathering]: the cases whose names match PATTERN, a
- * shell wildcard. */
+/* conformance BACKEND FAMILY [PATTERN] [--no-gathering|--own-loop]: the cases whose names match
+ * PATTERN, a shell wildcard. */
 #include "suite.h"
 
 #include <fnmatch.h>
@@ -90,13 +90,13 @@ int main(int argc, char **argv)
     size_t count, fds;
     int status;
 
-    if (argc > 1 && strcmp(argv[argc - 1], "--no-gathering") == 0) {
-        suite.no_gathering = true;
-        argc--;
-    }
+    suite.no_gathering = argc > 1 && strcmp(argv[argc - 1], "--no-gathering") == 0;
+    suite.own_loop = argc > 1 && strcmp(argv[argc - 1], "--own-loop") == 0;
+    argc -= suite.no_gathering || suite.own_loop;
     if (argc < 3 || argc > 4 || !parse_family(argv[2])) {
         fprintf(stderr,
-                "usage: %s uring|epoll|blocking tcp4|tcp6|unix [PATTERN] [--no-gathering]\n",
+                "usage: %s uring|epoll|blocking tcp4|tcp6|unix [PATTERN] "
+                "[--no-gathering|--own-loop]\n",
                 argv[0]);
         return EXIT_USAGE;
     }

@@ -2,6 +2,7 @@
 #include "suite.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,13 @@ int server_setup(void **state)
     return 0;
 }
 
+static void join_loop(struct server *server)
+{
+    if (server->looping)
+        pthread_join(server->loop, NULL);
+    server->looping = false;
+}
+
 int server_teardown(void **state)
 {
     struct server *server = *state;
@@ -79,6 +87,7 @@ int server_teardown(void **state)
         gate_open(&server->ledger.gate);
         lb_engine_close(server->engine);
     }
+    join_loop(server);
     watchdog_rest();
     ledger_done(&server->ledger);
     free(server);
@@ -93,6 +102,8 @@ void server_open(struct server *server, size_t room)
     server->ledger.slow_end = server->sink.flags & LB_SINK_SLOW_END;
     server->config.sink = &server->sink;
     server->config.sink_context = &server->ledger;
+    if (suite.own_loop && server->config.workers <= 1)
+        server->config.workers = LB_NO_THREADS;
     if (lb_engine_open(&server->engine, &server->config, &error) != 0)
         server_give_up(server, __FILE__, __LINE__, "lb_engine_open: %s", error.text);
     CHECK(server, strcmp(lb_engine_backend(server->engine), suite.backend) == 0);
@@ -100,9 +111,36 @@ void server_open(struct server *server, size_t room)
     CHECK(server, server->address != NULL);
 }
 
+/* As a program's own loop would run it among other things. */
+static void *run_loop(void *argument)
+{
+    struct server *server = argument;
+    struct lb_engine *engine = server->engine;
+    struct pollfd ready = {.fd = lb_engine_fd(engine), .events = POLLIN};
+
+    server->started = lb_engine_start(engine);
+    sem_post(&server->begun);
+    if (server->started < 0)
+        return NULL;
+    do {
+        poll(&ready, 1, -1);
+    } while (lb_engine_turn(engine, 0) == 1);
+    return NULL;
+}
+
 void server_start(struct server *server)
 {
-    CHECK_OK(server, lb_engine_start(server->engine));
+    if (server->config.workers != LB_NO_THREADS) {
+        CHECK_OK(server, lb_engine_start(server->engine));
+        return;
+    }
+    join_loop(server); /* of an engine before this one */
+    sem_init(&server->begun, 0, 0);
+    CHECK_SAME(server, pthread_create(&server->loop, NULL, run_loop, server), 0);
+    server->looping = true;
+    while (sem_wait(&server->begun) < 0)
+        ;
+    CHECK_OK(server, server->started);
 }
 
 void server_begin(struct server *server, size_t room)
@@ -272,6 +310,7 @@ void server_finish(struct server *server)
     if (atomic_load(&server->ledger.broken))
         server_give_up(server, __FILE__, __LINE__, "%s", server->ledger.why);
     lb_engine_close(server->engine);
+    join_loop(server);
     server->engine = NULL;
     server->address = NULL;
     CHECK_SAME(server, process_count_fds(), server->fds);

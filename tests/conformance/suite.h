@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <semaphore.h>
 #include <string.h>
 
 enum family { FAMILY_TCP4 = 1 << 0, FAMILY_TCP6 = 1 << 1, FAMILY_UNIX = 1 << 2 };
@@ -31,6 +32,7 @@ struct suite {
     const char *backend;
     enum family family;
     bool no_gathering;
+    bool own_loop;       /* a thread of the suite's runs the engine, in a loop of its own */
     bool filtered;       /* what comes in a chunk is not always what a sink is given at once */
     char directory[200]; /* for Unix sockets */
 };
@@ -72,6 +74,10 @@ struct server {
     const char *address; /* the first, as one connects to it */
     const char *listen[3];
     char path[256];
+    pthread_t loop;
+    sem_t begun;
+    bool looping;
+    int started;           /* what lb_engine_start has returned in there */
     unsigned fds, threads; /* before the engine was there */
     struct lb_stats stats; /* server_finish's */
     atomic_uint warned;    /* warnings so far */

@@ -224,6 +224,11 @@ static int wait_for_it(struct run *run)
     return lb_engine_wait(run->engine, -1);
 }
 
+static int list_it(struct run *run)
+{
+    return (int)lb_engine_streams(run->engine, NULL, 0);
+}
+
 static int start_it(struct run *run)
 {
     return lb_engine_start(run->engine);
@@ -294,6 +299,7 @@ static void an_engine_cannot_wait_for_itself(void **state)
         {close_it, -EDEADLK, "lb_engine_close was called from one of the engine's own threads"},
         {wait_for_it, -EDEADLK, "lb_engine_wait was called from one of the engine's own threads"},
         {start_it, -EALREADY, ""},
+        {list_it, -EDEADLK, "lb_engine_streams was called from one of the engine's own threads"},
     };
 
     (void)state;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +220,8 @@ static void configurations(void **state)
         ROW(lb_engine_open, "no such backend", OPENED_WITH(config.backend = "kqueue"), -EINVAL),
         ROW(lb_engine_open, "no such receipt", OPENED_WITH(config.receipt = "md5"), -EINVAL),
         ROW(lb_engine_open, "no such network", OPENED_WITH(config.allow = networks), -EINVAL),
-        ROW(lb_engine_open, "too many workers", OPENED_WITH(config.workers = UINT32_MAX), -EINVAL),
+        ROW(lb_engine_open, "too many workers", OPENED_WITH(config.workers = UINT32_MAX - 1),
+            -EINVAL),
         ROW(lb_engine_open, "too many streams", OPENED_WITH(config.max_streams = UINT32_MAX),
             -EINVAL),
         ROW(lb_engine_open, "a huge slot", OPENED_WITH(config.slot_size = SIZE_MAX), -EINVAL),
@@ -228,6 +230,8 @@ static void configurations(void **state)
         ROW(lb_engine_open, "users of NULL", OPENED_WITH(config.allow_uid_count = 1), -EINVAL),
         ROW(lb_engine_open, "no such level", OPENED_WITH(config.note_level = (enum lb_note_level)7),
             -EINVAL),
+        ROW(lb_engine_open, "blocking without threads",
+            OPENED_WITH(config.backend = "blocking"; config.workers = LB_NO_THREADS), -EINVAL),
         ROW(lb_engine_open, "no such mode", OPENED_WITH(config.unix_mode = 010000), -EINVAL),
     };
 
@@ -276,6 +280,8 @@ static void an_engine_in_the_wrong_state(void **state)
         ROW(lb_engine_wake, "NULL", lb_engine_wake(NULL, 1), -EINVAL),
         ROW(lb_engine_end, "NULL", lb_engine_end(NULL, 1), -EINVAL),
         ROW(lb_engine_end_fd, "NULL", lb_engine_end_fd(NULL), -EINVAL),
+        ROW(lb_engine_fd, "NULL", lb_engine_fd(NULL), -EINVAL),
+        ROW(lb_engine_turn, "NULL", lb_engine_turn(NULL, 0), -EINVAL),
         ROW(lb_engine_listener, "NULL", lb_engine_listener(NULL, 0), -EINVAL),
         ROW(lb_engine_streams, "NULL", lb_engine_streams(NULL, NULL, 0), -EINVAL),
         ROW(lb_engine_adopt, "NULL", lb_engine_adopt(NULL, -1, NULL, 0, NULL), -EINVAL),
@@ -294,6 +300,8 @@ static void an_engine_in_the_wrong_state(void **state)
         ROW(lb_engine_address, "past the last", lb_engine_address(engine, 1), 0),
         ROW(lb_engine_stats, "no stats", lb_engine_stats(engine, NULL), -EINVAL),
         ROW(lb_engine_listener, "past the last", lb_engine_listener(engine, 1), -ENOENT),
+        ROW(lb_engine_fd, "with threads", lb_engine_fd(engine), -EINVAL),
+        ROW(lb_engine_turn, "with threads", lb_engine_turn(engine, 0), -EINVAL),
         ROW(lb_engine_streams, "no place", lb_engine_streams(engine, NULL, 1), -EINVAL),
         ROW(lb_engine_streams, "no size", lb_engine_streams(engine, &unsized, 1), -EINVAL),
         ROW(lb_engine_adopt, "no descriptor", lb_engine_adopt(engine, -1, NULL, 0, NULL), -EBADF),
@@ -345,6 +353,35 @@ static void an_engine_is_looked_at(void **state)
     assert_int_equal(lb_engine_close(engine), 0);
 }
 
+static void *turn_elsewhere(void *argument)
+{
+    return (void *)(intptr_t)lb_engine_turn(argument, 0);
+}
+
+/* The thread that has started it is the one that runs it. */
+static void an_own_loop_is_run_wrongly(void **state)
+{
+    struct lb_config config = honest_config();
+    struct lb_engine *engine = NULL;
+    pthread_t thread;
+    void *answer;
+
+    (void)state;
+    config.workers = LB_NO_THREADS;
+    assert_int_equal(lb_engine_open(&engine, &config, NULL), 0);
+    assert_int_equal(lb_engine_turn(engine, 0), -EINVAL);
+    assert_int_equal(lb_engine_start(engine), 0);
+    assert_int_equal(pthread_create(&thread, NULL, turn_elsewhere, engine), 0);
+    assert_int_equal(pthread_join(thread, &answer), 0);
+    assert_int_equal((intptr_t)answer, -EPERM);
+    assert_int_equal(lb_engine_turn(engine, 0), 1);
+    assert_int_equal(lb_engine_wait(engine, 10), -ETIMEDOUT);
+    lb_engine_stop(engine);
+    assert_int_equal(lb_engine_wait(engine, -1), 0);
+    assert_int_equal(lb_engine_turn(engine, 0), 0);
+    assert_int_equal(lb_engine_close(engine), 0);
+}
+
 /* A function that comes stands in one of the tables above, too. */
 static void every_function_is_here(void **state)
 {
@@ -381,6 +418,7 @@ const struct CMUnitTest calls_tests[] = {
     cmocka_unit_test(unknown_bits_are_named),
     cmocka_unit_test(an_engine_in_the_wrong_state),
     cmocka_unit_test(an_engine_is_looked_at),
+    cmocka_unit_test(an_own_loop_is_run_wrongly),
     cmocka_unit_test(every_function_is_here),
 };
 const size_t calls_count = sizeof(calls_tests) / sizeof(calls_tests[0]);

@@ -78,7 +78,8 @@ struct lb_config {
     void *sink_context;
 
     unsigned workers; /* threads; default: one for each core that affinity and the quotas of control
-                         groups leave this process; blocking: 64 */
+                         groups leave this process; blocking: 64. LB_NO_THREADS: one worker that is
+                         no thread, for a loop of the program's own, see lb_engine_turn */
     const char *cpus; /* "0-3,8": workers run on these cores, one after the other round; default
                          workers is then how many they are. NULL: where the kernel sees fit */
     size_t slot_size; /* bytes of one slot of the pool; default: the backend's; rounded up to
@@ -188,6 +189,7 @@ enum {
     LB_GATHER_US_MAX = 100000,     /* gather_max_us */
     LB_KEEPALIVE_MS_MAX = 32767000 /* keepalive_ms; tcp(7): the kernel's own bound */
 };
+#define LB_NO_THREADS UINT32_MAX /* workers */
 #define LB_NO_DRAIN UINT32_MAX
 #define LB_NO_GATHER UINT32_MAX
 #define LB_NO_KEEPALIVE UINT32_MAX
@@ -238,6 +240,25 @@ LB_PUBLIC const char *lb_engine_backend(const struct lb_engine *engine);
 /* Starts the threads, once per engine: -EALREADY after that, even if it has failed. Other -errno: a
  * thread could not be made; those that were have been stopped, and what is left is to close. */
 LB_PUBLIC int lb_engine_start(struct lb_engine *engine);
+
+/* A loop of the program's own, with workers = LB_NO_THREADS; any backend but blocking. The thread
+ * that calls lb_engine_start calls lb_engine_turn, too; sinks, notes and events are called in
+ * there, and lb_engine_wait and lb_engine_close turn by themselves there (elsewhere they wait for
+ * it). Ends that may block still have a thread of their own, the committer, and nothing else has.
+ *
+ * lb_engine_fd: readable, for poll, epoll and the like, when there is something to do: after the
+ * start, and when a connection, an alarm or another thread's call has come. Level-triggered: it
+ * stays so until a turn has done that. Borrowed until lb_engine_close. -EINVAL: this engine has
+ * threads. [any thread]
+ *
+ * lb_engine_turn: does it, some rounds of it at most, so that others in the loop have their turn;
+ * waits for at most timeout_ms for the first of it (0: not at all, negative: any time), blocking
+ * for that long. (With uring, what completes interrupts other calls that the thread waits in: those
+ * that are not restarted then, as epoll_wait, fail with EINTR.) Returns 1, or 0 once the engine has
+ * ended, as lb_engine_wait tells; -EINVAL before the start, or with threads; -EPERM from another
+ * thread; -EDEADLK from within a turn. [outside] */
+LB_PUBLIC int lb_engine_fd(const struct lb_engine *engine);
+LB_PUBLIC int lb_engine_turn(struct lb_engine *engine, int timeout_ms);
 
 /* Waits until the engine has ended: count reached, or stopped and drained; every stream has its
  * end by then. Returns 0, or -ETIMEDOUT after timeout_ms (negative: no limit). One thread only.

@@ -74,7 +74,7 @@ static int teardown(void **state)
 
 static void begin(struct rig *rig, unsigned working, unsigned reserve, bool incremental)
 {
-    assert_int_equal(lb_uring_create(&rig->uring, 8, 64, NULL), 0);
+    assert_int_equal(lb_uring_create(&rig->uring, 8, 64, false, NULL), 0);
     assert_int_equal(lb_pool_init(&rig->pool, SLOT_SIZE, working, reserve), 0);
     assert_int_equal(lb_bufring_open(&rig->ring, &rig->uring, &rig->pool, incremental), 0);
 }
@@ -185,7 +185,7 @@ static void refuses_too_many_slots(void **state)
     struct rig *rig = *state;
 
     SKIP_IF(!usable, "no io_uring");
-    assert_int_equal(lb_uring_create(&rig->uring, 8, 64, NULL), 0);
+    assert_int_equal(lb_uring_create(&rig->uring, 8, 64, false, NULL), 0);
     assert_int_equal(lb_pool_init(&rig->pool, SLOT_SIZE, LB_BUFRING_MAX + 1, 0), 0);
     assert_int_equal(lb_bufring_open(&rig->ring, &rig->uring, &rig->pool, false), -E2BIG);
 }

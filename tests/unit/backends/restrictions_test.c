@@ -17,7 +17,7 @@ static int open_ring(void **state)
     struct io_uring *ring = calloc(1, sizeof(*ring));
 
     *state = ring;
-    assert_int_equal(lb_uring_create(ring, 8, 32, NULL), 0);
+    assert_int_equal(lb_uring_create(ring, 8, 32, false, NULL), 0);
     assert_int_equal(lb_uring_restrict(ring), 0);
     return 0;
 }
