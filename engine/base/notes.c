@@ -27,6 +27,18 @@ static void keep_for_later(struct lb_notes *notes, enum lb_note_level level, con
     notes->later_level = level;
 }
 
+/* The lock is held. What was kept for later has its turn now. */
+static void tell_later(struct lb_notes *notes)
+{
+    char later[LB_NOTE_SIZE];
+
+    if (!notes->later[0])
+        return;
+    memcpy(later, notes->later, sizeof(later));
+    notes->tell(notes->context, notes->later_level, later);
+    notes->later[0] = '\0';
+}
+
 static void tell(struct lb_notes *notes, enum lb_note_level level, const char *text)
 {
     const struct lb_notes *before = telling;
@@ -34,13 +46,20 @@ static void tell(struct lb_notes *notes, enum lb_note_level level, const char *t
     pthread_mutex_lock(&notes->lock);
     telling = notes;
     notes->tell(notes->context, level, text);
-    if (notes->later[0]) {
-        char later[LB_NOTE_SIZE];
+    tell_later(notes);
+    telling = before;
+    pthread_mutex_unlock(&notes->lock);
+}
 
-        memcpy(later, notes->later, sizeof(later));
-        notes->tell(notes->context, notes->later_level, later);
-        notes->later[0] = '\0';
-    }
+void lb_notes_tell_event(struct lb_notes *notes, struct lb_engine_event *event)
+{
+    const struct lb_notes *before = telling;
+
+    event->size = sizeof(*event);
+    pthread_mutex_lock(&notes->lock);
+    telling = notes;
+    notes->event(notes->event_context, event);
+    tell_later(notes);
     telling = before;
     pthread_mutex_unlock(&notes->lock);
 }

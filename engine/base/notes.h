@@ -18,6 +18,9 @@ struct lb_notes {
     pthread_mutex_t lock;
     char later[LB_NOTE_SIZE]; /* told from within tell: its turn comes after it; else empty */
     enum lb_note_level later_level;
+    void (*event)(void *context,
+                  const struct lb_engine_event *event); /* NULL: no program listens */
+    void *event_context;
 };
 
 void lb_notes_init(struct lb_notes *notes);
@@ -30,6 +33,9 @@ static inline bool lb_notes_wants(const struct lb_notes *notes, enum lb_note_lev
 
 void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *format, ...)
     LB_PRINTF(3, 4);
+
+/* Tells a program, whose size is set here. Only if there is one. */
+void lb_notes_tell_event(struct lb_notes *notes, struct lb_engine_event *event);
 
 /* What strangers can cause must not fill a log: it is told a few times in a period, and how often
  * it went untold with the next line. Begins zeroed. */

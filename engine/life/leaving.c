@@ -5,6 +5,7 @@
 #include "committer.h"
 #include "door.h"
 #include "ending.h"
+#include "news.h"
 #include "probes.h"
 #include "states.h"
 
@@ -73,6 +74,7 @@ void lb_leaving_conclude(struct lb_stream *stream, int end_result)
         lb_durations_add(&stream->lane->counters.ends, lb_clock_ns() - stream->end_begun_ns);
     LB_PROBE_END(stream->id, lb_stream_bytes(stream), stream->verdict.end);
     lb_ending_note(stream);
+    lb_news_of_stream(stream, LB_ENGINE_ENDED);
     lb_state_move(stream, LB_STREAM_ANSWERING);
     lb_ending_answer(stream);
     lb_stream_arm(stream);

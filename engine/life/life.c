@@ -5,6 +5,7 @@
 #include "door.h"
 #include "ending.h"
 #include "leaving.h"
+#include "news.h"
 #include "probes.h"
 #include "states.h"
 #include "ways.h"
@@ -216,6 +217,7 @@ static void fail_to_enter(struct lb_stream *stream)
         return;
     }
     lb_ending_note_refusal(stream);
+    lb_news_of_stream(stream, LB_ENGINE_REFUSED);
     /* What the filter has found is told; counted is which it was. */
     stream->verdict.why = lb_filters_prelude(stream);
     lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED, &stream->verdict);
@@ -280,6 +282,7 @@ void lb_life_refuse(struct lb_stream *stream, const char *why)
     stream->verdict = (struct lb_verdict){.end = LB_END_LIMIT, .why = why};
     LB_PROBE_END(stream->id, 0, stream->verdict.end);
     lb_ending_note_refusal(stream);
+    lb_news_of_stream(stream, LB_ENGINE_REFUSED);
     lb_ending_turn_away(stream);
     lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED_STREAM, &stream->verdict);
     lb_leaving_close(stream);

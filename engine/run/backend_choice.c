@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int choose_best(const struct lb_backend **backend,
@@ -48,6 +49,8 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
     char names[200];
 
     if (!name || strcmp(name, "auto") == 0)
+        name = secure_getenv("LASTBYTE_BACKEND");
+    if (!name || !name[0] || strcmp(name, "auto") == 0)
         return choose_best(backend, refused, context, error);
     for (size_t i = 0; lb_backends[i]; i++) {
         int rc;

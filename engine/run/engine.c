@@ -102,6 +102,8 @@ static void begin_notes(struct lb_engine *engine)
     engine->notes.tell = engine->config.note;
     engine->notes.context = engine->config.note_context;
     engine->notes.level = engine->config.note_level;
+    engine->notes.event = engine->config.event;
+    engine->notes.event_context = engine->config.event_context;
 }
 
 /* Peers beyond wait in the backlog: no stream that was let in fails for want of a descriptor. */

@@ -6,6 +6,7 @@
 #include "ending.h"
 #include "filter.h"
 #include "life.h"
+#include "news.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -147,6 +148,7 @@ void lb_entrance_pause(struct lb_entrance *entrance, int error)
     uint64_t now_ns = lb_clock_ns(), untold;
 
     lb_alarm_set(&lane->alarms, &entrance->again, now_ns + PAUSE_NS);
+    lb_news_of_pause(lane->notes, error);
     if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, 1, &untold))
         lb_note(lane->notes, LB_NOTE_WARNING, "accepting pauses: %s%s", strerror(-error),
                 remedy(error));

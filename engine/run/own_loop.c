@@ -100,9 +100,11 @@ static int turn(struct lb_engine *engine, int64_t timeout_ns)
 {
     const struct lb_engine *before = lb_inside_enter(engine);
     struct lb_worker *worker = &engine->workers[0];
+    uint64_t cpu_ns = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
     bool more = lb_worker_turn(worker, timeout_ns);
 
     lb_inside_enter(before);
+    atomic_fetch_add(&worker->cpu_ns, lb_clock_read(CLOCK_THREAD_CPUTIME_ID) - cpu_ns);
     arm(&engine->loop, &worker->lane.alarms);
     if (!more)
         lb_inside_left(engine);

@@ -5,6 +5,7 @@
 #include "cores.h"
 #include "ending.h"
 #include "inside.h"
+#include "news.h"
 #include "own_loop.h"
 
 #include <errno.h>
@@ -112,6 +113,14 @@ static void choose_mask(sigset_t *mask)
         sigdelset(mask, own[i]);
 }
 
+static void tell_listeners(struct lb_engine *engine)
+{
+    const struct lb_listener_list *list = &engine->door.listeners;
+
+    for (size_t i = 0; i < list->count; i++)
+        lb_news_of_listener(&engine->notes, list->items[i].name);
+}
+
 int lb_engine_start(struct lb_engine *engine)
 {
     sigset_t masked, before;
@@ -124,6 +133,7 @@ int lb_engine_start(struct lb_engine *engine)
         return -ECHILD;
     if (atomic_exchange(&engine->started, true))
         return -EALREADY;
+    tell_listeners(engine);
     if (engine->rules.own_loop)
         return lb_own_loop_start(engine);
     choose_mask(&masked);

@@ -53,7 +53,7 @@ struct lb_stream {
     struct lb_lane *lane;
     uint64_t id;
     uint64_t given_id; /* its number from its coming on; 0: it gets one as it begins */
-    uint64_t begun_ns; /* when it came, and then when it began */
+    uint64_t begun_ns; /* when it came */
     int listener;      /* by whose index it came; -1: by none */
     enum lb_stream_state state;
     unsigned prelude;          /* ENTERING: the filter whose prelude runs */

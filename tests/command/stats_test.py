@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What is told on standard error."""
 
+import json
 import os
 import pty
 import select
+import signal
 import unittest
 
 from harness import DEADLINE, Server, each_backend, exchange, main, seeded
@@ -64,6 +66,48 @@ class Stats(unittest.TestCase):
 
     def test_progress_does_not_come_by_itself_into_a_file(self, backend):
         self.assertEqual(1, self.served(backend, "--stats=none").errors.count("\n"))
+
+
+class Log(unittest.TestCase):
+    MEMBERS = ["type", "id", "peer", "end", "reason", "error", "bytes", "seconds"]
+
+    def test_events_are_objects_with_the_members_that_the_manual_lists(self):
+        server = Server(self, "--log=json", "--count=2", "--max-bytes=10", "--workers=1",
+                        "--stats=none", "--sink=discard")
+        exchange(server.connect(), b"ten bytes!")
+        with server.connect() as broken:
+            broken.sendall(b"eleven bytes, and more")
+            with self.assertRaises(ConnectionResetError):
+                while broken.recv(1):
+                    pass
+        result = server.finish()
+        self.assertEqual(1, result.status)
+        lines = [json.loads(line) for line in result.errors.splitlines() if line[0] == "{"]
+        events = [line for line in lines if line["type"] != "note"]
+        notes = [line for line in lines if line["type"] == "note"]
+        for event in events:
+            self.assertEqual(self.MEMBERS, list(event))
+        self.assertEqual(["listening", "end", "end"], [event["type"] for event in events])
+        self.assertEqual([None, "eof", "limit"], [event["end"] for event in events])
+        self.assertEqual([None, None, "max-bytes"], [event["reason"] for event in events])
+        self.assertEqual([None, 10, 10], [event["bytes"] for event in events])
+        self.assertEqual([None, 1, 2], [event["id"] for event in events])
+        self.assertEqual(server.address, events[0]["peer"])
+        self.assertRegex(events[1]["peer"], r"^127\.0\.0\.1:\d+$")
+        self.assertTrue(0 <= events[1]["seconds"] < DEADLINE)
+        self.assertEqual("warning", notes[0]["level"])
+        self.assertIn("max-bytes", notes[0]["text"])
+        self.assertEqual(len(lines) + 1, result.errors.count("\n"))
+
+    def test_who_is_refused_is_told_with_the_reason(self):
+        server = Server(self, "--log=json", "--quiet", "--deny=127.0.0.0/8", "--stats=none")
+        with server.connect() as refused, self.assertRaises(ConnectionResetError):
+            refused.recv(1)
+        server.errors.wait_for(lambda data: b'"refused"' in data, "the event")
+        server.signal(signal.SIGTERM)
+        event = json.loads(server.finish().errors.splitlines()[-1])
+        self.assertEqual(("refused", "limit", "denied", 1),
+                         (event["type"], event["end"], event["reason"], event["id"]))
 
 
 class Terminal(unittest.TestCase):

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,9 +17,11 @@ static pid_t fork_holder(struct server *server)
     pid_t child = fork();
 
     CHECK(server, child >= 0);
-    if (child == 0)
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a case that has failed */
         for (;;)
             pause();
+    }
     return child;
 }
 

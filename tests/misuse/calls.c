@@ -41,6 +41,7 @@ static void streams(void **state)
     (void)state;
     CHECK_ROWS(rows);
     assert_string_equal(lb_end_name(LB_END_COUNT), "unknown");
+    assert_string_equal(lb_engine_event_name(LB_ENGINE_EVENT_COUNT), "unknown");
     assert_string_equal(lb_end_name((enum lb_end) - 1), "unknown");
 }
 
@@ -329,6 +330,70 @@ static void an_engine_in_the_wrong_state(void **state)
     CHECK_ROWS(late);
 }
 
+static void configurations_by_text(void **state)
+{
+    struct lb_config *config = lb_config_new();
+    const struct row rows[] = {
+        ROW(lb_config_set, "NULL", told(lb_config_set(NULL, "count", "1", ask())), -EINVAL),
+        ROW(lb_config_set, "no name", told(lb_config_set(config, NULL, "1", ask())), -EINVAL),
+        ROW(lb_config_set, "no text", told(lb_config_set(config, "count", NULL, ask())), -EINVAL),
+        ROW(lb_config_set, "unknown", told(lb_config_set(config, "counts", "1", ask())), -EINVAL),
+        ROW(lb_config_set, "a callback", told(lb_config_set(config, "note", "1", ask())), -EINVAL),
+        ROW(lb_config_set, "no number", told(lb_config_set(config, "count", "1x", ask())), -EINVAL),
+        ROW(lb_config_set, "a sign", told(lb_config_set(config, "count", "-1", ask())), -EINVAL),
+        ROW(lb_config_set, "nothing", told(lb_config_set(config, "slots", "", ask())), -EINVAL),
+        ROW(lb_config_set, "too large",
+            told(lb_config_set(config, "max_streams", "4294967295", ask())), -EINVAL),
+        ROW(lb_config_set, "none", told(lb_config_set(config, "slots", "none", ask())), -EINVAL),
+        ROW(lb_config_set, "no flag", told(lb_config_set(config, "seal", "1", ask())), -EINVAL),
+        ROW(lb_config_set_sink, "NULL", lb_config_set_sink(NULL, &honest_sink, NULL), -EINVAL),
+        ROW(lb_config_free, "NULL", (lb_config_free(NULL), 0), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "listen", "127.0.0.1:0", NULL), 0),
+        ROW(lb_config_set, "one more", lb_config_set(config, "listen", "127.0.0.1:0", NULL), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "workers", "none", NULL), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "unix_mode", "0600", NULL), 0),
+        ROW(lb_config_set, "again", lb_config_set(config, "backend", "epoll", NULL), 0),
+        ROW(lb_config_set, "again", lb_config_set(config, "backend", "auto", NULL), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "greeting", "hello", NULL), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "ignore_empty", "true", NULL), 0),
+        ROW(lb_config_set, "right", lb_config_set(config, "max_bytes", "5000000000", NULL), 0),
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+    assert_string_equal(config->listen[1], "127.0.0.1:0");
+    assert_null(config->listen[2]);
+    assert_int_equal(config->workers, LB_NO_THREADS);
+    assert_int_equal(config->unix_mode, 0600);
+    assert_string_equal(config->backend, "auto");
+    assert_int_equal(config->greeting_size, 5);
+    assert_true(config->ignore_empty);
+    assert_int_equal(config->max_bytes, UINT64_C(5000000000));
+    lb_config_free(config);
+}
+
+static void auto_can_be_overridden(void **state)
+{
+    struct lb_config config = honest_config();
+    struct lb_error error = {LB_ERROR_INIT};
+    struct lb_engine *engine = NULL;
+
+    (void)state;
+    assert_int_equal(setenv("LASTBYTE_BACKEND", "blocking", 1), 0);
+    assert_int_equal(lb_engine_open(&engine, &config, NULL), 0);
+    assert_string_equal(lb_engine_backend(engine), "blocking");
+    lb_engine_close(engine);
+    config.backend = "epoll";
+    assert_int_equal(lb_engine_open(&engine, &config, NULL), 0);
+    assert_string_equal(lb_engine_backend(engine), "epoll");
+    lb_engine_close(engine);
+    config.backend = "auto";
+    assert_int_equal(setenv("LASTBYTE_BACKEND", "kqueue", 1), 0);
+    assert_int_equal(lb_engine_open(&engine, &config, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "kqueue"));
+    assert_int_equal(unsetenv("LASTBYTE_BACKEND"), 0);
+}
+
 static void an_engine_is_looked_at(void **state)
 {
     struct lb_config config = honest_config();
@@ -418,6 +483,8 @@ const struct CMUnitTest calls_tests[] = {
     cmocka_unit_test(unknown_bits_are_named),
     cmocka_unit_test(an_engine_in_the_wrong_state),
     cmocka_unit_test(an_engine_is_looked_at),
+    cmocka_unit_test(configurations_by_text),
+    cmocka_unit_test(auto_can_be_overridden),
     cmocka_unit_test(an_own_loop_is_run_wrongly),
     cmocka_unit_test(every_function_is_here),
 };

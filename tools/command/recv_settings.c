@@ -5,6 +5,7 @@
 #include "build_features.h"
 #include "command.h"
 #include "console.h"
+#include "event_log.h"
 #include "help.h"
 #include "own_sink.h"
 #include "seal_key.h"
@@ -198,6 +199,9 @@ const struct option_row recv_options[] = {
 #endif
 
     {OPTION_HEADING, .name = "What is told on standard error"},
+    {OPTION_CHOICE, .name = "log", .argument = "text|json", AT(log),
+     .help = "what happens meanwhile: for people (default), or one JSON object\n"
+             "a line"},
     {OPTION_CHOICE, .name = "stats", .argument = "json|text|none", AT(stats),
      .help = "the sums at the end (default text)"},
     {OPTION_SECONDS, .name = "progress", .argument = "SECONDS", AT(progress_ms), .least = 100,
@@ -386,7 +390,8 @@ static void finish(struct recv_settings *settings)
     if (settings->stats == STATS_UNSET)
         settings->stats = settings->quiet ? STATS_NONE : STATS_TEXT;
     config->unrestricted = settings->harden_off[HARDEN_URING];
-    config->note = settings->quiet ? NULL : on_note;
+    config->note = settings->quiet ? NULL : settings->log == LOG_JSON ? event_log_note : on_note;
+    config->event = settings->log == LOG_JSON ? event_log_event : NULL;
     config->note_level = settings->verbose ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
     settings->sink_options.note = config->note;
 }

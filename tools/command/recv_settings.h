@@ -18,6 +18,8 @@
 /* As the option's words are listed; unset is what it is without the option. */
 enum stats_form { STATS_JSON, STATS_TEXT, STATS_NONE, STATS_UNSET };
 
+enum log_form { LOG_TEXT, LOG_JSON };
+
 struct recv_settings {
     /* Most options write right into these. */
     struct lb_config config; /* ready for an engine, but for the sink */
@@ -26,6 +28,7 @@ struct recv_settings {
     const char *sink; /* its specification */
 
     enum stats_form stats;
+    enum log_form log;
     int progress_ms; /* 0: not asked for */
     uint64_t size;   /* bytes that are expected; 0: nobody said */
     bool quiet, verbose, help, version;

@@ -12,7 +12,11 @@
 extern "C" {
 #endif
 
+/* How the functions are declared. A program that wants something else, as a generator of bindings
+ * does, defines it before. */
+#ifndef LB_PUBLIC
 #define LB_PUBLIC __attribute__((visibility("default")))
+#endif
 
 /* How a struct's size is set. */
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 #ifndef LASTBYTE_ENGINE_H
 #define LASTBYTE_ENGINE_H
 
+#include <lastbyte/event.h>
 #include <lastbyte/sink.h>
 
 #ifdef __cplusplus
@@ -73,7 +74,9 @@ enum lb_tune {
 struct lb_config {
     size_t size LB_OWN_SIZE(lb_config);
     const char *const *listen; /* addresses, NULL-terminated list; see lb_address_check */
-    const char *backend;       /* a backend's name, or "auto": the best that works here */
+    const char *backend;       /* a backend's name, or "auto": the best that works here, or what the
+                                  environment's LASTBYTE_BACKEND names (valgrind 3.19 hangs on
+                                  io_uring) */
     const struct lb_sink *sink;
     void *sink_context;
 
@@ -175,6 +178,11 @@ struct lb_config {
     void *note_context;
 
     uint64_t tune; /* of enum lb_tune */
+
+    /* The same for a program: what happens, as data, each time. Called as note is, never both at
+     * once; must not block, as a worker's streams wait meanwhile. NULL: nothing is told. */
+    void (*event)(void *context, const struct lb_engine_event *event);
+    void *event_context;
 };
 
 /* What lb_engine_open allows at most. */
@@ -197,6 +205,19 @@ enum {
 /* Sets every default, and the size. Returns 0, or -EINVAL for a size below the first layout's. */
 #define lb_config_init(config) lb_config_init_sized((config), sizeof(*(config)))
 LB_PUBLIC int lb_config_init_sized(struct lb_config *config, size_t size);
+
+/* The same without knowing the struct, for other languages. lb_config_new: all at its default;
+ * NULL: no memory. lb_config_set: a member by its name; numbers in decimal (with a 0 before, in
+ * octal), "none" for what an LB_NO_ constant means, "true" or "false"; text is copied, and each of
+ * a list's is one more. Callbacks, and allow_uids, can't be set so. Returns 0, -EINVAL for what
+ * there is not or what it can't be, or -ENOMEM. lb_config_free: after the engine has been closed;
+ * may be NULL. Only for configurations of lb_config_new. [any thread] */
+LB_PUBLIC struct lb_config *lb_config_new(void);
+LB_PUBLIC int lb_config_set(struct lb_config *config, const char *name, const char *text,
+                            struct lb_error *error);
+LB_PUBLIC int lb_config_set_sink(struct lb_config *config, const struct lb_sink *sink,
+                                 void *context);
+LB_PUBLIC void lb_config_free(struct lb_config *config);
 
 /* What happened so far. Counts only grow. */
 enum { LB_ENDS_MAX = 16 }; /* more than LB_END_COUNT: there may be further ends one day */

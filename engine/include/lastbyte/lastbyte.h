@@ -47,6 +47,7 @@
 #include <lastbyte/base.h>
 #include <lastbyte/connect.h>
 #include <lastbyte/engine.h>
+#include <lastbyte/event.h>
 #include <lastbyte/receive.h>
 #include <lastbyte/sink.h>
 #include <lastbyte/stats.h>
