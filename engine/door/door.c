@@ -51,6 +51,15 @@ void lb_door_await_room(struct lb_door *door, unsigned lane)
     atomic_store(&door->lanes[lane].hungry, true);
 }
 
+bool lb_door_take_spare(struct lb_door *door)
+{
+    unsigned spare = atomic_load(&door->spare);
+
+    while (spare > 0 && !atomic_compare_exchange_weak(&door->spare, &spare, spare - 1))
+        ;
+    return spare > 0;
+}
+
 unsigned lb_door_room(struct lb_door *door)
 {
     unsigned room = lb_gate_room(&door->gate), most = door->gate.max_streams, all = 0;

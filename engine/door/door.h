@@ -32,6 +32,7 @@ struct lb_door {
     struct lb_hush pauses;      /* of accepting */
     _Atomic uint64_t last_id;   /* of a stream */
     _Atomic unsigned accepting; /* lanes that still may accept */
+    _Atomic unsigned spare;     /* descriptors that no stream needs */
     _Atomic int stop;           /* of enum lb_stop_level */
     struct lb_door_lane *lanes; /* by their index; fixed before the first thread starts */
     unsigned lane_count;
@@ -63,6 +64,9 @@ static inline void lb_door_unload(struct lb_door *door, unsigned lane)
 {
     atomic_fetch_sub_explicit(&door->lanes[lane].load, 1, memory_order_relaxed);
 }
+
+/* A descriptor of those that no stream needs. Returns false if there is none. */
+bool lb_door_take_spare(struct lb_door *door);
 
 /* How many more connections there is room for, those counted that have not begun. */
 unsigned lb_door_room(struct lb_door *door);

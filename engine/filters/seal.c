@@ -137,6 +137,7 @@ static void seal_close(struct lb_stage *stage)
 const struct lb_filter lb_filter_seal = {
     .name = "seal",
     .state_size = sizeof(struct seal_state),
+    .has_end = true,
     .grows = 1,
     .extra = LB_SEAL_END_SIZE,
     .settle = seal_settle,

@@ -30,6 +30,9 @@ static void end_one(struct lb_committer *committer)
     if (committer->unsettled.count > 0)
         pthread_cond_signal(&committer->wake);
     pthread_mutex_unlock(&committer->lock);
+    /* What others held up is not begun. What has begun is not interrupted. */
+    if (lb_stream_is_late(stream, lb_clock_ns()))
+        stream->verdict = lb_limits_max_time;
     result = lb_session_end(stream);
     if (result != LB_UNSETTLED)
         hand_back(stream, result);

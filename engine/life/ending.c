@@ -7,6 +7,29 @@
 
 #include <stdio.h>
 
+static bool has_own_end(const struct lb_rules *rules)
+{
+    for (unsigned i = 0; i < rules->filter_count; i++)
+        if (rules->filters[i].filter->has_end)
+            return true;
+    return false;
+}
+
+/* A Unix socket knows no reset: a peer that was killed looks like one that closed. So where senders
+ * get receipts, the end of a stream is said by a half-close, after which they wait for theirs. Both
+ * directions close in one step of the kernel's (af_unix.c, unix_release_sock), so that an EOF by a
+ * close is always seen as one; and a peer that said the end and left before we look has no receipt.
+ */
+void lb_ending_judge(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    bool said = !stream->conn.is_unix || !lb_receipt_wanted(stream->lane) ||
+                has_own_end(stream->lane->rules) || !lb_peer_has_left(stream->conn.fd);
+
+    lb_filters_eof(stream, verdict);
+    if (!said && verdict->end == LB_END_EOF)
+        *verdict = (struct lb_verdict){.end = LB_END_TRUNCATED, .why = "peer-left"};
+}
+
 /* Lines about each end in a second; --verbose asks for all. */
 enum { ENDS_A_SECOND = 4 };
 

@@ -5,6 +5,9 @@
 
 #include "filter.h"
 
+/* The connection's EOF has come: leaves the verdict eof if that is the stream's end. */
+void lb_ending_judge(struct lb_stream *stream, struct lb_verdict *verdict);
+
 /* The person, by a note: of an end that is not eof a few times a second, as strangers can cause
  * that as often as they like. */
 void lb_ending_note(const struct lb_stream *stream);

@@ -46,12 +46,13 @@ static void receive(struct lb_stream *stream)
 static void go_on(struct lb_stream *stream, size_t bytes)
 {
     struct lb_lane *lane = stream->lane;
+    uint64_t now_ns = lane->rules->throttle ? lb_clock_ns() : 0;
 
-    if (!lane->rules->throttle ||
-        lb_throttle_pass(&lane->throttle, &stream->throttled, bytes, lb_clock_ns())) {
+    if (!now_ns || lb_throttle_pass(&lane->throttle, &stream->throttled, bytes, now_ns)) {
         receive(stream);
         return;
     }
+    stream->session.meter.pace.held |= lb_throttle_owes(&stream->throttled, now_ns);
     lb_state_move(stream, LB_STREAM_THROTTLED);
     lb_alarm_set(&lane->alarms, &lane->throttle_alarm, lane->throttle.look_ns);
 }
@@ -161,7 +162,8 @@ void lb_life_unthrottle(struct lb_lane *lane, uint64_t now_ns)
 
         next = throttled->next;
         throttled->next = NULL;
-        stream->session.meter.pace.held = true;
+        if (lane->rules->limits.period_ns)
+            stream->session.meter.pace.held |= lb_stream_hold(stream, now_ns).held;
         receive(stream);
     }
     if (lane->throttle.first)
@@ -298,8 +300,7 @@ static void open_session(struct lb_stream *stream)
         lb_leaving_conclude(stream, verdict.error);
         return;
     }
-    lb_way_begin(stream);
-    if (lb_session_is_decided(stream, &verdict)) {
+    if (!lb_way_begin(stream, &verdict) || lb_session_is_decided(stream, &verdict)) {
         start_receiving(stream);
         lb_leaving_begin(stream, &verdict);
         return;
@@ -335,6 +336,7 @@ void lb_life_begin(struct lb_stream *stream)
     number(stream);
     stream->lane->under_way++;
     LB_PROBE_ACCEPT(stream->id, stream->conn.fd);
+    stream->session.meter.pace.begun_ns = stream->begun_ns;
     if (rules->limits.period_ns)
         lb_meter_begin(&stream->session.meter, &rules->limits, lb_clock_ns());
     if (!lb_filters_begin(stream, &verdict)) {
@@ -404,7 +406,7 @@ void lb_life_readable(struct lb_stream *stream)
                                              : lb_way_splice(stream, &size, &verdict);
     stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
     if (stream->at_eof)
-        lb_filters_eof(stream, &verdict);
+        lb_ending_judge(stream, &verdict);
     follow(stream, step, size, &verdict);
 }
 
@@ -425,7 +427,7 @@ void lb_life_terminal(struct lb_stream *stream, int error)
     }
     assert(stream->state == LB_STREAM_RECEIVING);
     if (error == 0)
-        lb_filters_eof(stream, &verdict);
+        lb_ending_judge(stream, &verdict);
     end_here(stream, &verdict);
 }
 
@@ -475,20 +477,10 @@ void lb_life_wake(struct lb_stream *stream)
         wake_sink(stream);
 }
 
-static void look_at_limits(struct lb_stream *stream, uint64_t now_ns)
-{
-    struct lb_meter *meter = &stream->session.meter;
-    const struct lb_verdict *passed = lb_meter_look(meter, &stream->lane->rules->limits,
-                                                    stream->state != LB_STREAM_RECEIVING, now_ns);
-
-    if (passed)
-        lb_life_stop(stream, passed);
-}
-
 /* Each of the deadlines that have come, until one of them has ended the stream. */
 void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
 {
-    struct lb_meter *meter = &stream->session.meter;
+    const struct lb_verdict *passed;
     struct lb_wire *wire = &stream->wire;
 
     if (stream->state == LB_STREAM_ENTERING && now_ns >= stream->enter_until_ns) {
@@ -500,8 +492,9 @@ void lb_life_alarm(struct lb_stream *stream, uint64_t now_ns)
         lb_wire_give_up(stream);
         lb_life_wake(stream);
     }
-    if (lb_stream_is_under_way(stream) && meter->look_ns && now_ns >= meter->look_ns)
-        look_at_limits(stream, now_ns);
+    passed = lb_stream_look(stream, now_ns);
+    if (passed)
+        lb_life_stop(stream, passed);
     if ((lb_stream_is_under_way(stream) || stream->state == LB_STREAM_ENDING) &&
         stream->session.alarm_ns && now_ns >= stream->session.alarm_ns) {
         stream->session.alarm_ns = 0;

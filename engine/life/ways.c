@@ -29,12 +29,13 @@ bool lb_way_is_begun(const struct lb_stream *stream, struct lb_verdict *verdict)
     return got > 0;
 }
 
-void lb_way_begin(struct lb_stream *stream)
+bool lb_way_begin(struct lb_stream *stream, struct lb_verdict *verdict)
 {
     const struct lb_rules *rules = stream->lane->rules;
     struct lb_flow *flow = &stream->flow;
+    int placed = rules->filtered ? 0 : lb_session_has_place(stream, verdict);
 
-    if (!rules->filtered && lb_session_has_place(stream))
+    if (placed > 0)
         flow->way = LB_WAY_PLACED;
     else
         flow->may_splice = allows_splice(stream);
@@ -42,6 +43,7 @@ void lb_way_begin(struct lb_stream *stream)
      * had as many bytes as its rate allows. */
     flow->once = rules->sink->flags & LB_SINK_MAY_PAUSE || flow->may_splice ||
                  flow->way == LB_WAY_PLACED || rules->throttle;
+    return placed >= 0;
 }
 
 /* A stream of large pieces is worth splicing. */
@@ -174,11 +176,10 @@ enum lb_step lb_way_splice(struct lb_stream *stream, size_t *size, struct lb_ver
 
     if (most > 0)
         moved = lb_pipe_move(&lane->pipe, stream->conn.fd, flow->target, flow->way, most);
-    *size = moved > 0 ? (size_t)moved : 0;
-    if (moved > 0) {
-        lb_count(&lane->counters.receives, 1);
+    *size = lane->pipe.waiting + (moved > 0 ? (size_t)moved : 0);
+    lb_count(&lane->counters.receives, *size > 0);
+    if (moved > 0)
         lb_session_spliced(stream, (size_t)moved);
-    }
     if (moved == -ENOBUFS && lb_stream_watch(stream, flow->target, POLLOUT) == 0) {
         stream->session.meter.pace.held = true;
         return LB_STEP_PAUSE;

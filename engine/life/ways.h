@@ -17,8 +17,9 @@ enum lb_step {
  * there is nothing yet (-EAGAIN), or how the connection has ended. */
 bool lb_way_is_begun(const struct lb_stream *stream, struct lb_verdict *verdict);
 
-/* The stream's session is open: chooses the way of its first piece. */
-void lb_way_begin(struct lb_stream *stream);
+/* The stream's session is open: chooses the way of its first piece. Returns true, or false with the
+ * verdict. */
+bool lb_way_begin(struct lb_stream *stream, struct lb_verdict *verdict);
 
 /* Offers what was read of it before it came here. *size is how much there was of it. */
 enum lb_step lb_way_first(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict);

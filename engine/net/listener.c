@@ -66,17 +66,23 @@ static int keep_alive(int fd, unsigned keepalive_ms)
     return rc;
 }
 
-/* Every accepted socket inherits this too. The kernel closes the connections of a process that
- * dies: with a linger time of 0 that is a reset, so that no sender takes it for a server that has
- * it all. wire.c undoes it once a stream's end is decided. And urgent bytes stay in the stream
- * where they were sent (tcp(7)). */
-static int mark(int fd)
+/* The kernel closes the connections of a process that dies: with a linger time of 0 that is a
+ * reset, so that no sender takes it for a server that has it all. wire.c undoes it once a stream's
+ * end is decided. Every accepted socket inherits it, but a borrowed listener is left as it is: who
+ * else accepts from it, now or after us, would reset its peers without knowing. */
+static int reset_by_death(int fd)
 {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
 
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) < 0)
-        return -errno;
-    return set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) < 0 ? -errno : 0;
+}
+
+/* Inherited as well: urgent bytes stay in the stream where they were sent (tcp(7)). */
+static int mark(int fd)
+{
+    int rc = reset_by_death(fd);
+
+    return rc < 0 ? rc : set_int(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 /* Backends that complete take O_NONBLOCK for a wish not to wait: it would be asked again and again.
@@ -335,6 +341,7 @@ static int open_unix(struct lb_listener_list *list, const struct lb_address *add
 
     if (!listener)
         return -ENOMEM;
+    listener->is_unix = true;
     lb_unix_name(&address->un, address->un_size, name, sizeof(name));
     listener->name = strdup(name);
     if (!listener->name)
@@ -476,40 +483,9 @@ int lb_listener_lend(struct lb_listener_list *list, size_t index)
     return -ENOENT;
 }
 
-/* The socket may be shared with processes that take the peer first. */
-static int stop_blocking(int fd)
+void lb_listener_mark(int connection)
 {
-    int flags = fcntl(fd, F_GETFL);
-
-    return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
-static int accept_waiting(int fd)
-{
-    int peer = -1;
-
-    if (fd < 0 || stop_blocking(fd) < 0)
-        return -1;
-    do {
-        peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    } while (peer < 0 && (errno == ECONNABORTED || errno == EINTR));
-    return peer;
-}
-
-int lb_listener_take(const struct lb_listener_list *list, int *index)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        const struct lb_listener *listener = &list->items[i];
-
-        for (unsigned j = 0; (listener->borrowed || listener->lent) && j < listener->count; j++) {
-            int peer = accept_waiting(listener->fds[j]);
-
-            *index = (int)i;
-            if (peer >= 0)
-                return peer;
-        }
-    }
-    return -EAGAIN;
+    reset_by_death(connection);
 }
 
 void lb_listener_close(struct lb_listener_list *list)

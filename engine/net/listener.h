@@ -13,7 +13,8 @@
 struct lb_listener {
     int *fds; /* one per worker, or one for all */
     unsigned count;
-    bool borrowed;              /* fd:N: the descriptor is not ours to close */
+    bool borrowed; /* fd:N: the descriptor is not ours to close */
+    bool is_unix;
     _Atomic bool lent;          /* others may accept from it: no shutdown, and its file stays */
     pid_t owner;                /* the process that made it */
     char *name;                 /* as one connects to it */
@@ -50,9 +51,9 @@ void lb_listener_shut(struct lb_listener_list *list);
  * last, and once they are shut. Still the list's to close. */
 int lb_listener_lend(struct lb_listener_list *list, size_t index);
 
-/* Accepts a peer that waits at a socket which is borrowed or lent, whose index in the list is told.
- * Returns a close-on-exec descriptor that the caller owns, or -EAGAIN if none does. */
-int lb_listener_take(const struct lb_listener_list *list, int *index);
+/* A connection that was accepted from a borrowed socket is reset if this process dies, as those of
+ * our own sockets are. */
+void lb_listener_mark(int connection);
 
 /* The descriptor of listener that the worker accepts from. */
 static inline int lb_listener_fd(const struct lb_listener *listener, unsigned worker)

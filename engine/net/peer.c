@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* A connection that has been reset has no peer any more either, but its way in is closed. */
 static bool was_connected(int fd)
@@ -55,6 +56,41 @@ void lb_peer_get(union lb_peer *peer, int fd)
     } else if (size <= sizeof(*peer)) {
         memcpy(peer, &address, size);
     }
+}
+
+/* Of a Unix socket's buffer each write takes the memory of a packet (unix(7), SO_SNDBUF): it is
+ * full with fewer bytes only if they came by writes of less than eight. */
+enum { UNIX_KEPT = 2048 };
+
+/* The kernel may take less than half of a TCP socket's buffer for the bytes themselves (tcp(7)). */
+static size_t surely_kept(const union lb_peer *peer, int fd)
+{
+    int buffer = 0;
+    socklen_t size = sizeof(buffer);
+
+    if (peer->family == AF_UNIX)
+        return UNIX_KEPT;
+    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, &size);
+    return (size_t)buffer / 4;
+}
+
+bool lb_peer_is_ahead(const union lb_peer *peer, int fd, size_t piece, uint64_t *waiting)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
+    size_t kept = surely_kept(peer, fd);
+    int bytes = 0;
+
+    if (ioctl(fd, FIONREAD, &bytes) < 0)
+        bytes = 0;
+    *waiting = (uint64_t)bytes;
+    return *waiting >= (kept < piece ? kept : piece) || poll(&poller, 1, 0) > 0;
+}
+
+bool lb_peer_has_left(int fd)
+{
+    struct pollfd poller = {.fd = fd};
+
+    return poll(&poller, 1, 0) > 0 && poller.revents & POLLHUP;
 }
 
 const char *lb_peer_name(const union lb_peer *peer, char name[LB_PEER_SIZE])

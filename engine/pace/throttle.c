@@ -58,6 +58,11 @@ bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttl
     return false;
 }
 
+bool lb_throttle_owes(const struct lb_throttled *throttled, uint64_t now_ns)
+{
+    return atomic_load_explicit(&throttled->account_ns, memory_order_relaxed) > now_ns;
+}
+
 /* Of a total, those who go on now will take a piece each: more of them could not be paid for. */
 struct lb_throttled *lb_throttle_look(struct lb_throttle *throttle, size_t piece, uint64_t now_ns)
 {

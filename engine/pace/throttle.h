@@ -36,6 +36,10 @@ void lb_throttle_limits_init(struct lb_throttle_limits *limits, uint64_t rate, u
 bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttled, size_t bytes,
                       uint64_t now_ns);
 
+/* It has had more than its own rate allows: it waits for that, and not, or not only, for the total.
+ */
+bool lb_throttle_owes(const struct lb_throttled *throttled, uint64_t now_ns);
+
 /* The stream waits no more. */
 void lb_throttle_leave(struct lb_throttle *throttle, struct lb_throttled *throttled);
 

@@ -115,8 +115,10 @@ static void fit_descriptors(struct lb_engine *engine)
                      (1 + backend->accepts_ahead * (unsigned)engine->door.listeners.count);
     unsigned most = lb_descriptors_streams(engine->rules.sink, ahead);
 
-    if (most >= gate->max_streams)
+    if (most >= gate->max_streams) {
+        atomic_store(&engine->door.spare, most - gate->max_streams);
         return;
+    }
     gate->max_streams = most;
     lb_note(&engine->notes, LB_NOTE_DETAIL,
             "at most %u streams at once: there are no descriptors for more (ulimit -n)", most);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "entrance.h"
 
+#include "backlog.h"
 #include "clock.h"
 #include "door.h"
 #include "ending.h"
@@ -94,10 +95,22 @@ static bool hand_over(const struct lb_lane *lane, unsigned other, const struct l
     return false;
 }
 
+/* Its listener was not ours to mark. */
+static bool is_unmarked(const struct lb_lane *lane, const struct lb_arrival *arrival)
+{
+    const struct lb_listener_list *listeners = &lane->door->listeners;
+
+    return (size_t)arrival->listener < listeners->count &&
+           listeners->items[arrival->listener].borrowed;
+}
+
 void lb_entrance_accepted(struct lb_entrance *entrance, const struct lb_arrival *arrival)
 {
     const struct lb_lane *lane = entrance->lane;
     unsigned chosen = lane->index;
+
+    if (is_unmarked(lane, arrival))
+        lb_listener_mark(arrival->fd);
 
     /* A lane of one stream at a time accepts only when it has none. */
     if (!lane->backend->one_stream_per_worker)
@@ -148,6 +161,9 @@ void lb_entrance_pause(struct lb_entrance *entrance, int error)
     uint64_t now_ns = lb_clock_ns(), untold;
 
     lb_alarm_set(&lane->alarms, &entrance->again, now_ns + PAUSE_NS);
+    /* Another lane has frozen the socket. */
+    if (error == -EINVAL && lane->door->stop != LB_RUNNING)
+        return;
     lb_news_of_pause(lane->notes, error);
     if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, 1, &untold))
         lb_note(lane->notes, LB_NOTE_WARNING, "accepting pauses: %s%s", strerror(-error),
@@ -252,21 +268,52 @@ bool lb_entrance_is_busy(const struct lb_entrance *entrance)
 
 /* ---- leaving --------------------------------------------------------------------------------- */
 
-/* A peer that comes to a socket which our heirs accept from, too, may have woken us alone, and too
- * late: they would hear of it only from the next one. What waits there is still ours, then. */
-static void take_backlog(struct lb_entrance *entrance)
+/* Beyond the room there is now, as long as it costs no stream a descriptor: so that the listeners
+ * can be closed at once. */
+static bool may_wait_here(const struct lb_lane *lane)
+{
+    return lane->streams->used + 1 < lane->streams->capacity && lb_door_take_spare(lane->door);
+}
+
+bool lb_entrance_drain(struct lb_entrance *entrance)
 {
     const struct lb_lane *lane = entrance->lane;
-    struct lb_arrival arrival = {.fd = -1};
+    const struct lb_listener_list *listeners = &lane->door->listeners;
+    struct lb_arrival arrival = {0};
+
+    if (entrance->left || !lb_backlog_waits(listeners, lane->index))
+        return true;
+    if (!entrance->frozen)
+        lb_backlog_freeze(listeners, lane->index);
+    entrance->frozen = true;
+    while (lb_entrance_room(entrance) > 0 || may_wait_here(lane)) {
+        arrival.fd = lb_backlog_take(listeners, lane->index, &arrival.listener);
+        if (arrival.fd == -EAGAIN)
+            return true;
+        if (arrival.fd < 0) {
+            lb_entrance_pause(entrance, arrival.fd);
+            return false;
+        }
+        lb_entrance_accepted(entrance, &arrival);
+        lb_entrance_go_on(entrance);
+    }
+    return false;
+}
+
+/* A peer that comes to a socket which our heirs accept from, too, may have woken us alone, and too
+ * late: they would hear of it only from the next one. What waits there is still ours, then. */
+static void take_from_heirs(struct lb_entrance *entrance)
+{
+    const struct lb_lane *lane = entrance->lane;
+    struct lb_arrival arrival = {0};
 
     if (!lane->backend->wakes_one)
         return;
     for (unsigned i = 0; i < LB_ACCEPT_AHEAD; i++) {
-        arrival.fd = lb_listener_take(&lane->door->listeners, &arrival.listener);
+        arrival.fd = lb_backlog_take_shared(&lane->door->listeners, &arrival.listener);
         if (arrival.fd < 0)
             return;
-        lb_door_load(lane->door, lane->index);
-        lb_entrance_take(entrance, &arrival);
+        lb_entrance_accepted(entrance, &arrival);
     }
 }
 
@@ -276,5 +323,5 @@ void lb_entrance_leave(struct lb_entrance *entrance, bool heirs)
         return;
     entrance->left = true;
     if (lb_door_leave(entrance->lane->door) && heirs)
-        take_backlog(entrance);
+        take_from_heirs(entrance);
 }

@@ -16,6 +16,7 @@ struct lb_entrance {
     struct lb_stream_queue lobby;  /* wait for their preludes to begin */
     struct lb_stream_queue parked; /* admitted, wait to begin */
     struct lb_alarm again;         /* after a failed accept: when to try again */
+    bool frozen;                   /* nobody else comes to the lane's sockets */
     bool left;                     /* it accepts no more, for good */
 };
 
@@ -45,6 +46,10 @@ unsigned lb_entrance_room(struct lb_entrance *entrance);
 
 /* Somebody has come in and not begun. */
 bool lb_entrance_is_busy(const struct lb_entrance *entrance);
+
+/* Draining, and the backend accepts no more: takes in those whom the kernel has accepted for us, as
+ * far as there is room. Returns true once nobody is left. */
+bool lb_entrance_drain(struct lb_entrance *entrance);
 
 /* It accepts no more, for good. New peers are refused at once instead of waiting for nobody, as
  * soon as no lane accepts. heirs: others may accept from sockets that we were lent, and what waits

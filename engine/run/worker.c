@@ -22,7 +22,10 @@ enum {
 
 unsigned lb_worker_streams(const struct lb_rules *rules)
 {
-    return rules->backend->one_stream_per_worker ? 2 : rules->max_streams + LB_ACCEPT_AHEAD;
+    /* One that is the only worker has others wait there as well, at a stop. */
+    bool two = rules->backend->one_stream_per_worker && rules->max_streams > 1;
+
+    return two ? 2 : rules->max_streams + LB_ACCEPT_AHEAD;
 }
 
 static int open_lane(struct lb_worker *worker, const struct lb_worker_shares *shares,
@@ -158,13 +161,13 @@ static void look_at_stop(struct lb_worker *worker)
     struct lb_lane *lane = &worker->lane;
     int stop = atomic_load(&lane->door->stop);
 
-    if (stop == LB_RUNNING || lane->hurry)
+    if (stop == LB_RUNNING)
         return;
     if (!worker->draining)
         begin_drain(worker);
-    if (stop == LB_STOP_NOW || lane->rules->drain_ns == 0)
+    if (!lane->hurry && (stop == LB_STOP_NOW || lane->rules->drain_ns == 0))
         stop_streams(worker);
-    if (!lane->status->accepting)
+    if (!lane->status->accepting && (lane->hurry || lb_entrance_drain(&worker->entrance)))
         lb_entrance_leave(&worker->entrance, !lane->hurry);
 }
 
@@ -311,7 +314,7 @@ static bool is_done(const struct lb_worker *worker)
     if (lb_gate_finished(&lane->door->gate) || lane->hurry)
         return true;
     /* Draining: what the kernel has accepted for us is still to be served. */
-    return worker->draining && !lb_entrance_is_busy(&worker->entrance) && !lane->status->accepting;
+    return worker->entrance.left && !lb_entrance_is_busy(&worker->entrance);
 }
 
 int lb_worker_begin(struct lb_worker *worker)
@@ -329,6 +332,7 @@ static bool take_last_letters(struct lb_worker *worker)
     struct lb_letter *letters = lb_inbox_shut(&worker->lane.inbox);
 
     lb_letters_open(&worker->entrance, letters);
+    lb_entrance_go_on(&worker->entrance);
     return letters;
 }
 

@@ -24,6 +24,8 @@ struct lb_stage {
 struct lb_filter {
     const char *name; /* as a refusal names it */
     size_t state_size;
+    /* A stream has an end of its own in there: where that is missing, none ends as eof. */
+    bool has_end;
     /* take makes at most grows * size + extra bytes of size, and eof at most extra. grows is 1 or
      * more. The pieces that take is given are so small that this fits into LB_SCRATCH_SIZE. */
     unsigned grows;

@@ -21,19 +21,21 @@ void lb_meter_begin(struct lb_meter *meter, const struct lb_limits *limits, uint
 {
     if (limits->period_ns == 0)
         return;
-    meter->pace.begun_ns = meter->pace.looked_ns = now_ns;
+    if (!meter->pace.begun_ns)
+        meter->pace.begun_ns = now_ns;
+    meter->pace.looked_ns = now_ns;
     meter->look_ns = next_look_ns(limits, now_ns);
 }
 
 const struct lb_verdict *lb_meter_look(struct lb_meter *meter, const struct lb_limits *limits,
-                                       bool held, uint64_t now_ns)
+                                       struct lb_hold hold, uint64_t now_ns)
 {
     const struct lb_verdict *passed;
 
-    meter->pace.held |= held;
-    passed = lb_limits_judge(limits, &meter->pace, meter->bytes, now_ns);
+    meter->pace.held |= hold.held;
+    passed = lb_limits_judge(limits, &meter->pace, meter->bytes + hold.waiting, now_ns);
     /* It is held up still. */
-    meter->pace.held = held;
+    meter->pace.held = hold.held;
     meter->look_ns = next_look_ns(limits, now_ns);
     return passed;
 }

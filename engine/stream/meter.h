@@ -34,9 +34,15 @@ static inline int lb_meter_add(struct lb_meter *meter, const void *data, size_t 
 /* The stream begins at now_ns: its limits of time, if it has any, are looked at from then on. */
 void lb_meter_begin(struct lb_meter *meter, const struct lb_limits *limits, uint64_t now_ns);
 
-/* Looks at the limits of time. held: by us, at this moment. Returns what
- * passing one means, or NULL; look_ns is then the next time. */
+/* What a stream's peer could do at a moment. */
+struct lb_hold {
+    bool held;        /* nothing: it is our turn */
+    uint64_t waiting; /* it has sent so many bytes that were not received yet */
+};
+
+/* Looks at the limits of time. Returns what passing one means, or NULL; look_ns is then the next
+ * time. */
 const struct lb_verdict *lb_meter_look(struct lb_meter *meter, const struct lb_limits *limits,
-                                       bool held, uint64_t now_ns);
+                                       struct lb_hold hold, uint64_t now_ns);
 
 #endif

@@ -195,13 +195,20 @@ int lb_session_target(struct lb_stream *stream)
     return stream->session.sink->target(stream, stream->session.context);
 }
 
-bool lb_session_has_place(struct lb_stream *stream)
+int lb_session_has_place(struct lb_stream *stream, struct lb_verdict *verdict)
 {
     const struct lb_session *session = &stream->session;
+    ssize_t room = -EOPNOTSUPP;
     void *data;
 
-    return session->sink->place &&
-           session->sink->place(stream, session->context, &data) != -EOPNOTSUPP;
+    if (session->sink->place)
+        room = session->sink->place(stream, session->context, &data);
+    if (room == -EOPNOTSUPP)
+        return 0;
+    if (room >= 0)
+        return 1;
+    *verdict = lb_session_failed(stream, (int)room);
+    return -1;
 }
 
 ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict)

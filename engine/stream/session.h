@@ -45,9 +45,11 @@ void lb_session_spliced(struct lb_stream *stream, size_t size);
 /* How many more bytes it may have, or more. */
 uint64_t lb_session_room(const struct lb_stream *stream);
 
-/* The sink's place and target; false from has_place: it has none for this stream. -1 and 0 as the
- * sink says them; other -errno of place with the verdict. */
-bool lb_session_has_place(struct lb_stream *stream);
+/* Whether the sink has place for this stream: 1, 0, or -1 with the verdict. */
+int lb_session_has_place(struct lb_stream *stream, struct lb_verdict *verdict);
+
+/* The sink's place and target. -1 and 0 as the sink says them; other -errno of place with the
+ * verdict. */
 ssize_t lb_session_place(struct lb_stream *stream, void **data, struct lb_verdict *verdict);
 int lb_session_target(struct lb_stream *stream);
 

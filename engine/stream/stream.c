@@ -170,13 +170,50 @@ bool lb_stream_waits(const struct lb_stream *stream)
     return stream->state == LB_STREAM_PAUSED || stream->state == LB_STREAM_ENDING;
 }
 
-uint64_t lb_stream_end_by_ns(const struct lb_stream *stream)
+/* The total that others use up holds up those alone who send as fast as they may: one that sends
+ * little could hide behind them from min_rate, if all that wait for it were excused. */
+struct lb_hold lb_stream_hold(const struct lb_stream *stream, uint64_t now_ns)
+{
+    struct lb_hold hold = {.held = stream->state != LB_STREAM_RECEIVING};
+
+    if (stream->state == LB_STREAM_THROTTLED && !lb_throttle_owes(&stream->throttled, now_ns))
+        hold.held = lb_peer_is_ahead(&stream->peer, stream->conn.fd, stream->lane->pool.slot_size,
+                                     &hold.waiting);
+    return hold;
+}
+
+const struct lb_verdict *lb_stream_look(struct lb_stream *stream, uint64_t now_ns)
+{
+    struct lb_meter *meter = &stream->session.meter;
+
+    if (!lb_stream_is_under_way(stream) || !meter->look_ns || now_ns < meter->look_ns)
+        return NULL;
+    return lb_meter_look(meter, &stream->lane->rules->limits, lb_stream_hold(stream, now_ns),
+                         now_ns);
+}
+
+static uint64_t max_time_over_ns(const struct lb_stream *stream)
 {
     uint64_t max_time_ns = stream->lane->rules->limits.max_time_ns;
 
-    if (stream->state != LB_STREAM_ENDING || stream->verdict.end != LB_END_EOF || !max_time_ns)
+    if (stream->verdict.end != LB_END_EOF || !max_time_ns)
         return 0;
-    return stream->session.meter.pace.begun_ns + max_time_ns;
+    return stream->begun_ns + max_time_ns;
+}
+
+uint64_t lb_stream_end_by_ns(const struct lb_stream *stream)
+{
+    bool unread = stream->state == LB_STREAM_ANSWERING && stream->wire.queued > 0;
+    bool counts = stream->state == LB_STREAM_ENDING || unread;
+
+    return counts ? max_time_over_ns(stream) : 0;
+}
+
+bool lb_stream_is_late(const struct lb_stream *stream, uint64_t now_ns)
+{
+    uint64_t over_ns = max_time_over_ns(stream);
+
+    return over_ns && now_ns >= over_ns;
 }
 
 static uint64_t earlier_if(bool counts, uint64_t deadline_ns, uint64_t earliest_ns)

@@ -139,8 +139,19 @@ bool lb_stream_waits(const struct lb_stream *stream);
 /* Its state, for a person: a word of ARCHITECTURE.md. */
 const char *lb_stream_state_name(const struct lb_stream *stream);
 
-/* When its sink's end has had its time; 0: it has no bound, or is late already. */
+/* What its peer can do now; a stream under way. */
+struct lb_hold lb_stream_hold(const struct lb_stream *stream, uint64_t now_ns);
+
+/* Looks at its limits of time, if they count and that is due. Returns what passing one means, or
+ * NULL. */
+const struct lb_verdict *lb_stream_look(struct lb_stream *stream, uint64_t now_ns);
+
+/* When max_time is over for one of which all has come: for its sink's end, or for what its peer is
+ * told. 0: it has no bound, or is late already. */
 uint64_t lb_stream_end_by_ns(const struct lb_stream *stream);
+
+/* All of it has come, and max_time was over before its sink's end began. */
+bool lb_stream_is_late(const struct lb_stream *stream, uint64_t now_ns);
 
 /* One of the stream's deadlines has changed: sets its alarm to the earliest. */
 void lb_stream_arm(struct lb_stream *stream);

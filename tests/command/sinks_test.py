@@ -108,6 +108,24 @@ class Stdout(unittest.TestCase):
 
 
 @each_backend
+class ReaderGone(unittest.TestCase):
+    def test_what_is_printed_at_the_end_of_a_stream(self, backend):
+        """The server ends, whatever the output is."""
+        for sink in ("print", "hash"):
+            for make in (os.pipe, lambda: map(socket.socket.detach, socket.socketpair())):
+                reader, writer = make()
+                os.close(reader)
+                server = Server(self, "--backend=" + backend, "--sink=" + sink, "--stats=json",
+                                stdout=writer)
+                os.close(writer)
+                connection = server.connect()
+                connection.sendall(b"x")
+                connection.shutdown(socket.SHUT_WR)
+                result = server.finish()
+                self.assertEqual((1, 1), (result.status, result.stats["ends"]["sink"]), result)
+
+
+@each_backend
 class Hash(unittest.TestCase):
     def lines(self, output):
         return [line.split() for line in output.decode().splitlines()]

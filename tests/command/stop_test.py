@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How a server ends: counts, signals, drain."""
 
+import os
 import signal
 import socket
 import time
@@ -10,7 +11,8 @@ from harness import DEADLINE, Server, each_backend, exchange, main, reset, seede
 
 
 def refuses(server):
-    """Whether new peers are turned away: the server has stopped accepting."""
+    """Whether new peers are turned away: the server has stopped accepting. One that came before
+    that is an empty stream."""
     try:
         socket.create_connection(("127.0.0.1", server.port), DEADLINE).close()
         return False
@@ -20,8 +22,9 @@ def refuses(server):
 
 @each_backend
 class Stop(unittest.TestCase):
-    def serve_one_under_way(self, backend, *options):
-        server = Server(self, "--backend=" + backend, "--sink=stdout", "--stats=json", *options)
+    def serve_one_under_way(self, backend, *options, **more):
+        server = Server(self, "--backend=" + backend, "--sink=stdout", "--stats=json", *options,
+                        **more)
         connection = server.connect()
         connection.sendall(b"begun ")
         server.output.wait_for(lambda data: data == b"begun ", "the first bytes")
@@ -50,7 +53,8 @@ class Stop(unittest.TestCase):
         until(lambda: refuses(server), "new peers are refused")
         exchange(connection, b"ended")
         result = server.finish()
-        self.assertEqual((b"begun ended", 1), (result.output, result.stats["ends"]["eof"]), result)
+        self.assertEqual((b"begun ended", 0, 0),
+                         (result.output, result.status, result.stats["partial"]), result)
 
     def test_nohup_is_heeded(self, backend):
         server = Server(self, "--backend=" + backend, "--stats=json", "--once", prefix=["nohup"])
@@ -64,7 +68,8 @@ class Stop(unittest.TestCase):
         until(lambda: refuses(server), "new peers are refused")
         exchange(connection, b"ended")
         result = server.finish()
-        self.assertEqual((b"begun ended", 1), (result.output, result.stats["ends"]["eof"]), result)
+        self.assertEqual((b"begun ended", 0, 0),
+                         (result.output, result.status, result.stats["partial"]), result)
 
     def test_a_kill_resets_what_is_under_way(self, backend):
         """Also what has its EOF already, if nobody was told that it is safe."""
@@ -78,6 +83,29 @@ class Stop(unittest.TestCase):
             for peer in (connection, waiting):
                 with self.assertRaises(ConnectionResetError):
                     peer.recv(1)
+
+    def test_a_kill_resets_what_came_over_a_lent_socket(self, backend):
+        """Which itself is as its owner made it."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server, connection = self.serve_one_under_way(
+                backend, f"--listen=fd:{listener.fileno()}", pass_fds=[listener.fileno()])
+            server.signal(signal.SIGKILL)
+            with self.assertRaises(ConnectionResetError):
+                connection.recv(1)
+            self.assertEqual(bytes(8), listener.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+
+    def test_a_backlog_is_drained(self, backend):
+        """Those who had come before the stop, one after the other; nobody who comes later."""
+        server, connection = self.serve_one_under_way(backend, "--drain=1000")
+        waiting = [server.connect() for _ in range(5)]
+        for peer in waiting:
+            peer.sendall(b"waited ")
+            peer.shutdown(socket.SHUT_WR)
+        server.signal(signal.SIGTERM)
+        exchange(connection, b"ended ")
+        result = server.finish()
+        self.assertEqual(b"begun ended " + 5 * b"waited ", result.output)
+        self.assertEqual((0, 6), (result.status, result.stats["ends"]["eof"]), result)
 
     def test_a_second_signal_stops_at_once(self, backend):
         server, connection = self.serve_one_under_way(backend, "--drain=1000")
@@ -112,6 +140,25 @@ class Stop(unittest.TestCase):
                 connection.sendall(bytes(1 << 20))
         result = server.finish()
         self.assertEqual((1, 1), (result.status, result.stats["partial"]), result)
+
+
+class Stuck(unittest.TestCase):
+    def test_two_signals_end_it_whatever_hangs(self):
+        """An output that nobody reads, and that nothing but the process's own end interrupts."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        server = Server(self, "--sink=print", stdout=writer)
+        os.close(writer)
+        connection = server.connect()
+        connection.sendall(bytes(1 << 20))
+        connection.shutdown(socket.SHUT_WR)
+        os.read(reader, 1)
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGHUP)
+        result = server.finish()
+        self.assertEqual(1, result.status, result)
+        self.assertIn("what was being stored at the second signal", result.errors)
+        self.assertRaises(ConnectionResetError, connection.recv, 1)
 
 
 @each_backend

@@ -210,7 +210,8 @@ static void check_end(struct ledger_entry *entry, struct lb_stream *stream, enum
 
     if ((unsigned)end >= LB_END_COUNT)
         ledger_complain(ledger, "end: %d is no end", (int)end);
-    if (atomic_load(&entry->end_calls) > 0 && entry->end != end && end != LB_END_STOPPED)
+    if (atomic_load(&entry->end_calls) > 0 && entry->end != end && end != LB_END_STOPPED &&
+        !(end == LB_END_TIMEOUT && entry->end == LB_END_EOF))
         ledger_complain(ledger, "end: stream %" PRIu64 " ends as %s after %s", entry->id,
                         lb_end_name(end), lb_end_name(entry->end));
     if (strcmp(lb_stream_peer(stream, peer), entry->peer) != 0)

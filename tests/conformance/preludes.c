@@ -3,6 +3,7 @@
 #include "filtered_suite.h"
 #include "test_filters.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -291,6 +292,7 @@ static void silence_costs_nothing(void **state)
         close(fds[i]);
     AWAIT(server, server_stats(server).failed_preludes == SILENT);
     server_finish(server);
+    printf("fault 17 %s %s: 1 cases\n", suite.backend, suite_is_tcp() ? "tcp" : "unix");
 }
 
 /* The engine doesn't wait for those that can't begin any more. */

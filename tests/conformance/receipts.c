@@ -283,11 +283,13 @@ static void a_reset_is_survived(void **state)
     server_finish(server);
 }
 
-/* A sender that leaves without hearing: safe all the same. */
+/* Senders that leave without hearing. Over TCP they are safe all the same: who is killed resets. Of
+ * a Unix socket both look the same, and nobody is told that the stream is safe. */
 static void nobody_has_to_listen(void **state)
 {
     struct server *server = *state;
     const uint64_t peers = scale_count(300, 60);
+    enum lb_end end = suite_is_tcp() ? LB_END_EOF : LB_END_TRUNCATED;
 
     server->config.receipt = "xxh3";
     server_begin(server, peers);
@@ -299,7 +301,30 @@ static void nobody_has_to_listen(void **state)
     }
     server_await_ends(server, peers);
     for (uint64_t tag = 1; tag <= peers; tag++)
-        server_check_payload(server, tag, SIZE / 10, LB_END_EOF);
+        server_check_payload(server, tag, SIZE / 10, end);
+    if (end == LB_END_TRUNCATED)
+        CHECK(server, strcmp(server_await_tag(server, 1)->why, "peer-left") == 0);
+    server_finish(server);
+}
+
+/* It said that this is all, and we have seen it before it left. */
+static void who_has_said_the_end_may_leave(void **state)
+{
+    struct server *server = *state;
+    int fd;
+
+    server->config.receipt = "xxh3";
+    server->sink.flags = LB_SINK_SLOW_END;
+    server->ledger.hooks.end = block_until_gate;
+    server_begin(server, 1);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 1, 0, SIZE, SIZE));
+    CHECK_SAME(server, shutdown(fd, SHUT_WR), 0);
+    AWAIT(server, atomic_load(&server_await_tag(server, 1)->mark) == 1);
+    close(fd);
+    gate_open(&server->ledger.gate);
+    server_await_ends(server, 1);
+    server_check_payload(server, 1, SIZE, LB_END_EOF);
     server_finish(server);
 }
 
@@ -313,5 +338,6 @@ const struct test_case receipts_cases[] = {
     {"receipt_of_a_stop", a_stop_is_told, FAMILY_ANY, 0},
     {"receipt_and_a_reset", a_reset_is_survived, FAMILY_TCP, 0},
     {"receipt_nobody_listens_to", nobody_has_to_listen, FAMILY_ANY, 0},
+    {"receipt_nobody_listens_to_after_the_end", who_has_said_the_end_may_leave, FAMILY_ANY, 0},
     {NULL, NULL, 0, 0},
 };

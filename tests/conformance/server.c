@@ -42,15 +42,9 @@ bool suite_is_blocking(void)
     return strcmp(suite.backend, "blocking") == 0;
 }
 
-int server_setup(void **state)
+int server_init(struct server *server, const char *name)
 {
-    const struct test_case *test_case = *state;
-    struct server *server = calloc(1, sizeof(*server));
-
-    if (!server)
-        return -1;
-    server->name = test_case->name;
-    suite_reset();
+    server->name = name;
     lb_config_init(&server->config);
     snprintf(server->path, sizeof(server->path), "%s", server_listen_address());
     server->listen[0] = server->path;
@@ -62,8 +56,19 @@ int server_setup(void **state)
     server->config.note_level = LB_NOTE_DETAIL;
     server->config.note_context = server;
     server->sink = ledger_sink;
+    return ledger_init(&server->ledger);
+}
+
+int server_setup(void **state)
+{
+    const struct test_case *test_case = *state;
+    struct server *server = calloc(1, sizeof(*server));
+
+    if (!server)
+        return -1;
     *state = server;
-    if (ledger_init(&server->ledger))
+    suite_reset();
+    if (server_init(server, test_case->name))
         return -1;
     server->fds = process_count_fds();
     server->threads = process_count_threads();

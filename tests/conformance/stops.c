@@ -132,6 +132,86 @@ static void takes_no_more(void **state)
     CHECK_SAME(server, atomic_load(&server->ledger.opened), 1);
 }
 
+/* Peers that have sent all and wait to be accepted. */
+static void fill_backlog(struct server *server, int *fds, uint64_t from, uint64_t to)
+{
+    for (uint64_t tag = from; tag <= to; tag++) {
+        fds[tag] = server_connect(server);
+        CHECK_OK(server, peer_send_payload(fds[tag], tag, 0, 20000, 20000));
+        CHECK_SAME(server, shutdown(fds[tag], SHUT_WR), 0);
+    }
+}
+
+/* Who had come before the stop is served, one after the other where there is no more room; nobody
+ * who comes after it is. */
+static void drains_the_backlog(void **state)
+{
+    enum { PEERS = 12 };
+    struct server *server = *state;
+    int fds[PEERS + 1], first, late;
+
+    server->config.drain_ms = 600000;
+    server->config.max_streams = 1;
+    server_begin(server, PEERS + 2);
+    first = begin_stream(server, 99);
+    fill_backlog(server, fds, 1, PEERS);
+    lb_engine_stop(server->engine);
+    CHECK_SAME(server, lb_engine_wait(server->engine, 2 * LOOK_MS), -ETIMEDOUT);
+    late = peer_connect_begin(server->address); /* refused, or never answered */
+    CHECK_OK(server, peer_send_payload(first, 99, HALF, SIZE, HALF));
+    CHECK_OK(server, peer_finish(first, NULL, 0));
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    if (late >= 0)
+        close(late);
+    for (uint64_t tag = 1; tag <= PEERS; tag++) {
+        close(fds[tag]);
+        server_check_payload(server, tag, 20000, LB_END_EOF);
+    }
+    server_finish(server);
+    CHECK_SAME(server, server->stats.ends[LB_END_EOF], PEERS + 1);
+    CHECK_SAME(server, server->stats.streams, PEERS + 1);
+}
+
+/* Stopped before it has looked once. */
+static void drains_a_fresh_backlog(void **state)
+{
+    enum { PEERS = 60 };
+    struct server *server = *state;
+    int fds[PEERS + 1];
+
+    server_open(server, PEERS);
+    fill_backlog(server, fds, 1, PEERS);
+    lb_engine_stop(server->engine);
+    server_start(server);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    for (uint64_t tag = 1; tag <= PEERS; tag++) {
+        close(fds[tag]);
+        server_check_payload(server, tag, 20000, LB_END_EOF);
+    }
+    server_finish(server);
+}
+
+/* They wait for their turn as long as streams may go on, and no longer. */
+static void a_backlog_and_a_short_drain(void **state)
+{
+    enum { PEERS = 4 };
+    struct server *server = *state;
+    int fds[PEERS + 1], first;
+
+    server->config.drain_ms = LOOK_MS;
+    server->config.max_streams = 1;
+    server_begin(server, PEERS + 1);
+    first = begin_stream(server, 99);
+    fill_backlog(server, fds, 1, PEERS);
+    lb_engine_stop(server->engine);
+    CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
+    close(first);
+    for (uint64_t tag = 1; tag <= PEERS; tag++)
+        close(fds[tag]);
+    server_finish(server);
+    CHECK_SAME(server, server->stats.ends[LB_END_STOPPED], server->stats.streams);
+}
+
 static void check_stopped(struct server *server, int fd)
 {
     CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
@@ -346,6 +426,9 @@ const struct test_case stops_cases[] = {
     {"stop_from_signal_handler", from_signal_handler, FAMILY_ANY, 0},
     {"stop_drains", drains, FAMILY_ANY, 0},
     {"stop_takes_no_more", takes_no_more, FAMILY_ANY, 0},
+    {"stop_drains_the_backlog", drains_the_backlog, FAMILY_ANY, 0},
+    {"stop_drains_a_fresh_backlog", drains_a_fresh_backlog, FAMILY_ANY, 0},
+    {"stop_with_a_backlog_and_a_short_drain", a_backlog_and_a_short_drain, FAMILY_ANY, 0},
     {"stop_twice", twice, FAMILY_ANY, 0},
     {"stop_twice_at_once", twice_at_once, FAMILY_ANY, 0},
     {"stop_drain_runs_out", drain_runs_out, FAMILY_ANY, 0},

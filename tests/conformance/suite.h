@@ -58,7 +58,8 @@ struct test_case {
 extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses_cases[],
     slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], admission_cases[],
     load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[], answers_cases[],
-    decided_cases[], adopted_cases[], forked_cases[], told_cases[], empty_cases[], fronts_cases[];
+    decided_cases[], adopted_cases[], forked_cases[], told_cases[], empty_cases[], fronts_cases[],
+    bounds_cases[], idle_cases[];
 
 /* What this program runs, ending in NULL; and what it does before each case. */
 extern const struct test_case *const suite_tables[];
@@ -87,6 +88,9 @@ struct server {
 /* cmocka's fixture for each case. */
 int server_setup(void **state);
 int server_teardown(void **state);
+
+/* For a case with more than one: a zeroed one with the configuration at its defaults. 0 or -1. */
+int server_init(struct server *server, const char *name);
 
 /* What listen says for this suite's family. */
 const char *server_listen_address(void);

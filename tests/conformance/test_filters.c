@@ -341,6 +341,7 @@ static void judge_finish(struct lb_stage *stage)
 static const struct lb_filter judge_filter = {
     .name = "judge",
     .state_size = sizeof(struct judge),
+    .has_end = true,
     .grows = 1,
     .settle = judge_settle,
     .take = judge_take,

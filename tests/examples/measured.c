@@ -70,6 +70,7 @@ static void judge_eof(struct lb_stage *stage, struct lb_verdict *verdict)
 const struct lb_filter measured_filter = {
     .name = "measured",
     .state_size = sizeof(struct measured),
+    .has_end = true,
     .grows = 1, /* no more comes out than went in */
     .settle = settle,
     .enter = enter,

@@ -189,29 +189,34 @@ static void trickle(struct peer *peer)
     await_proof(peer, fd, tag, size);
 }
 
-/* Ends its stream, and never hears whether it arrived. */
+/* Ends its stream, and never hears whether it arrived. One who half-closes and leaves at once may
+ * be gone before that is seen. */
 static void deaf(struct peer *peer)
 {
     uint32_t size = between(peer, 8, 64 << 10);
+    bool half_closes = between(peer, 0, 1);
     int fd = connect_peer(peer);
 
     if (fd < 0)
         return;
     send_surely(peer, fd, soak_tag(random_next(&peer->random), size, false), size, 16 << 10);
-    if (between(peer, 0, 1))
+    if (half_closes)
         shutdown(fd, SHUT_WR);
     close(fd);
-    ends_well(peer);
+    add(&peer->book.accepted, 1, 1);
+    add(&peer->book.eof, !peer->local, !peer->local || half_closes);
+    add(&peer->book.truncated, peer->local && !half_closes, peer->local);
 }
 
 /* ---- dying ones ------------------------------------------------------------------------------ */
 
-/* Where there is no reset, a close is the end of a stream like any other. */
+/* Where there is no reset, a close alone cuts a stream as well. */
 static void leave_by_reset(struct peer *peer, int fd, uint64_t sent)
 {
     if (peer->local) {
         close(fd);
-        ends_well(peer);
+        add(&peer->book.accepted, 1, 1);
+        add(&peer->book.truncated, 1, 1);
         add(&peer->book.bytes, sent, sent);
         return;
     }
@@ -295,7 +300,7 @@ static void killed(struct peer *peer)
     if (!WIFSIGNALED(status))
         peer_violate(peer, "a victim died by itself");
     add(&peer->book.accepted, will->connected, will->tried);
-    add(&peer->book.eof, will->connected, will->tried);
+    add(peer->local ? &peer->book.truncated : &peer->book.eof, will->connected, will->tried);
     add(&peer->book.bytes, will->sent, will->sending);
     munmap(will, sizeof(*will));
 }

@@ -17,7 +17,7 @@ struct bounds {
 struct book {
     struct bounds accepted, bytes;
     struct bounds eof; /* streams that end so; the others below likewise */
-    struct bounds reset, timeout, limit;
+    struct bounds reset, timeout, limit, truncated;
     uint64_t proven, proven_bytes; /* by a receipt */
 };
 
@@ -33,7 +33,7 @@ struct lingerer {
 
 struct peer {
     const char *address;
-    bool local; /* a Unix socket: a close is always an EOF */
+    bool local; /* a Unix socket: it has no reset, and a close alone is no end */
     uint64_t random;
     struct book book;
     struct lingerer lingerers[LINGERERS];

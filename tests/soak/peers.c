@@ -89,6 +89,7 @@ static void print_book(const struct party *party)
     print_bounds("reset", &book->reset);
     print_bounds("timeout", &book->timeout);
     print_bounds("limit", &book->limit);
+    print_bounds("truncated", &book->truncated);
     printf(", \"proven\": %" PRIu64 ", \"proven_bytes\": %" PRIu64 ", \"kinds\": {", book->proven,
            book->proven_bytes);
     for (unsigned i = 0; soak_kinds[i].name; i++)

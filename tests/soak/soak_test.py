@@ -22,7 +22,7 @@ WARM_UP_SECONDS = max(1, min(SECONDS // 3, 20))
 SEED = int(os.environ.get("LASTBYTE_TEST_SEED", str(time.time_ns() % 1000000)))
 PEERS, TAKER, COLLECTOR = (os.environ["SOAK_" + name] for name in ("PEERS", "TAKER", "COLLECTOR"))
 SINKS = ("discard", "hash", "dir", "exec")
-BOUNDED = ("accepted", "bytes", "eof", "reset", "timeout", "limit")
+BOUNDED = ("accepted", "bytes", "eof", "reset", "timeout", "limit", "truncated")
 MIB = 1 << 20
 # What an allocator may keep for later, of a process that has 64 threads.
 RSS_SLACK = 8 * MIB

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,8 +26,24 @@
 static struct lb_engine *_Atomic running;
 static atomic_uint signals_seen;
 
-/* The first signal drains, the second stops at once; a third finds the default action, so that a
- * disk or a pipe that hangs can't keep the process. */
+/* How long after a second signal a disk or a pipe that hangs can keep the process. */
+enum { STOP_SECONDS = 5 };
+
+/* Streams that were being stored end as if this process had been killed: nobody was told that they
+ * are safe. */
+static void on_alarm(int number)
+{
+    static const char text[] = "lastbyte: what was being stored at the second signal does not end: "
+                               "left as it is\n";
+    struct pollfd poller = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    (void)number;
+    if (poll(&poller, 1, 0) > 0)
+        (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(STATUS_FAILED);
+}
+
+/* The first signal drains, the second stops at once; a third finds the default action. */
 static void on_signal(int number)
 {
     int saved = errno;
@@ -37,6 +54,8 @@ static void on_signal(int number)
     if (atomic_fetch_add(&signals_seen, 1) > 0) {
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        signal(SIGALRM, on_alarm);
+        alarm(STOP_SECONDS);
     }
     errno = saved;
 }

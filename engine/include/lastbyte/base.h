@@ -46,8 +46,8 @@ enum lb_end {
     LB_END_SINK,      /* the sink refused or failed; the data is not safe */
     LB_END_STOPPED,   /* the engine was stopped before the stream's end */
     LB_END_ERROR,     /* any other error of the socket */
-    LB_END_TRUNCATED, /* the connection closed before the stream's own end had come, as a filter saw
-                       */
+    LB_END_TRUNCATED, /* the connection closed before the stream's own end had come, as a filter
+                         saw; or with receipts a Unix peer left without a half-close */
     LB_END_COUNT
 };
 

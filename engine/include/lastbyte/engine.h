@@ -98,7 +98,8 @@ struct lb_config {
     const char *receipt;  /* "xxh3" or "sha256": after its stream's end, when the sink is done, each
                              sender gets one line: "ok BYTES ALGO:DIGEST ID\n" for LB_END_EOF, else
                              "error REASON BYTES\n". NULL: none */
-    unsigned drain_ms;    /* how long streams under way may go on after a stop; default 10000;
+    unsigned drain_ms;    /* how long streams under way may go on after a stop, and those of peers
+                             that the kernel had accepted for listeners of our own; default 10000;
                              LB_NO_DRAIN for none */
 
     /* Under load, let bytes gather for at most so many microseconds before receiving: waking up
@@ -119,7 +120,8 @@ struct lb_config {
      * only. */
     uint64_t max_bytes;          /* LB_END_LIMIT when more come; what is beyond reaches no sink */
     unsigned idle_timeout_ms;    /* LB_END_TIMEOUT after so long without a byte */
-    unsigned max_time_ms;        /* LB_END_TIMEOUT when its EOF has not come by then */
+    unsigned max_time_ms;        /* LB_END_TIMEOUT when its sink is not done so long after accept;
+                                    an end that may block is not begun then, nor interrupted */
     uint64_t min_rate;           /* LB_END_LIMIT when fewer bytes a second came in a window */
     unsigned min_rate_window_ms; /* one after the other, from the stream's begin; default 10000 */
     /* Let every byte come through user space, also where the sink is only a descriptor. */

@@ -93,9 +93,9 @@ struct lb_sink {
      * everything the sink promises is done, or -errno when it failed (LB_END_EOF then becomes
      * LB_END_SINK). Without LB_SINK_SLOW_END it must not block, and may return -EINPROGRESS after
      * watching a descriptor: it is then called again, with the same arguments, when that is ready;
-     * or with LB_END_STOPPED when the engine is stopped at once meanwhile: it should then give up
-     * soon; or with LB_END_SINK after ready has failed. After any other value the engine names the
-     * stream no more. May be NULL. */
+     * or, after LB_END_EOF, with LB_END_STOPPED when the engine is stopped at once meanwhile, or
+     * LB_END_TIMEOUT when max_time is over: it should then give up soon; or with LB_END_SINK after
+     * ready has failed. After any other value the engine names the stream no more. May be NULL. */
     int (*end)(struct lb_stream *stream, void *context, enum lb_end end);
 
     /* Does at once what the ends of count streams left to do, those that returned LB_UNSETTLED: one

@@ -63,8 +63,9 @@ LB_PUBLIC void *lb_stream_worker(const struct lb_stream *stream);
 /* ---- why it ends ----------------------------------------------------------------------------- */
 
 /* Which limit ended the stream: "max-bytes", "idle", "min-rate", "max-time", or one of the sink's
- * own ("spool-total"); NULL if none did. A static string, known when the sink's end is called. (A
- * peer that is turned away, as "denied", "uid" or "per-peer", reaches no sink.) [sink, slow end] */
+ * own ("spool-total"); what cut it short: "peer-left", or a filter's reason; NULL if nothing did. A
+ * static string, known when the sink's end is called. (A peer that is turned away, as "denied",
+ * "uid" or "per-peer", reaches no sink.) [sink, slow end] */
 LB_PUBLIC const char *lb_stream_why(const struct lb_stream *stream);
 
 /* The -errno behind its end, as the kernel or the sink has told it, or 0; known when the sink's end

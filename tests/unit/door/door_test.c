@@ -153,6 +153,31 @@ static void the_last_lane_to_leave_closes(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
+/* So that one who came later can't take the place of one who waits on another lane. */
+static void who_has_come_takes_room_before_it_begins(void **state)
+{
+    struct house *house = *state;
+
+    house->door.gate.max_streams = 2;
+    assert_int_equal(lb_door_room(&house->door), 2);
+    lb_door_load(&house->door, 0);
+    lb_door_load(&house->door, 1);
+    assert_int_equal(lb_door_room(&house->door), 0);
+    assert_int_equal(lb_gate_room(&house->door.gate), 2);
+    lb_door_unload(&house->door, 1);
+    assert_int_equal(lb_door_room(&house->door), 1);
+}
+
+static void spare_descriptors_are_taken_once(void **state)
+{
+    struct house *house = *state;
+
+    house->door.spare = 2;
+    assert_true(lb_door_take_spare(&house->door));
+    assert_true(lb_door_take_spare(&house->door));
+    assert_false(lb_door_take_spare(&house->door));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +185,8 @@ int main(void)
         TEST(a_stop_now_is_not_taken_back),
         TEST(who_waits_for_room_is_woken_once),
         TEST(who_still_has_no_room_waits_again),
+        TEST(who_has_come_takes_room_before_it_begins),
+        TEST(spare_descriptors_are_taken_once),
         TEST(the_last_end_wakes_all),
         TEST(the_last_lane_to_leave_closes),
     };

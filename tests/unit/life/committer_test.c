@@ -21,6 +21,7 @@ struct rig {
     struct lb_committer committer;
     struct lb_notes notes;
     struct lb_lane lane;
+    struct lb_rules rules; /* no limits */
     struct lb_stream streams[STREAMS];
     struct gate gate; /* the first end waits for it */
     bool gated;
@@ -106,6 +107,7 @@ static int setup(void **state)
 
     lb_notes_init(&rig->notes);
     rig->lane.notes = &rig->notes;
+    rig->lane.rules = &rig->rules;
     lb_inbox_open(&rig->lane.inbox);
     for (unsigned i = 0; i < STREAMS; i++) {
         rig->streams[i].lane = &rig->lane;

@@ -181,6 +181,29 @@ static void a_sink_fails_at_another_end(void **state)
                ERROR_OF(1, -ECONNRESET));
 }
 
+static ssize_t have_no_place_at_first(struct lb_stream *stream, void *context, void **data)
+{
+    static unsigned calls;
+    static uint8_t place[SCRIPT_SLOT_SIZE];
+
+    (void)stream;
+    (void)context;
+    *data = place;
+    return calls++ == 0 ? -ENOSPC : (ssize_t)sizeof(place);
+}
+
+/* What place fails with after open ends the stream, and not what it says the next time. */
+static void a_sink_fails_to_make_place(void **state)
+{
+    struct rig *rig = *state;
+    struct lb_sink sink = plan_sink;
+
+    sink.place = have_no_place_at_first;
+    begin(rig, &sink);
+    ASSERT_RUN(rig, "open1 end1:sink forget1 ", LB_END_SINK, 0, ACCEPT);
+    assert_non_null(strstr(rig->script.notes, "No space left"));
+}
+
 /* ---- splicing -------------------------------------------------------------------------------- */
 
 /* Large pieces only, and as long as they are large. */
@@ -440,6 +463,7 @@ int main(void)
         TEST(a_pausing_sink_fails),
         TEST(a_sink_fails_at_the_end),
         TEST(a_sink_fails_at_another_end),
+        TEST(a_sink_fails_to_make_place),
         TEST(large_pieces_are_spliced),
         TEST(a_target_that_refuses),
         TEST(a_reset_while_splicing),

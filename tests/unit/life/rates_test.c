@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -113,6 +114,23 @@ static void waiting_is_not_idle(void **state)
     assert_non_null(strstr(rig->script.notes, "timeout after 4000 bytes (max-time)"));
 }
 
+/* What can't be spliced to the sink's target and is written instead is paid for as well. */
+static void what_a_target_refuses_is_paid_for(void **state)
+{
+    FILE *file = tmpfile();
+    /* A piece takes 200 ms. */
+    struct rig *rig = begin_limited(
+        state, (struct script_options){.sink = &plan_target_sink, .rate = 20480, .count = 1});
+
+    plan_target = fileno(file);
+    RUN(rig, ACCEPT, TURN, DATA(1, SCRIPT_SLOT_SIZE), TURN, TIMEOUT, TURN, REFUSE,
+        READABLE(1, SCRIPT_SLOT_SIZE), TURN, STOP, TURN, STOP);
+    assert_string_equal(rig->script.log, "open1 receive1 write1:4096 back1 await1 write1:4096 "
+                                         "end1:stopped forget1 ");
+    plan_target = -1;
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +139,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_do_not_wait, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(all_share_a_total, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(waiting_is_not_idle, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(what_a_target_refuses_is_paid_for, rig_setup, rig_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,19 @@ static void who_has_paid_does_not_wait_for_who_has_not(void **state)
     assert_string_equal(look(&crossing, BEGIN + 10000 * MS), "0");
 }
 
+/* Who has used up its own rate, or waits for others' bytes. */
+static void it_is_known_whose_rate_is_used_up(void **state)
+{
+    struct crossing crossing;
+
+    (void)state;
+    init(&crossing, 1000, 10000);
+    assert_false(pass(&crossing, 0, 2000, BEGIN));
+    assert_true(lb_throttle_owes(&crossing.streams[0], BEGIN));
+    assert_false(pass(&crossing, 1, 1, BEGIN));
+    assert_false(lb_throttle_owes(&crossing.streams[1], BEGIN));
+}
+
 /* Of a total, only as many go on as can be paid for; those who have waited longest. */
 static void the_longest_waiting_goes_first(void **state)
 {
@@ -156,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_burst_passes),
         cmocka_unit_test(it_goes_on_when_it_has_paid),
         cmocka_unit_test(who_has_paid_does_not_wait_for_who_has_not),
+        cmocka_unit_test(it_is_known_whose_rate_is_used_up),
         cmocka_unit_test(the_longest_waiting_goes_first),
         cmocka_unit_test(who_leaves_is_not_waited_for),
         cmocka_unit_test(a_total_is_shared_fairly),

@@ -2,6 +2,7 @@
 /* The entrance when it closes, and how many it lets in: what scripts don't reach. */
 #include "unit.h"
 
+#include "backlog.h"
 #include "script_plan.h"
 #include "support.h"
 
@@ -118,7 +119,7 @@ static void while_somebody_waits_nobody_is_accepted(void **state)
     struct lb_arrival arrival = {.fd = -1};
 
     assert_true(lb_entrance_room(entrance) > 0);
-    arrival.fd = lb_listener_take(&entrance->lane->door->listeners, &arrival.listener);
+    arrival.fd = lb_backlog_take_shared(&entrance->lane->door->listeners, &arrival.listener);
     lb_entrance_accepted(entrance, &arrival);
     assert_int_equal(lb_entrance_room(entrance), 0);
     lb_entrance_close(entrance);

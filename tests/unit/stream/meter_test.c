@@ -8,6 +8,8 @@
 
 #define MS UINT64_C(1000000)
 
+static const struct lb_hold free_to_send, held = {.held = true};
+
 /* FIPS 180-2, "abc". */
 #define SHA256_OF_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -74,8 +76,8 @@ static void streams_are_looked_at_together(void **state)
     assert_true(early.look_ns > 6 * limits.period_ns - 1);
     for (uint64_t now_ns = early.look_ns; now_ns < 12 * limits.period_ns; now_ns = early.look_ns) {
         /* One of them a little later in the turn. */
-        assert_null(lb_meter_look(&early, &limits, false, now_ns));
-        assert_null(lb_meter_look(&late, &limits, false, now_ns + limits.period_ns / 3));
+        assert_null(lb_meter_look(&early, &limits, free_to_send, now_ns));
+        assert_null(lb_meter_look(&late, &limits, free_to_send, now_ns + limits.period_ns / 3));
         assert_int_equal(early.look_ns, late.look_ns);
         assert_true(early.look_ns > now_ns && early.look_ns <= now_ns + limits.period_ns);
     }
@@ -90,7 +92,7 @@ static void a_late_look_is_followed_by_one_in_time(void **state)
 
     (void)state;
     lb_meter_begin(&meter, &limits, 0);
-    lb_meter_look(&meter, &limits, false, late_ns);
+    lb_meter_look(&meter, &limits, free_to_send, late_ns);
     assert_true(meter.look_ns > late_ns && meter.look_ns <= late_ns + limits.period_ns);
 }
 
@@ -102,7 +104,7 @@ static uint64_t look_until_passed(struct lb_meter *meter, const struct lb_limits
 
     for (int look = 0; look < 100 && !passed; look++) {
         now_ns = meter->look_ns;
-        passed = lb_meter_look(meter, limits, false, now_ns);
+        passed = lb_meter_look(meter, limits, free_to_send, now_ns);
     }
     assert_non_null(passed);
     assert_int_equal(passed->end, LB_END_TIMEOUT);
@@ -132,10 +134,27 @@ static void what_we_hold_up_is_not_silent(void **state)
     (void)state;
     lb_meter_begin(&meter, &limits, 0);
     for (int look = 0; look < 50; look++)
-        assert_null(lb_meter_look(&meter, &limits, true, meter.look_ns));
+        assert_null(lb_meter_look(&meter, &limits, held, meter.look_ns));
     took_ns = look_until_passed(&meter, &limits);
     assert_true(took_ns >= 800 * MS + limits.period_ns);
     assert_true(took_ns <= 800 * MS + 3 * limits.period_ns);
+}
+
+/* What it has sent and we have not received yet counts as sent, and once. */
+static void what_waits_is_sent(void **state)
+{
+    const struct lb_limits limits = limits_of((struct lb_config){.idle_timeout_ms = 800});
+    struct lb_hold hold = {.waiting = 1};
+    struct lb_meter meter = {0};
+    uint64_t took_ns;
+
+    (void)state;
+    lb_meter_begin(&meter, &limits, 0);
+    for (int look = 0; look < 50; look++, hold.waiting++)
+        assert_null(lb_meter_look(&meter, &limits, hold, meter.look_ns));
+    lb_meter_count(&meter, hold.waiting - 1);
+    took_ns = look_until_passed(&meter, &limits);
+    assert_true(took_ns >= 800 * MS - limits.period_ns && took_ns <= 800 * MS + limits.period_ns);
 }
 
 int main(void)
@@ -148,6 +167,7 @@ int main(void)
         cmocka_unit_test(a_late_look_is_followed_by_one_in_time),
         cmocka_unit_test(silence_passes_a_limit),
         cmocka_unit_test(what_we_hold_up_is_not_silent),
+        cmocka_unit_test(what_waits_is_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
