@@ -275,7 +275,7 @@ static void silence_costs_nothing(void **state)
 {
     enum { SILENT = 40 };
     struct server *server = *state;
-    struct lb_stats before = {LB_STATS_INIT};
+    struct lb_stats before;
     int fds[SILENT];
 
     server->config.max_handshakes = SILENT / 2;
