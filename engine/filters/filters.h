@@ -5,6 +5,6 @@
 
 #include "filter.h"
 
-extern const struct lb_filter lb_filter_proxy, lb_filter_seal;
+extern const struct lb_filter lb_filter_proxy, lb_filter_tls, lb_filter_seal;
 
 #endif

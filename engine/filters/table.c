@@ -3,4 +3,5 @@
 
 #include <stddef.h>
 
-const struct lb_filter *const lb_filters[] = {&lb_filter_proxy, &lb_filter_seal, NULL};
+const struct lb_filter *const lb_filters[] = {&lb_filter_proxy, &lb_filter_tls, &lb_filter_seal,
+                                              NULL};

@@ -37,9 +37,9 @@ struct lb_lane {
     unsigned entering;  /* streams whose preludes run */
     unsigned under_way; /* streams begun and not closed */
 
-    bool hurry;           /* every stream was told to end: no peer is waited for */
-    bool woken;           /* lb_engine_wake is called, or somebody was told that it is not */
-    struct lb_hush seals; /* of notes about seals that nobody checks */
+    bool hurry;               /* every stream was told to end: no peer is waited for */
+    bool woken;               /* lb_engine_wake is called, or somebody was told that it is not */
+    struct lb_hush unchecked; /* of notes about seals and TLS that nobody looks at */
 
     void *worker_state; /* its sink's, of worker_open */
 

@@ -85,6 +85,9 @@ static void add_to_stats(void *context, enum lb_outcome_kind kind, const struct 
     stats->streams += outcome->count;
     if (kind == LB_OUTCOME_STREAM && outcome->end != LB_END_EOF)
         stats->partial += outcome->count;
+    /* An eof has a reason where there is a doubt. */
+    if (outcome->end == LB_END_EOF && *outcome->reason)
+        stats->unproven += outcome->count;
 }
 
 void lb_outcomes_sum(struct lb_stats *stats, const struct lb_outcomes *outcomes)

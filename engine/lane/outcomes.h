@@ -33,7 +33,7 @@ struct lb_outcomes {
 void lb_outcomes_count(struct lb_outcomes *outcomes, enum lb_outcome_kind kind,
                        const struct lb_verdict *verdict);
 
-/* Adds one lane's to stats: ends, streams, refused, failed_preludes, partial. */
+/* Adds one lane's to stats: ends, streams, refused, failed_preludes, partial, unproven. */
 void lb_outcomes_sum(struct lb_stats *stats, const struct lb_outcomes *outcomes);
 
 /* Adds one lane's to a list of used entries, merged by kind, end and reason, as far as there is

@@ -48,14 +48,15 @@ void lb_ending_note(const struct lb_stream *stream)
     const struct lb_lane *lane = stream->lane;
     const struct lb_verdict *verdict = &stream->verdict;
     enum lb_note_level level = verdict->end == LB_END_EOF ? LB_NOTE_DETAIL : LB_NOTE_WARNING;
-    const char *why = lb_verdict_text(verdict);
+    const char *why = lb_verdict_text(verdict), *identity = lb_stream_identity(stream);
     char peer[LB_PEER_SIZE], more[LB_HUSH_SIZE];
     uint64_t untold;
 
     if (!is_told(lane, verdict, &untold))
         return;
-    lb_note(lane->notes, level, "stream %llu from %s: %s after %llu bytes%s%s%s%s",
-            (unsigned long long)stream->id, lb_stream_peer(stream, peer), lb_end_name(verdict->end),
+    lb_note(lane->notes, level, "stream %llu from %s%s%s: %s after %llu bytes%s%s%s%s",
+            (unsigned long long)stream->id, lb_stream_peer(stream, peer), identity ? ", " : "",
+            identity ? identity : "", lb_end_name(verdict->end),
             (unsigned long long)lb_stream_bytes(stream), why ? " (" : "", why ? why : "",
             why ? ")" : "", lb_hush_text(untold, more));
 }

@@ -102,6 +102,23 @@ int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struc
     return rc < 0 ? rc : check_sink(sink, error);
 }
 
+static int check_tls(const struct lb_config *config, struct lb_error *error)
+{
+    const char *min = config->tls_min;
+
+    if (!config->tls)
+        return 0;
+    if (!config->tls_cert || !config->tls_key)
+        return lb_error_set(error, -EINVAL, "TLS without a certificate and its key");
+    if (min && strcmp(min, "1.2") != 0 && strcmp(min, "1.3") != 0)
+        return lb_error_set(error, -EINVAL, "TLS %s: the least may be 1.2 or 1.3", min);
+    if (config->tls_allow_fin && config->receipt && !config->seal)
+        return lb_error_set(error, -EINVAL,
+                            "a receipt for what ends without TLS's close_notify would prove "
+                            "nothing: leave out one of the two, or let streams be sealed");
+    return 0;
+}
+
 static int check_rest(const struct lb_config *config, struct lb_error *error)
 {
     cpu_set_t cores;
@@ -130,7 +147,7 @@ static int check_rest(const struct lb_config *config, struct lb_error *error)
     if (config->seal_key && config->seal_key_size < LB_SEAL_KEY_MIN)
         return lb_error_set(error, -EINVAL, "a seal key of %zu bytes: at least %d",
                             config->seal_key_size, LB_SEAL_KEY_MIN);
-    return 0;
+    return check_tls(config, error);
 }
 
 static int check_config(const struct lb_config *config, struct lb_error *error)

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +59,8 @@ static int exec_open(struct lb_stream *stream, void *context)
     int rc;
 
     lb_stream_peer(stream, start.peer);
+    if (lb_stream_identity(stream))
+        snprintf(start.identity, sizeof(start.identity), "%s", lb_stream_identity(stream));
     rc = lb_command_start(command, &sink->guardian, &start);
     if (rc < 0)
         return rc;

@@ -44,6 +44,7 @@ enum lb_guardian_word { LB_GUARDIAN_WHOLE = 'w', LB_GUARDIAN_KILL = 'k' };
 struct lb_guardian_start {
     uint64_t id; /* of the stream */
     char peer[LB_PEER_SIZE];
+    char identity[LB_IDENTITY_SIZE]; /* empty: unknown */
 };
 
 enum lb_guardian_fd {

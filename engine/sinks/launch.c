@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 enum {
-    OURS = 3,         /* variables that are told of a stream */
+    OURS = 4,         /* variables that are told of a stream */
     NOT_STARTED = 127 /* as a shell says it */
 };
 
 static bool is_ours(const char *variable)
 {
     static const char *const names[OURS] = {
-        "LASTBYTE_PEER=", "LASTBYTE_STREAM=", "LASTBYTE_END_FD="};
+        "LASTBYTE_PEER=", "LASTBYTE_STREAM=", "LASTBYTE_END_FD=", "LASTBYTE_IDENTITY="};
 
     for (size_t i = 0; i < OURS; i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
@@ -76,6 +76,7 @@ pid_t lb_launch(const struct lb_launch *launch, const struct lb_guardian_start *
     char peer[LB_PEER_SIZE + sizeof("LASTBYTE_PEER=")];
     char id[sizeof("LASTBYTE_STREAM=") + 20];
     char fd[sizeof("LASTBYTE_END_FD=") + 10];
+    char identity[LB_IDENTITY_SIZE + sizeof("LASTBYTE_IDENTITY=")];
     char **ours = launch->environment + launch->variables;
     pid_t pid;
 
@@ -85,6 +86,11 @@ pid_t lb_launch(const struct lb_launch *launch, const struct lb_guardian_start *
     ours[0] = peer;
     ours[1] = id;
     ours[2] = fd;
+    if (start->identity[0]) {
+        snprintf(identity, sizeof(identity), "LASTBYTE_IDENTITY=%.*s", LB_IDENTITY_SIZE,
+                 start->identity);
+        ours[3] = identity;
+    }
     /* What is done there until the shell runs is harmless here: this process waits, and has no
      * handlers. NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork) */
     pid = vfork();

@@ -54,10 +54,9 @@ static size_t largest_rest(const struct lb_rules *rules)
     for (unsigned i = 0; i < rules->filter_count; i++) {
         const struct lb_filter *filter = rules->filters[i].filter;
 
-        if (filter->take)
+        if (filter->take && rest > 0)
             rest = filter->grows * rest + filter->extra;
-        if (filter->eof)
-            rest += filter->extra;
+        rest += filter->rest;
     }
     return rest;
 }
@@ -154,6 +153,20 @@ void lb_stage_set_peer(const struct lb_stage *stage, const union lb_peer *peer)
 {
     assert(stage->stream->state == LB_STREAM_ENTERING);
     stage->stream->peer = *peer;
+}
+
+const char *lb_stream_identity(const struct lb_stream *stream)
+{
+    const char *identity = NULL;
+
+    for (unsigned i = 0;
+         !identity && stream && stream->opened && i < stream->lane->rules->filter_count; i++) {
+        const struct lb_filter *filter = stream->lane->rules->filters[i].filter;
+        struct lb_stage stage = {.stream = (struct lb_stream *)stream, .index = i};
+
+        identity = filter->identity ? filter->identity(&stage) : NULL;
+    }
+    return identity;
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -263,16 +276,29 @@ bool lb_filters_flush(struct lb_stream *stream, struct lb_verdict *verdict)
     return true;
 }
 
-void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict)
+/* The filters from index on. */
+static void judge_eof(struct lb_stream *stream, unsigned index, struct lb_verdict *verdict)
 {
     const struct lb_rules *rules = stream->lane->rules;
 
-    for (unsigned i = 0; i < rules->filter_count && verdict->end == LB_END_EOF; i++) {
-        struct lb_stage stage = {.stream = stream, .index = i};
+    for (; index < rules->filter_count && verdict->end == LB_END_EOF; index++) {
+        struct lb_stage stage = {.stream = stream, .index = index};
 
-        if (rules->filters[i].filter->eof)
-            rules->filters[i].filter->eof(&stage, verdict);
+        if (rules->filters[index].filter->eof)
+            rules->filters[index].filter->eof(&stage, verdict);
     }
+}
+
+void lb_filters_eof(struct lb_stream *stream, struct lb_verdict *verdict)
+{
+    judge_eof(stream, 0, verdict);
+}
+
+bool lb_pass_end(const struct lb_stage *stage, struct lb_verdict *verdict)
+{
+    *verdict = (struct lb_verdict){.end = LB_END_EOF};
+    judge_eof(stage->stream, stage->index + 1, verdict);
+    return false;
 }
 
 /* ---- the way back ---------------------------------------------------------------------------- */

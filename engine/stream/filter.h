@@ -26,10 +26,10 @@ struct lb_filter {
     size_t state_size;
     /* A stream has an end of its own in there: where that is missing, none ends as eof. */
     bool has_end;
-    /* take makes at most grows * size + extra bytes of size, and eof at most extra. grows is 1 or
+    /* take makes at most grows * size + extra bytes of size, and eof at most rest. grows is 1 or
      * more. The pieces that take is given are so small that this fits into LB_SCRATCH_SIZE. */
     unsigned grows;
-    size_t extra;
+    size_t extra, rest;
 
     /* Sets *settings, which is NULL, to what the filter is told if config asks for it: config
      * itself, which lives as long, or what release gives back. Left NULL: no stream passes the
@@ -56,9 +56,9 @@ struct lb_filter {
     int (*enter)(struct lb_stage *stage, const char **why);
 
     /* Takes all of data, and passes on what comes of it by lb_pass. Returns true to go on, or false
-     * with the verdict: it ends the stream, as eof if its own end has come; bytes behind it are
-     * then received and dropped, and eof of no filter is called. What lb_pass returned false with
-     * is passed down as it is. NULL: bytes pass untouched. */
+     * with the verdict: it ends the stream; bytes behind it are then received and dropped, and eof
+     * of no filter is called. Its own end, before the connection's EOF, is what lb_pass_end says.
+     * What lb_pass returned false with is passed down as it is. NULL: bytes pass untouched. */
     bool (*take)(struct lb_stage *stage, const uint8_t *data, size_t size,
                  struct lb_verdict *verdict);
 
@@ -72,6 +72,10 @@ struct lb_filter {
 
     /* Nothing more will be said: its own last word. NULL: none. */
     void (*finish)(struct lb_stage *stage);
+
+    /* Who the peer has proven to be, after enter: for lb_stream_identity, until close. May return
+     * NULL, and be NULL. */
+    const char *(*identity)(const struct lb_stage *stage);
 
     /* For each open that succeeded, as the last call. May be NULL. */
     void (*close)(struct lb_stage *stage);
@@ -101,6 +105,10 @@ void lb_stage_set_peer(const struct lb_stage *stage, const union lb_peer *peer);
  * Returns true to go on, or false with the verdict. */
 bool lb_pass(const struct lb_stage *stage, const uint8_t *data, size_t size,
              struct lb_verdict *verdict);
+
+/* The stream's own end has come: asks the filters behind this one what that is to them, as at the
+ * connection's EOF. Returns false with the verdict. From take. */
+bool lb_pass_end(const struct lb_stage *stage, struct lb_verdict *verdict);
 
 /* Says bytes to the peer, through the filters before this one. 0 or -errno. */
 int lb_stage_say(const struct lb_stage *stage, const void *data, size_t size);

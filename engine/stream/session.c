@@ -150,19 +150,31 @@ static ssize_t offer(struct lb_stream *stream, const uint8_t *data, size_t size,
     return -1;
 }
 
-/* Whoever sends a seal means that it be checked. It is stored as it came, and said, once a second.
- */
-static void look_for_seal(const struct lb_stream *stream, const uint8_t *data, size_t size)
+/* A client's first message. */
+static bool begins_as_tls(const uint8_t *data)
+{
+    enum { HANDSHAKE = 22, VERSION = 3, CLIENT_HELLO = 1 };
+
+    return data[0] == HANDSHAKE && data[1] == VERSION && data[5] == CLIENT_HELLO;
+}
+
+/* Whoever sends a seal means that it be checked, and whoever speaks TLS that it be understood. Each
+ * is stored as it came, and said, once a second. */
+static void look_at_begin(const struct lb_stream *stream, const uint8_t *data, size_t size)
 {
     struct lb_lane *lane = stream->lane;
+    bool tls = size >= LB_SEAL_FIRST_MAX && begins_as_tls(data);
     uint64_t untold;
 
     if (size < LB_SEAL_FIRST_MAX || lane->rules->filtered ||
-        !lb_seal_may_begin((const char *)data, size) ||
-        !lb_hush_tells(&lane->seals, lb_clock_ns(), LB_NS_PER_S, 1, &untold))
+        (!tls && !lb_seal_may_begin((const char *)data, size)) ||
+        !lb_hush_tells(&lane->unchecked, lb_clock_ns(), LB_NS_PER_S, 1, &untold))
         return;
     lb_note(lane->notes, LB_NOTE_WARNING,
-            "stream %llu is sealed, but seals are not checked: stored as it came (--seal checks)",
+            tls ? "stream %llu begins as TLS does, but there is none here: stored as it came "
+                  "(recv --tls)"
+                : "stream %llu is sealed, but seals are not checked: stored as it came (--seal "
+                  "checks)",
             (unsigned long long)stream->id);
 }
 
@@ -174,7 +186,7 @@ ssize_t lb_session_write(struct lb_stream *stream, const uint8_t *data, size_t s
     ssize_t taken;
 
     if (stream->session.meter.bytes == 0)
-        look_for_seal(stream, data, size);
+        look_at_begin(stream, data, size);
     taken = most > 0 ? offer(stream, data, most, verdict) : 0;
     stream->session.meter.pace.held |= taken >= 0 && (size_t)taken < most;
     if (taken != (ssize_t)most || most == size)

@@ -28,7 +28,7 @@ class Probe(unittest.TestCase):
 
     def test_what_the_build_lacks_is_named_and_refused(self):
         lacking = {item["name"]: item["why"] for item in probe()["build"] if not item["usable"]}
-        needs = {"tls": ("--tls", "--tls-cert=x"),
+        needs = {"tls": ("--tls", "--tls-cert=x", "--allow-pin=x"),
                  "s3": ("--sink=s3:bucket/name", "--s3-memory=1G"),
                  "metrics": ("--metrics=127.0.0.1:0",)}
         self.assertLessEqual(set(lacking), set(needs))

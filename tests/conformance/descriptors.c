@@ -57,7 +57,7 @@ static void bench_open(struct bench *bench, struct server *server, const struct 
     server->config.sink_context = bench->context;
     server->config.no_splice = mode->no_splice;
     CHECK_OK(server, lb_engine_open(&server->engine, &server->config, NULL));
-    server->address = lb_engine_address(server->engine, 0);
+    server->address = suite_front(lb_engine_address(server->engine, 0));
     server_start(server);
 }
 
@@ -71,6 +71,7 @@ static void bench_close(struct bench *bench)
     bench->stats = server_stats(server);
     lb_engine_close(server->engine);
     server->engine = NULL;
+    suite_leave();
     lb_sink_close(bench->sink, bench->context);
     CHECK_SAME(server, process_count_fds(), server->fds);
     CHECK_SAME(server, process_count_threads(), server->threads);

@@ -220,7 +220,7 @@ static void run_own(struct server *server, struct own *own, const struct lb_sink
     server->config.sink = sink;
     server->config.sink_context = own;
     CHECK_OK(server, lb_engine_open(&server->engine, &server->config, NULL));
-    server->address = lb_engine_address(server->engine, 0);
+    server->address = suite_front(lb_engine_address(server->engine, 0));
     server_start(server);
     fd = server_connect(server);
     if (filters & FILTER_HEADER)
@@ -231,6 +231,7 @@ static void run_own(struct server *server, struct own *own, const struct lb_sink
     CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
     lb_engine_close(server->engine);
     server->engine = NULL;
+    suite_leave();
     CHECK_SAME(server, atomic_load(&own->ended), 1);
     CHECK_SAME(server, lseek(own->fd, 0, SEEK_END), 8 * MIB);
     for (off_t at = 0; at < 8 * MIB; at += 65536) {

@@ -46,6 +46,7 @@ int server_init(struct server *server, const char *name)
 {
     server->name = name;
     lb_config_init(&server->config);
+    suite_configure(&server->config);
     snprintf(server->path, sizeof(server->path), "%s", server_listen_address());
     server->listen[0] = server->path;
     server->config.listen = server->listen;
@@ -93,6 +94,7 @@ int server_teardown(void **state)
         lb_engine_close(server->engine);
     }
     join_loop(server);
+    suite_leave();
     watchdog_rest();
     ledger_done(&server->ledger);
     free(server);
@@ -114,6 +116,7 @@ void server_open(struct server *server, size_t room)
     CHECK(server, strcmp(lb_engine_backend(server->engine), suite.backend) == 0);
     server->address = lb_engine_address(server->engine, 0);
     CHECK(server, server->address != NULL);
+    server->address = suite_front(server->address);
 }
 
 /* As a program's own loop would run it among other things. */
@@ -318,6 +321,7 @@ void server_finish(struct server *server)
     join_loop(server);
     server->engine = NULL;
     server->address = NULL;
+    suite_leave();
     CHECK_SAME(server, process_count_fds(), server->fds);
     /* A thread that was joined, or a kernel worker of a closed ring, leaves /proc a little later.
      */

@@ -65,6 +65,15 @@ extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses
 extern const struct test_case *const suite_tables[];
 void suite_reset(void);
 
+/* What every engine of this program is told; where its peers connect to, in place of its address;
+ * and the end of that. */
+void suite_configure(struct lb_config *config);
+const char *suite_front(const char *address);
+void suite_leave(void);
+
+/* Is it none of this program's cases? */
+bool suite_leaves_out(const char *name);
+
 /* An engine under test with its sink. A case gets one, with the configuration at its defaults. */
 struct server {
     const char *name; /* the case's */

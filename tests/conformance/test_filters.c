@@ -283,8 +283,10 @@ static int judge_settle(const struct lb_config *config, const void **settings,
 }
 
 /* One byte of what is around the frames. Returns true to go on. */
-static bool judge_byte(struct judge *judge, uint8_t byte, struct lb_verdict *verdict)
+static bool judge_byte(struct lb_stage *stage, uint8_t byte, struct lb_verdict *verdict)
 {
+    struct judge *judge = lb_stage_state(stage);
+
     if (judge->at == AT_SIZE) {
         judge->at = byte ? IN_FRAME : AT_TRAILER;
         judge->left = byte;
@@ -295,9 +297,8 @@ static bool judge_byte(struct judge *judge, uint8_t byte, struct lb_verdict *ver
         return true;
     }
     if (judge->at == AT_TRAILER && byte == 'E')
-        *verdict = (struct lb_verdict){.end = LB_END_EOF};
-    else
-        *verdict = (struct lb_verdict){LB_END_ERROR, -EBADMSG, "behind the trailer"};
+        return lb_pass_end(stage, verdict);
+    *verdict = (struct lb_verdict){LB_END_ERROR, -EBADMSG, "behind the trailer"};
     return false;
 }
 
@@ -316,7 +317,7 @@ static bool judge_take(struct lb_stage *stage, const uint8_t *data, size_t size,
             judge->left = (uint8_t)(judge->left - part);
             if (judge->left == 0)
                 judge->at = AT_SIZE;
-        } else if (!judge_byte(judge, *data, verdict)) {
+        } else if (!judge_byte(stage, *data, verdict)) {
             return false;
         }
         data += part;

@@ -53,10 +53,8 @@ static bool take(struct lb_stage *stage, const uint8_t *data, size_t size,
     state->left -= part;
     if (!lb_pass(stage, data, part, verdict))
         return false;
-    if (state->left > 0)
-        return true;
-    *verdict = (struct lb_verdict){.end = LB_END_EOF}; /* whatever else comes is dropped */
-    return false;
+    /* Whatever else comes is dropped. */
+    return state->left > 0 || lb_pass_end(stage, verdict);
 }
 
 static void judge_eof(struct lb_stage *stage, struct lb_verdict *verdict)

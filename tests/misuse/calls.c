@@ -21,6 +21,7 @@ static void streams(void **state)
         ROW(lb_stream_bytes, "NULL", lb_stream_bytes(NULL), 0),
         ROW(lb_stream_peer, "NULL", lb_stream_peer(NULL, name), 0),
         ROW(lb_stream_why, "NULL", lb_stream_why(NULL), 0),
+        ROW(lb_stream_identity, "NULL", lb_stream_identity(NULL), 0),
         ROW(lb_stream_fd, "NULL", lb_stream_fd(NULL), -EINVAL),
         ROW(lb_stream_address, "NULL", lb_stream_address(NULL, &address), -EINVAL),
         ROW(lb_stream_listener, "NULL", lb_stream_listener(NULL), -EINVAL),

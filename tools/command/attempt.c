@@ -5,19 +5,23 @@
 #include "command.h"
 #include "console.h"
 #include "exchange.h"
+#include "producer.h"
 #include "proof.h"
 #include "receipt.h"
+#include "tls_line.h"
 #include "value.h"
 
 #include <lastbyte/lastbyte.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000 };
+enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000, HANDSHAKE_MS = 30000 };
 
 /* A stream on its way, try by try. */
 struct attempt {
@@ -212,12 +216,53 @@ static int connect_limit_ms(const struct attempt *attempt)
     return limit_ms < 0 || left_ms < (uint64_t)limit_ms ? (int)left_ms : limit_ms;
 }
 
-static int try_once(struct attempt *attempt)
+/* Connecting and TLS's handshake have so long together; a server that answers nothing to a
+ * handshake would be waited for for ever. */
+static uint64_t handshake_deadline_ns(const struct attempt *attempt, uint64_t begun_ns)
+{
+    int limit_ms = attempt->sending->settings->connect_timeout_ms;
+    uint64_t deadline_ns = limit_ms < 0 ? patience_clock() + HANDSHAKE_MS * UINT64_C(1000000)
+                                        : begun_ns + (uint64_t)limit_ms * 1000000;
+
+    return attempt->deadline_ns && attempt->deadline_ns < deadline_ns ? attempt->deadline_ns
+                                                                      : deadline_ns;
+}
+
+/* Connects the line. Returns a status. */
+static int open_line(struct attempt *attempt, struct line *line)
 {
     const struct send_settings *settings = attempt->sending->settings;
     struct lb_error why = {LB_ERROR_INIT};
     unsigned flags = LB_CONNECT_RESET | (settings->ipv4 ? LB_CONNECT_IPV4 : 0u) |
                      (settings->ipv6 ? LB_CONNECT_IPV6 : 0u);
+    uint64_t begun_ns = patience_clock();
+    struct tls_failure failure = {.final = false};
+    int error;
+
+    line->socket =
+        lb_connect_with(attempt->sending->address, flags, connect_limit_ms(attempt), &why);
+    if (line->socket < 0) {
+        attempt->again = line->socket != -EINVAL;
+        return fail(attempt, STATUS_NO_START, "%s", why.text);
+    }
+    error = fcntl(line->socket, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    if (error)
+        snprintf(failure.why, sizeof(failure.why), "fcntl: %s", strerror(-error));
+    else if (attempt->sending->tls)
+        error = tls_line_open(line, attempt->sending->tls, handshake_deadline_ns(attempt, begun_ns),
+                              producer_stop_fd(), &failure);
+    if (error == 0)
+        return STATUS_OK;
+    close(line->socket);
+    attempt->again = error != -ECANCELED && !failure.final;
+    return error == -ECANCELED ? fail(attempt, STATUS_FAILED, "stopped by %s", producer_stop_name())
+                               : fail(attempt, STATUS_NO_START, "%s", failure.why);
+}
+
+static int try_once(struct attempt *attempt)
+{
+    const struct send_settings *settings = attempt->sending->settings;
+    struct line line = {.socket = -1};
     int error = 0;
 
     attempt->again = false;
@@ -225,14 +270,16 @@ static int try_once(struct attempt *attempt)
         error = proof_open(&attempt->proof, settings->receipt == SEND_RECEIPT_SHA256);
     if (error)
         return fail(attempt, STATUS_FAILED, "digest: %s", strerror(-error));
-    int socket = lb_connect_with(attempt->sending->address, flags, connect_limit_ms(attempt), &why);
-    if (socket < 0) {
-        attempt->again = socket != -EINVAL;
+    int status = open_line(attempt, &line);
+    if (status != STATUS_OK) {
         proof_close(&attempt->proof);
-        return fail(attempt, STATUS_NO_START, "%s", why.text);
+        return status;
     }
-    error = exchange_run(&attempt->exchange, socket);
-    int status = attempt->answer.receipt ? judge(attempt, error) : trust(attempt, error);
+    error = exchange_run(&attempt->exchange, &line);
+    if (attempt->exchange.barred)
+        status = fail(attempt, STATUS_NO_START, "%s: %s", attempt->sending->address, line.why);
+    else
+        status = attempt->answer.receipt ? judge(attempt, error) : trust(attempt, error);
     if (status != STATUS_OK)
         *attempt->exchange.progress -= attempt->exchange.bytes;
     proof_close(&attempt->proof);

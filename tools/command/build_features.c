@@ -6,16 +6,21 @@
 #include <string.h>
 
 const struct feature features_missing[] = {
-    {.name = "tls", .option = "tls", .why = "not implemented yet"},
+#ifndef HAVE_TLS
+    {.name = "tls",
+     .options = {"tls", "pin", "pinnedpubkey", "allow-pin"},
+     .command = "pin",
+     .why = "built without libssl"},
+#endif
 #ifndef HAVE_S3
     {.name = "s3",
-     .option = "s3",
+     .options = {"s3"},
      .sink = "s3",
      .why = "libcurl or expat was missing, or it was turned off"},
 #endif
 #ifndef HAVE_METRICS
     {.name = "metrics",
-     .option = "metrics",
+     .options = {"metrics"},
      .why = "libmicrohttpd was missing, or it was turned off"},
 #endif
     {.name = NULL},
@@ -32,9 +37,23 @@ static bool begins_with(const char *text, const char *word, char separator)
 bool features_tell_option(const char *name)
 {
     for (const struct feature *feature = features_missing; feature->name; feature++) {
-        if (!begins_with(name, feature->option, '-'))
+        for (const char *const *option = feature->options; *option; option++) {
+            if (!begins_with(name, *option, '-'))
+                continue;
+            console_tell("--%s: needs the feature %s, which this build lacks: %s", name,
+                         feature->name, feature->why);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool features_tell_command(const char *name)
+{
+    for (const struct feature *feature = features_missing; feature->name; feature++) {
+        if (!feature->command || strcmp(name, feature->command) != 0)
             continue;
-        console_tell("--%s: needs the feature %s, which this build lacks: %s", name, feature->name,
+        console_tell("%s: needs the feature %s, which this build lacks: %s", name, feature->name,
                      feature->why);
         return true;
     }

@@ -8,18 +8,20 @@
 #include <stddef.h>
 
 struct feature {
-    const char *name;   /* the build option's */
-    const char *option; /* --OPTION and --OPTION-... need it; NULL: none does */
-    const char *sink;   /* the sink that needs it, or NULL */
-    const char *why;    /* this build lacks it */
+    const char *name;       /* the build option's */
+    const char *options[5]; /* --OPTION and --OPTION-... need it; ends in NULL */
+    const char *sink;       /* the sink that needs it, or NULL */
+    const char *command;    /* the command that needs it, or NULL */
+    const char *why;        /* this build lacks it */
 };
 
 /* Those that this build lacks, to a feature without a name. */
 extern const struct feature features_missing[];
 
-/* If it is for want of a feature that there is no such option or sink, tells so and returns true.
- */
+/* If it is for want of a feature that there is no such option, sink or command, tells so and
+ * returns true. */
 bool features_tell_option(const char *name);
+bool features_tell_command(const char *name);
 bool features_tell_sink(const char *specification);
 
 #endif

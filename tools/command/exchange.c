@@ -4,7 +4,6 @@
 #include "producer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -19,10 +18,11 @@ enum { BUFFER_SIZE = 256 << 10, ANSWER_SIZE = 64 << 10 };
 /* An exchange under way. */
 struct transfer {
     struct exchange *exchange;
-    int socket;
+    struct line *line;
     struct source source;
     struct patience patience;
     size_t begin, used; /* what of buffer is read and not yet sent */
+    bool ending;        /* nothing is left to be read */
     char buffer[BUFFER_SIZE];
     char answer[ANSWER_SIZE];
 };
@@ -47,11 +47,13 @@ static int fail_connection(struct transfer *transfer, int error, const char *wha
 
 static int fail_server(struct transfer *transfer, int error)
 {
-    const char *what = error == -EPIPE        ? "the server closed the connection"
+    const char *what = transfer->line->why    ? transfer->line->why
+                       : error == -EPIPE      ? "the server closed the connection"
                        : error == -ECONNRESET ? "the server reset the connection"
                        : error == -ECANCELED  ? "the server ended its answer"
                                               : strerror(-error);
 
+    transfer->exchange->barred = error == -EACCES;
     return fail_connection(transfer, error, what);
 }
 
@@ -66,10 +68,10 @@ static void reset_on_close(int socket, bool reset)
 /* Takes a piece of what the server has said. Returns its size, 0 at the end, or -errno. */
 static ssize_t receive_answer(struct transfer *transfer)
 {
-    ssize_t size = recv(transfer->socket, transfer->answer, sizeof(transfer->answer), MSG_DONTWAIT);
+    ssize_t size = line_receive(transfer->line, transfer->answer, sizeof(transfer->answer));
 
     if (size < 0)
-        return -errno;
+        return size;
     transfer->patience.moved = true;
     if (size > 0)
         answer_write(transfer->exchange->answer, transfer->answer, (size_t)size);
@@ -82,8 +84,13 @@ static int take_answer(struct transfer *transfer)
     ssize_t size = receive_answer(transfer);
 
     if (size < 0)
-        return size == -EAGAIN || size == -EINTR ? 0 : fail_server(transfer, (int)size);
+        return size == -EAGAIN ? 0 : fail_server(transfer, (int)size);
     exchange->answered = size == 0;
+    if (exchange->answered && exchange->proof && transfer->line->unproven) {
+        exchange->answered = false;
+        return fail_connection(transfer, -EPROTO,
+                               "the connection closed without TLS's end (close_notify)");
+    }
     /* No receipt can come any more. */
     if (exchange->answered && exchange->proof && !exchange->ended)
         return fail_server(transfer, -ECANCELED);
@@ -93,19 +100,25 @@ static int take_answer(struct transfer *transfer)
 /* The server may have told why before it closed. An EOF behind a failure is not its own. */
 static int fail_sending(struct transfer *transfer, int error)
 {
-    while (receive_answer(transfer) > 0)
+    ssize_t size;
+
+    while ((size = receive_answer(transfer)) > 0)
         ;
-    return fail_server(transfer, error);
+    return fail_server(transfer, transfer->line->why ? (int)size : error);
 }
 
 /* All is with the kernel: from here on a close, or our death, leaves it to be sent. */
 static int end_stream(struct transfer *transfer)
 {
-    reset_on_close(transfer->socket, false);
-    if (shutdown(transfer->socket, SHUT_WR) < 0) {
-        int error = -errno;
+    int socket = transfer->line->socket, error = line_end(transfer->line);
 
-        reset_on_close(transfer->socket, true);
+    transfer->ending = true;
+    if (error)
+        return error == -EAGAIN ? 0 : fail_sending(transfer, error);
+    reset_on_close(socket, false);
+    if (shutdown(socket, SHUT_WR) < 0) {
+        error = -errno;
+        reset_on_close(socket, true);
         return fail_sending(transfer, error == -ENOTCONN ? -ECONNRESET : error);
     }
     transfer->exchange->ended = true;
@@ -124,11 +137,11 @@ static int count_sent(struct transfer *transfer, ssize_t size)
 
 static int send_buffer(struct transfer *transfer)
 {
-    ssize_t size = send(transfer->socket, transfer->buffer + transfer->begin,
-                        transfer->used - transfer->begin, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t size = line_send(transfer->line, transfer->buffer + transfer->begin,
+                             transfer->used - transfer->begin);
 
-    if (size < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : fail_sending(transfer, -errno);
+    if (size <= 0)
+        return size == -EAGAIN ? 0 : fail_sending(transfer, size ? (int)size : -EPIPE);
     transfer->begin += (size_t)size;
     return count_sent(transfer, size);
 }
@@ -164,7 +177,7 @@ static int fill_buffer(struct transfer *transfer)
 
 static int send_file(struct transfer *transfer)
 {
-    ssize_t size = source_send(&transfer->source, transfer->socket);
+    ssize_t size = source_send(&transfer->source, transfer->line->socket);
 
     if (size > 0)
         return count_sent(transfer, size);
@@ -177,8 +190,8 @@ static int send_file(struct transfer *transfer)
 
 static bool wants_socket(const struct transfer *transfer)
 {
-    return !transfer->exchange->ended &&
-           (transfer->begin < transfer->used || source_by_kernel(&transfer->source));
+    return !transfer->exchange->ended && (transfer->begin < transfer->used || transfer->ending ||
+                                          source_by_kernel(&transfer->source));
 }
 
 /* What one step may have to do with. */
@@ -193,10 +206,10 @@ static int await(struct transfer *transfer, struct pollfd ready[POLLED])
     int fd = input ? source_fd(&transfer->source) : -1;
     int wait_ms = input && fd < 0 ? 0 : patience_wait_ms(&transfer->patience);
 
-    ready[SOCKET] = (struct pollfd){.fd = transfer->socket};
+    ready[SOCKET] = (struct pollfd){.fd = transfer->line->socket};
     if (!exchange->answered)
         ready[SOCKET].events |= POLLIN;
-    if (wants_socket(transfer))
+    if (wants_socket(transfer) || transfer->line->wants_to_write)
         ready[SOCKET].events |= POLLOUT;
     ready[INPUT] = (struct pollfd){.fd = fd, .events = POLLIN};
     ready[STOP] = (struct pollfd){.fd = producer_stop_fd(), .events = POLLIN};
@@ -233,7 +246,9 @@ static int step(struct transfer *transfer)
 
     if (error)
         return error;
-    if (ready[SOCKET].revents & (POLLIN | POLLERR | POLLHUP) && !exchange->answered)
+    if ((ready[SOCKET].revents & (POLLIN | POLLERR | POLLHUP) ||
+         (ready[SOCKET].revents && transfer->line->wants_to_write)) &&
+        !exchange->answered)
         error = take_answer(transfer);
     else if (ready[SOCKET].revents & (POLLERR | POLLHUP) && !exchange->ended)
         error = fail_server(transfer, -EPIPE);
@@ -245,7 +260,9 @@ static int step(struct transfer *transfer)
         return ready[INPUT].revents ? fill_buffer(transfer) : 0;
     if (!(ready[SOCKET].revents & POLLOUT))
         return 0;
-    return transfer->begin < transfer->used ? send_buffer(transfer) : send_file(transfer);
+    if (transfer->begin < transfer->used)
+        return send_buffer(transfer);
+    return transfer->ending ? end_stream(transfer) : send_file(transfer);
 }
 
 /* A server may close its side early and go on receiving; one that is gone answers what we sent
@@ -258,8 +275,8 @@ static int settle(struct transfer *transfer)
         socklen_t size = sizeof(int);
         int error = 0;
 
-        int queued = patience_queued(transfer->socket);
-        getsockopt(transfer->socket, SOL_SOCKET, SO_ERROR, &error, &size);
+        int queued = patience_queued(transfer->line->socket);
+        getsockopt(transfer->line->socket, SOL_SOCKET, SO_ERROR, &error, &size);
         if (error)
             return fail_server(transfer, -error);
         if (queued == 0)
@@ -276,35 +293,36 @@ static int run(struct transfer *transfer)
     struct exchange *exchange = transfer->exchange;
     int error = 0;
 
-    if (fcntl(transfer->socket, F_SETFL, O_NONBLOCK) < 0)
-        error = fail(transfer, -errno, "fcntl: %s", strerror(errno));
     while (!error && !(exchange->ended && exchange->answered))
         error = step(transfer);
     return error ? error : settle(transfer);
 }
 
-int exchange_run(struct exchange *exchange, int socket)
+int exchange_run(struct exchange *exchange, struct line *line)
 {
     struct transfer *transfer = malloc(sizeof(*transfer));
 
     exchange->bytes = 0;
     exchange->ended = exchange->answered = false;
-    exchange->server = false;
+    exchange->server = exchange->barred = false;
     if (!transfer) {
-        close(socket);
+        line_close(line);
+        close(line->socket);
         snprintf(exchange->why, sizeof(exchange->why), "out of memory");
         return -ENOMEM;
     }
     transfer->exchange = exchange;
-    transfer->socket = socket;
+    transfer->line = line;
     transfer->begin = transfer->used = 0;
-    /* Bytes of which a digest is made must be seen. */
-    source_init(&transfer->source, exchange->inputs, exchange->count, exchange->proof,
+    transfer->ending = false;
+    /* Bytes of which a digest is made must be seen, and so must those that TLS enciphers. */
+    source_init(&transfer->source, exchange->inputs, exchange->count, exchange->proof || line->tls,
                 &exchange->seal);
-    patience_init(&transfer->patience, socket, &exchange->limits);
+    patience_init(&transfer->patience, line->socket, &exchange->limits);
     int error = run(transfer);
     /* Before the producer is waited for: nobody is to wait for that. */
-    close(socket);
+    line_close(line);
+    close(line->socket);
     source_close(&transfer->source);
     free(transfer);
     return error;

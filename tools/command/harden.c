@@ -169,6 +169,24 @@ static int allow_socket_files(const struct harden *harden)
     return rc;
 }
 
+/* What takes a file's place comes by another name, or by another link: by what is in its directory,
+ * and in that of what it leads to. */
+static int allow_reread(const struct harden *harden)
+{
+    char directory[PATH_MAX], real[PATH_MAX];
+    int rc = 0;
+
+    for (const char *const *path = harden->reread; rc == 0 && *path; path++) {
+        directory_of(directory, *path);
+        rc = allow_path(harden, directory, LANDLOCK_USE_READ);
+        if (rc < 0 || !realpath(*path, real))
+            continue;
+        directory_of(directory, real);
+        rc = allow_path(harden, directory, LANDLOCK_USE_READ);
+    }
+    return rc;
+}
+
 static int open_rules(struct harden *harden)
 {
     int rc = 0;
@@ -183,6 +201,8 @@ static int open_rules(struct harden *harden)
         rc = allow_temporary(harden);
     if (rc == 0)
         rc = allow_socket_files(harden);
+    if (rc == 0)
+        rc = allow_reread(harden);
     return rc;
 }
 

@@ -22,8 +22,9 @@ struct harden {
     const struct lb_sink *sink;
     void *sink_context;
     const char *const *listen;
-    const char *metrics; /* one more address to listen on, or NULL */
-    const char *backend; /* the chosen one */
+    const char *metrics;       /* one more address to listen on, or NULL */
+    const char *const *reread; /* files that may be read again once they have changed, to NULL */
+    const char *backend;       /* the chosen one */
 
     int rules_fd;                      /* of Landlock, or -errno */
     const char *missing[HARDEN_PARTS]; /* why it is not in force, or NULL */
@@ -40,7 +41,7 @@ bool harden_describe(size_t index, struct lb_description *part);
 void harden_probe(struct lb_probe *probe);
 
 /* Opens what the rest needs, as the user that started the process. The others are
- * set: off, sink, sink_context, listen, metrics, backend. */
+ * set: off, sink, sink_context, listen, metrics, reread, backend. */
 void harden_prepare(struct harden *harden);
 
 /* From now on no program that is started can gain rights, and nobody looks into this process's

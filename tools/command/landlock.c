@@ -104,6 +104,7 @@ int landlock_allow(int rules_fd, int directory_fd, enum landlock_use use)
         [LANDLOCK_USE_FILES] = FS_WRITE_FILE | FS_READ_FILE | FS_READ_DIR | FS_REMOVE_FILE |
                                FS_MAKE_REG | FS_REFER | FS_TRUNCATE,
         [LANDLOCK_USE_REMOVE] = FS_REMOVE_FILE,
+        [LANDLOCK_USE_READ] = FS_READ_FILE,
     };
     struct path_beneath rule = {.allowed = uses[use] & handled_fs(version()),
                                 .parent_fd = directory_fd};

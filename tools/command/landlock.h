@@ -7,8 +7,9 @@
 
 /* What a rule of Landlock allows beneath a directory. */
 enum landlock_use {
-    LANDLOCK_USE_FILES, /* make, read, write, rename and remove files */
-    LANDLOCK_USE_REMOVE /* remove files */
+    LANDLOCK_USE_FILES,  /* make, read, write, rename and remove files */
+    LANDLOCK_USE_REMOVE, /* remove files */
+    LANDLOCK_USE_READ    /* read files */
 };
 
 /* 0 if rules would be in force here, or -errno. */

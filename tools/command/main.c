@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "build_features.h"
 #include "command.h"
 #include "console.h"
 #include "options.h"
@@ -19,6 +20,9 @@ const struct command commands[] = {
      "receive streams and hand every byte to a sink"},
     {"send", send_command, send_help, send_options,
      "send files, standard input or a text, one stream each"},
+#ifdef HAVE_TLS
+    {"pin", pin_command, pin_help, pin_options, "print the pin of the key that send has for TLS"},
+#endif
     {"probe", probe_command, probe_help, probe_options,
      "tell which backends and kernel features work here"},
     {"help", help_command, help_help, help_options,
@@ -106,6 +110,8 @@ static int unknown_command(const char *given)
         snprintf(choice + used, sizeof(choice) - used, "%s%s", used ? "|" : "", names[i]);
     }
     const char *guess = options_guess(given, names);
+    if (features_tell_command(given))
+        return STATUS_USAGE;
     if (given[0] == '-')
         console_tell("%s: options stand behind a command: lastbyte %s [options]", given, choice);
     else if (guess)

@@ -278,11 +278,20 @@ static const struct option_row *find_row(const struct parser *parser, int answer
     return NULL;
 }
 
+/* Another name for an option before it. */
+static bool is_alias(const struct parser *parser, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (is_option(&parser->rows[i]) && parser->rows[i].offset == parser->rows[index].offset)
+            return true;
+    return false;
+}
+
 /* Room for as many words as argv could hold. */
 static int make_lists(const struct parser *parser, int argc, void *settings)
 {
     for (size_t i = 0; i < parser->count; i++) {
-        if (parser->rows[i].kind != OPTION_LIST)
+        if (parser->rows[i].kind != OPTION_LIST || is_alias(parser, i))
             continue;
         struct option_list *list = (void *)((char *)settings + parser->rows[i].offset);
         list->words = calloc((size_t)argc + 1, sizeof(list->words[0]));

@@ -7,6 +7,7 @@
 #include "own_sink.h"
 #include "progress.h"
 #include "recv_settings.h"
+#include "recv_tls.h"
 #include "report.h"
 #include "user.h"
 #include "value.h"
@@ -213,6 +214,7 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
         .sink_context = settings->config.sink_context,
         .listen = settings->config.listen,
         .metrics = settings->metrics,
+        .reread = settings->tls_reread,
         .backend = lb_engine_backend(engine),
     };
     int status = STATUS_OK;
@@ -227,6 +229,8 @@ static int give_up_rights(const struct lb_engine *engine, const struct recv_sett
     }
     if (status == STATUS_OK) {
         harden_enforce(&harden);
+        if (!settings->quiet)
+            recv_tls_check_reread(settings);
         if (settings->verbose)
             harden_tell(&harden);
     }
@@ -253,6 +257,8 @@ static int run_engine(struct lb_engine *engine, const struct recv_settings *sett
         drop_signals();
         return STATUS_NO_START;
     }
+    if (settings->tls_pin[0] && !settings->quiet)
+        console_first("pin %s", settings->tls_pin);
     if (!settings->quiet || has_to_tell_addresses(settings))
         tell_addresses(engine, metrics);
     console_release();

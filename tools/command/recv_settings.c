@@ -8,6 +8,7 @@
 #include "event_log.h"
 #include "help.h"
 #include "own_sink.h"
+#include "recv_tls.h"
 #include "seal_key.h"
 #include "systemd_sockets.h"
 #include "value.h"
@@ -158,11 +159,38 @@ const struct option_row recv_options[] = {
              "(default 120; 0: never ask it)"},
     {OPTION_SECONDS, .name = "handshake-timeout", .argument = "SECONDS",
      AT(config.handshake_timeout_ms), .least = LIMIT_MS_MIN, .most = TIME_MS_MAX,
-     .help = "for what comes before a stream (--proxy-protocol): a peer that\n"
+     .help = "for what comes before a stream (--proxy-protocol, --tls): a peer that\n"
              "takes longer is turned away (default 10)"},
     {OPTION_COUNT, .name = "max-handshakes", .argument = "N", AT(config.max_handshakes), .least = 1,
      .most = LB_HANDSHAKES_MAX,
      .help = "so many peers at a time may be there; others wait (default 256)"},
+
+#ifdef HAVE_TLS
+    {OPTION_HEADING, .name = "TLS"},
+    {OPTION_FLAG, .name = "tls", AT(config.tls),
+     .help = "streams come through TLS (send --tls); what was cut on the way ends\n"
+             "truncated. Makes a key once, and prints its pin for senders"},
+    {OPTION_TEXT, .name = "tls-cert", .argument = "FILE", AT(config.tls_cert),
+     .help = "use this certificate, a chain in PEM, instead"},
+    {OPTION_TEXT, .name = "tls-key", .argument = "FILE", AT(config.tls_key),
+     .help = "and its key, in PEM; changed files are taken up"},
+    {OPTION_TEXT, .name = "tls-dir", .argument = "DIR", AT(tls_dir),
+     .help = "keep the key there (default $STATE_DIRECTORY, else\n"
+             "lastbyte in $XDG_STATE_HOME or ~/.local/state)"},
+    {OPTION_WORD, .name = "tls-min", .argument = "1.2|1.3", AT(config.tls_min),
+     .help = "the least version (default 1.3)"},
+    {OPTION_TEXT, .name = "tls-client-ca", .argument = "FILE", AT(config.tls_client_ca),
+     .help = "only senders with a certificate by a CA in FILE"},
+    {OPTION_LIST, .name = "allow-pin", .argument = "PIN|@FILE", AT(allow_pin),
+     .help = "only senders with this key, sha256//BASE64 (lastbyte pin), or one\n"
+             "of those in FILE; may repeat"},
+    {OPTION_TEXT, .name = "tls-psk", .argument = "FILE", AT(config.tls_psk),
+     .help = "only senders with a pre-shared key of FILE, lines IDENTITY:HEXKEY;\n"
+             "of these three any one will do"},
+    {OPTION_FLAG, .name = "tls-allow-fin", AT(config.tls_allow_fin),
+     .help = "for clients that can't end a stream in TLS (close_notify): take the\n"
+             "connection's EOF for it, which anybody on the way can make"},
+#endif
 
     {OPTION_HEADING, .name = "Who may come in (default: everyone)"},
     {OPTION_LIST, .name = "allow", .argument = "CIDR", AT(allow),
@@ -375,6 +403,8 @@ static int check(struct recv_settings *settings)
         status = user_find(&settings->user, settings->user_text);
     if (status == STATUS_OK && settings->seal_key_path)
         status = read_seal_key(settings);
+    if (status == STATUS_OK)
+        status = recv_tls_read(settings);
     return status;
 }
 
@@ -425,6 +455,7 @@ void recv_settings_done(struct recv_settings *settings)
 {
     user_done(&settings->user);
     seal_key_done(&settings->seal_key);
+    recv_tls_done(settings);
     free(settings->listen.words);
     free(settings->allow.words);
     free(settings->deny.words);

@@ -4,12 +4,15 @@
 
 #include "harden.h"
 #include "options.h"
+#include "pin.h"
+#include "pin_list.h"
 #include "s3/options.h"
 #include "seal.h"
 #include "user.h"
 
 #include <lastbyte/lastbyte.h>
 
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,6 +49,12 @@ struct recv_settings {
     const char *seal_key_path; /* NULL: none */
     struct lb_seal_key seal_key;
     const char *no_harden;
+    const char *tls_dir;            /* NULL: where state is kept */
+    char tls_file[PATH_MAX];        /* a key of our own, and its certificate */
+    char tls_pin[LB_PIN_TEXT_SIZE]; /* of the certificate; empty: none */
+    const char *tls_reread[4];      /* files that may change, to NULL */
+    struct option_list allow_pin;
+    struct pin_list pins; /* that it gave */
 };
 
 /* Reads argv; settings needs recv_settings_done afterwards, whatever is returned. Returns an exit

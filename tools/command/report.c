@@ -55,13 +55,14 @@ int report_json(const struct lb_stats *stats, double wall_seconds)
         json_object_set_new(ends, lb_end_name((enum lb_end)end),
                             json_integer((json_int_t)stats->ends[end]));
     json_t *object =
-        json_pack("{s:s, s:i, s:f, s:f, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}",   /* */
+        json_pack("{s:s, s:i, s:f, s:f, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                   "backend", stats->backend, "workers", (int)stats->workers,                  /* */
                   "wall_seconds", wall_seconds, "cpu_seconds", stats->cpu_seconds,            /* */
                   "bytes", (json_int_t)stats->bytes, "accepted", (json_int_t)stats->accepted, /* */
                   "streams", (json_int_t)stats->streams, "ends", ends,                        /* */
                   "refused", (json_int_t)stats->refused, "empty", (json_int_t)stats->empty,   /* */
                   "partial", (json_int_t)stats->partial, "waits", (json_int_t)stats->waits,   /* */
+                  "unproven", (json_int_t)stats->unproven,                                    /* */
                   "receives", (json_int_t)stats->receives, "starved", (json_int_t)stats->starved);
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 

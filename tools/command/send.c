@@ -2,10 +2,12 @@
 #include "answer.h"
 #include "command.h"
 #include "console.h"
+#include "dump.h"
 #include "input.h"
 #include "options.h"
 #include "producer.h"
 #include "seal_key.h"
+#include "secrets.h"
 #include "sending.h"
 
 #include <lastbyte/lastbyte.h>
@@ -30,6 +32,24 @@ const struct option_row send_options[] = {
              "end from a cut on the way"},
     {OPTION_TEXT, .name = "seal-key", .argument = "FILE", AT(seal_key_path),
      .help = "the same, by the key in FILE, which the server has too"},
+
+#ifdef HAVE_TLS
+    {OPTION_HEADING, .name = "Through TLS"},
+    {OPTION_FLAG, .name = "tls", AT(tls.on),
+     .help = "to recv --tls: its certificate must verify, and be for HOST"},
+    {OPTION_TEXT, .name = "tls-ca", .argument = "FILE", AT(tls.ca),
+     .help = "by the CAs in FILE, instead of the system's"},
+    {OPTION_LIST, .name = "pin", .argument = "sha256//BASE64", AT(given_pins),
+     .help = "the same, to the server with this key, as recv --tls prints it,\n"
+             "and no other, whatever its certificate says; may repeat"},
+    {OPTION_LIST, .name = "pinnedpubkey", .argument = "sha256//BASE64", AT(given_pins),
+     .help = "the same as --pin"},
+    {OPTION_TEXT, .name = "tls-psk", .argument = "FILE", AT(tls.psk),
+     .help = "the same, to a server that has the same key: a line IDENTITY:HEXKEY"},
+    {OPTION_TEXT, .name = "tls-dir", .argument = "DIR", AT(tls.dir),
+     .help = "where our own key is kept, for servers that ask who we are (default\n"
+             "$STATE_DIRECTORY, else lastbyte in $XDG_STATE_HOME or ~/.local/state)"},
+#endif
 
     {OPTION_HEADING, .name = "How"},
     {OPTION_COUNT, .name = "parallel", .argument = "N", AT(parallel), .least = 1,
@@ -220,6 +240,16 @@ static int open_tracks(struct sending *sending)
                : command_misused("--size: files and texts have their own; leave it out");
 }
 
+/* Before a key is read. */
+static int open_tls(struct sending *sending)
+{
+    secrets_keep();
+#ifndef INSTRUMENTED /* what leak checkers do would be refused */
+    lb_dump_forbid();
+#endif
+    return tls_client_open(&sending->tls, &sending->settings->tls, sending->address);
+}
+
 /* Live lines that nobody asked for must not tear what a command prints, or what is being typed. */
 static unsigned progress_interval_ms(const struct send_settings *settings, const struct work *work)
 {
@@ -259,10 +289,28 @@ static int send_work(const struct send_settings *settings, const struct work *wo
     status = check_inputs(all, inputs);
     if (!status)
         status = open_tracks(&sending);
+    if (!status && settings->tls.on)
+        status = open_tls(&sending);
     if (!status)
         status = run(&sending);
+    tls_client_close(sending.tls);
     tracks_close(&sending.tracks);
     free(all);
+    return status;
+}
+
+/* Each of those that say whom we trust means that we speak TLS. */
+static int read_tls(struct send_settings *settings)
+{
+    struct tls_settings *tls = &settings->tls;
+    int status = pin_list_read(&settings->pins, "pin", &settings->given_pins);
+
+    tls->pins = &settings->pins;
+    tls->on = tls->on || settings->pins.count || tls->ca || tls->psk;
+    if (status == STATUS_OK && tls->ca && settings->pins.count)
+        status = command_misused("--tls-ca: a pin takes its place; leave out one of the two");
+    if (status == STATUS_OK && tls->dir && !tls->on)
+        status = command_misused("--tls-dir: needs --tls");
     return status;
 }
 
@@ -297,7 +345,11 @@ int send_command(int argc, char **argv)
         status = seal_key_read(&settings.seal_key, settings.seal_key_path);
     }
     if (status == STATUS_OK)
+        status = read_tls(&settings);
+    if (status == STATUS_OK)
         status = send_work(&settings, &work);
     seal_key_done(&settings.seal_key);
+    pin_list_done(&settings.pins);
+    free(settings.given_pins.words);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "input.h"
 #include "seal.h"
+#include "tls_line.h"
 #include "tracks.h"
 
 #include <pthread.h>
@@ -24,6 +25,9 @@ struct send_settings {
     enum lb_seal_kind seal;    /* LB_SEAL_KINDS: none */
     const char *seal_key_path; /* NULL: none */
     struct lb_seal_key seal_key;
+    struct tls_settings tls;
+    struct option_list given_pins;
+    struct pin_list pins; /* that they are */
     bool ipv4, ipv6;
     int connect_timeout_ms;   /* negative: the limits of resolver and kernel */
     unsigned idle_timeout_ms; /* 0: none */
@@ -41,6 +45,7 @@ struct send_settings {
 struct sending {
     const struct send_settings *settings;
     const char *address;
+    struct tls_client *tls; /* NULL: plain */
     struct input *inputs;
     size_t streams;     /* how many there are */
     size_t each;        /* inputs of a stream */

@@ -135,8 +135,25 @@ struct lb_config {
     const void *seal_key;
     size_t seal_key_size;
 
-    /* Preludes, what peers send before their streams (proxy_protocol). One that takes longer is no
-     * stream: the peer is turned away. */
+    /* TLS, in a library that was built with it (else -ENOTSUP): every stream comes through it, and
+     * only one that its sender has ended in TLS (close_notify) ends as LB_END_EOF; a connection
+     * that closes without ends as LB_END_TRUNCATED. cert and key are PEM files: a chain, its own
+     * first, and its key; changed files are taken up as peers come, where they can still be read.
+     */
+    bool tls;
+    const char *tls_cert;
+    const char *tls_key;
+    const char *tls_min; /* "1.2" or "1.3", the default */
+    /* Who may send; each that is given is another way to be let in, none: everyone. */
+    const char *tls_client_ca;   /* a PEM file: whoever has a certificate by one of these */
+    const char *const *tls_pins; /* NULL-terminated, sha256//BASE64: whoever has such a key */
+    const char *tls_psk;         /* a file of lines IDENTITY:HEXKEY: whoever has such a key */
+    /* A connection's EOF without close_notify counts as its end: anybody on the way can make that.
+     * Not with receipt, unless there is a seal. Such streams count in lb_stats.unproven. */
+    bool tls_allow_fin;
+
+    /* Preludes, what peers send before their streams (proxy_protocol, tls). One that takes longer
+     * is no stream: the peer is turned away. */
     unsigned handshake_timeout_ms; /* default 10000 */
     unsigned max_handshakes;       /* at once in the whole engine; default 256; others wait */
 
@@ -236,6 +253,7 @@ struct lb_stats {
     uint64_t refused; /* peers that were turned away: in ends too, but for failed_preludes */
     uint64_t failed_preludes; /* of them, those that never came to be a stream */
     uint64_t partial;         /* streams that a sink has seen and that ended other than eof */
+    uint64_t unproven;        /* of ends[LB_END_EOF], those by tls_allow_fin */
     uint64_t empty;    /* connections without a byte, with ignore_empty: accepted, and no streams */
     uint64_t bytes;    /* taken by sinks */
     uint64_t waits;    /* times a worker asked its backend for events */

@@ -19,7 +19,8 @@ struct sockaddr_storage;
 
 /* ---- what it is ------------------------------------------------------------------------------ */
 
-enum { LB_PEER_SIZE = 72 }; /* holds any peer's name with its terminating NUL */
+/* Each holds any of its kind with its terminating NUL: a peer's name, an identity. */
+enum { LB_PEER_SIZE = 72, LB_IDENTITY_SIZE = 256 };
 
 /* Number of the stream in its engine, from 1, in the order of accepts. [sink, slow end] */
 LB_PUBLIC uint64_t lb_stream_id(const struct lb_stream *stream);
@@ -31,6 +32,10 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
  * at accept, or as its front says (proxy_protocol). Returns name. IPv4 peers of an IPv6 listener
  * are written as IPv4. [sink, slow end] */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
+
+/* Who its peer has proven to be in TLS: "pin sha256//...", "subject CN=..." or "psk IDENTITY", of
+ * printable characters and shorter than LB_IDENTITY_SIZE; NULL: nobody asked. [sink, slow end] */
+LB_PUBLIC const char *lb_stream_identity(const struct lb_stream *stream);
 
 /* The same for a program: fills address, of <sys/socket.h>, and returns its size. Of a peer at a
  * Unix socket only the family is known. -ENOTCONN: it had reset the connection before anybody could
