@@ -43,7 +43,9 @@ static void more_comes_out(void **state)
     server_finish(server);
 }
 
-/* A slot that is larger than what a filter may make at a time, and one that would be too small. */
+/* A slot that is larger than what a filter may make at a time, and one that would be too small. For
+ * a sink that may pause there is one slot more for each stream that there may be: few here, so that
+ * all of them fit into the addresses of a machine of 32 bits. */
 static void slots_of_any_size(void **state)
 {
     static const size_t sizes[] = {4096, 1 << 20};
@@ -53,6 +55,7 @@ static void slots_of_any_size(void **state)
         struct sender *sender;
 
         server->config.slot_size = sizes[i % 2];
+        server->config.max_streams = 16;
         server->sink.flags = i < 2 ? LB_SINK_MAY_PAUSE : 0;
         filtered_begin(server, FILTER_PAIR, 1);
         CHECK_OK(server, sender_start(&sender, server_connect(server), i + 1, FILTERED_SIZE,

@@ -233,7 +233,7 @@ static void commands_keep_the_limit_of_the_start(void **state)
 static void commands_follow_the_user(void **state)
 {
     struct opened exec;
-    struct lb_error error;
+    struct lb_error error = {LB_ERROR_INIT};
     pid_t pid;
     int status;
 

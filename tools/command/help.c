@@ -4,6 +4,7 @@
 #include "command.h"
 #include "console.h"
 #include "options.h"
+#include "own_sink.h"
 
 #include <lastbyte/lastbyte.h>
 
@@ -70,7 +71,7 @@ static const struct topic {
      "\nA proxy, an ssh forward or a Unix socket can make an end of what was a cut. Of a sealed\n"
      "stream the receiver knows its true end. More: man lastbyte-seal.\n",
      NULL},
-    {"sinks", "where the bytes go", "\nMore: man lastbyte-recv.\n", lb_sink_describe},
+    {"sinks", "where the bytes go", "\nMore: man lastbyte-recv.\n", sink_describe},
     {"sizes", "how sizes and times are written",
      "  4096, 256K, 3M, 2G, 1T        powers of 1024, also as KiB, MiB, GiB, TiB\n"
      "  1KB, 1MB, 1GB, 1TB            powers of 1000\n"
@@ -88,19 +89,34 @@ static const struct topic {
     {.name = NULL},
 };
 
+enum { FORM_SIZE = 64 };
+
+/* As it is written: hash[:ALGO]. */
+static const char *form(const struct lb_description *entry, char text[FORM_SIZE])
+{
+    const char *open = entry->argument_optional ? "[" : "";
+    const char *close = entry->argument_optional ? "]" : "";
+
+    snprintf(text, FORM_SIZE, "%s%s%s%s%s", entry->name, open, entry->argument ? ":" : "",
+             entry->argument ? entry->argument : "", close);
+    return text;
+}
+
 void help_list(const char *title, option_values *describe)
 {
     struct lb_description entry = {LB_DESCRIPTION_INIT};
+    char text[FORM_SIZE];
+    size_t width = 0;
 
-    printf("\n%s:\n", title);
     for (size_t i = 0; describe(i, &entry); i++) {
-        char form[64];
+        size_t size = strlen(form(&entry, text));
 
-        snprintf(form, sizeof(form), "%s%s%s%s%s", entry.name, entry.argument_optional ? "[" : "",
-                 entry.argument ? ":" : "", entry.argument ? entry.argument : "",
-                 entry.argument_optional ? "]" : "");
-        printf("  %-13s %s\n", form, entry.help);
+        width = size > width ? size : width;
     }
+    printf("\n%s:\n", title);
+    for (size_t i = 0; describe(i, &entry); i++)
+        printf(entry.help ? "  %-*s  %s\n" : "  %-*s%s\n", entry.help ? (int)width : 0,
+               form(&entry, text), entry.help ? entry.help : "");
 }
 
 int help_help(void)

@@ -43,7 +43,7 @@ const struct option_row recv_options[] = {
      .help = "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract),\n"
              "fd:N or systemd[:NAME]; may repeat; port 0 is any free one\n"
              "(default: systemd's sockets if there are any, else :1090)"},
-    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink), .values = lb_sink_describe,
+    {OPTION_TEXT, 's', "sink", "SPEC", AT(sink), .values = sink_describe,
      .help = "where each stream's bytes go (default print); see below"},
     {OPTION_FLAG, .name = "append", AT(sink_options.append),
      .help = "file: add each complete stream to the end of the file"},

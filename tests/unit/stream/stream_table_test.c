@@ -167,7 +167,8 @@ static void refuses_what_does_not_fit(void **state)
     lb_stream_table_done(&table);
     assert_int_equal(lb_stream_table_init(&table, SIZE_MAX / 4, 8), -EOVERFLOW);
     lb_stream_table_done(&table);
-    assert_int_equal(lb_stream_table_init(&table, (size_t)1 << 60, 1), -ENOMEM);
+    /* What a size_t can say, and no machine has. */
+    assert_int_equal(lb_stream_table_init(&table, SIZE_MAX - 65536, 1), -ENOMEM);
     lb_stream_table_done(&table);
 }
 
