@@ -22,6 +22,7 @@ class Failed(Exception):
 
 class Driver:
     def __init__(self, build):
+        self.build = pathlib.Path(build)
         self.bench = pathlib.Path(build) / "bench" / "lastbyte-bench"
         self.load = pathlib.Path(build) / "bench" / "lastbyte-load"
         self.command = pathlib.Path(build) / "tools" / "lastbyte"

@@ -12,6 +12,7 @@ class Stream:
     means to look at every byte."""
 
     on_disk = False
+    kept = False      # what it prints, also where nobody means to look at every byte
     countable = True  # a program does the same for each MiB, so its system calls say something
 
     def wrong(self, job, sent):
@@ -22,6 +23,21 @@ class Stream:
         """Whether the bytes are right: "" or what not. reference(): the digest of what was sent."""
         digest = hashlib.sha256(pathlib.Path(job.received).read_bytes()).hexdigest()
         return "" if digest == reference() else "the content came out changed"
+
+
+class Count(Stream):
+    """There are many streams, and a program prints how many bytes they had."""
+
+    kept = True
+
+    def wrong(self, job, sent):
+        counted = pathlib.Path(job.received).read_text(errors="replace").strip()
+        if counted == str(sent["bytes"]):
+            return ""
+        return f"counted {counted[:40]} bytes where {sent['bytes']} were sent"
+
+    def wrong_content(self, job, reference):
+        return ""
 
 
 class OneFile(Stream):

@@ -73,7 +73,7 @@ class Outside:
         return _Directory(self.scratch)
 
     def _job(self, workload, directory, options, checked=False):
-        keep = checked or workload.leaves.on_disk
+        keep = checked or workload.leaves.on_disk or workload.leaves.kept
         streams = self.driver.streams(workload.name, options)
         return Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
                    streams, checked)

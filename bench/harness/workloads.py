@@ -81,6 +81,8 @@ def short_number(text):
     return f"{value // 1000}k" if value % 1000 == 0 else str(value)
 
 
+RUNTIMES = ("asio-*", "go", "node", "netty", "tokio")
+
 # What belongs to a question that a workload asks is in its full set; what only takes time is not,
 # and --contender= has it all. 15 samples of 1 GiB say more than 7 of 2; of the slowest a part shows
 # what they cost per GiB. Figures that hardly scatter, or that are only drawn, need fewer rounds.
@@ -98,11 +100,11 @@ ALL = (
         full=("uring", "epoll", "blocking", "loop-256k", "libuv", "trunc"),
         sizes=(Size("--bytes=256M", "naive"), Size("--bytes=1G"))),
     Workload(
-        "fanin-64", seconds=0.6, profiled="6G",
-        full=("uring", "epoll", "blocking", "plain-*", "libuv", "libevent", "sleep-*"),
+        "fanin-64", seconds=0.6, profiled="6G", leaves=outcome.Count(),
+        full=("uring", "epoll", "blocking", "plain-*", "libuv", "libevent", "sleep-*", *RUNTIMES),
         quick=("uring", "epoll", "plain-*", "libuv")),
     Workload(
-        "fanin-1000", seconds=0.5, profiled="4G",
+        "fanin-1000", seconds=0.5, profiled="4G", leaves=outcome.Count(),
         full=("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent", "sleep-*")),
     Workload(
         "short", seconds=0.6, figures=metrics.STREAMS,
