@@ -127,8 +127,8 @@ static int tell_replaced(const char *path, struct lb_error *error)
 }
 
 /* Notes its identity, and sets what the umask has kept from it: before listen, so that nobody gets
- * in meanwhile. path is the file's from now on. */
-static int own_opened(struct lb_socket_file *file, int fd, char *path, unsigned mode,
+ * in meanwhile. */
+static int own_opened(struct lb_socket_file *file, int fd, const char *path, unsigned mode,
                       struct lb_error *error)
 {
     struct stat status;
@@ -140,7 +140,9 @@ static int own_opened(struct lb_socket_file *file, int fd, char *path, unsigned 
         return tell_replaced(path, error);
     file->device = status.st_dev;
     file->inode = status.st_ino;
-    file->path = path;
+    file->path = strdup(path);
+    if (!file->path)
+        return -ENOMEM;
     if (mode && (status.st_mode & 07777) != mode)
         rc = set_mode(fd, mode);
     if (rc < 0)
@@ -150,7 +152,7 @@ static int own_opened(struct lb_socket_file *file, int fd, char *path, unsigned 
 }
 
 /* Where it is not known whose the file is, it was made just now. */
-static int own(struct lb_socket_file *file, char *path, unsigned mode, struct lb_error *error)
+static int own(struct lb_socket_file *file, const char *path, unsigned mode, struct lb_error *error)
 {
     int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc;
 
@@ -186,8 +188,8 @@ static int tell_in_use(const char *path, struct lb_error *error)
 int lb_socket_file_bind(struct lb_socket_file *file, int fd, const struct sockaddr_un *address,
                         socklen_t address_size, unsigned mode, struct lb_error *error)
 {
+    const char *path = address->sun_path;
     struct stat status;
-    char *path;
     int rc;
 
     if (is_stale(address, address_size, &status)) {
@@ -196,22 +198,15 @@ int lb_socket_file_bind(struct lb_socket_file *file, int fd, const struct sockad
             return lb_error_set(error, rc,
                                 "cannot listen on unix:%s: it is left of a server that has died, "
                                 "and can't be taken over: %s; remove it",
-                                address->sun_path, strerror(-rc));
+                                path, strerror(-rc));
     }
     /* The file gets the mode of its socket, without what the umask takes (unix(7) is silent: the
      * kernel's unix_bind_bsd): it is never too open. */
     if (mode && fchmod(fd, mode) < 0)
         return -errno;
-    path = strdup(address->sun_path);
-    if (!path)
-        return -ENOMEM;
     if (bind(fd, (const struct sockaddr *)address, address_size) < 0)
-        rc = errno == EADDRINUSE ? tell_in_use(path, error) : -errno;
-    else
-        rc = own(file, path, mode, error);
-    if (!file->path)
-        free(path);
-    return rc;
+        return errno == EADDRINUSE ? tell_in_use(path, error) : -errno;
+    return own(file, path, mode, error);
 }
 
 void lb_socket_file_remove(const struct lb_socket_file *file)
