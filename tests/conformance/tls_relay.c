@@ -174,7 +174,8 @@ static int step(struct pair *pair)
         reset_on_close(pair->peer);
     if (greeted < 0 || !pair->greeted)
         return greeted;
-    bool moving = read_peer(pair) | write_engine(pair);
+    bool moving = read_peer(pair);
+    moving = write_engine(pair) || moving;
     if (pair->in.over && pair->in.end == 0 && !pair->in.closed) {
         if (!end_engine(pair))
             return -1;
