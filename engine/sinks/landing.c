@@ -116,7 +116,7 @@ bool lb_landing_timing(void *context, size_t index, struct lb_timing *timing)
     if (index > 0)
         return false;
     timing->name = "fsync";
-    timing->help = "fsync(2) of a file or of the directory it lands in";
+    timing->help = "of an fsync(2), of a file or of the directory that it lands in";
     lb_durations_tell(&directory->syncs, timing);
     return true;
 }

@@ -14,6 +14,7 @@ import urllib.parse
 
 from harness import (DEADLINE, Server, each_backend, exchange, main, probe, program, reset, run,
                      seeded, temporary_directory, until)
+from s3_store import Store
 
 CLIENTS, PATIENCE = 8, 10  # at once, and seconds with one that is silent, as metrics.c has them
 SAMPLE = re.compile(r'(\w+)(?:\{((?:\w+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)\Z')
@@ -156,6 +157,19 @@ class Values(Watched):
             self.assertEqual(sorted(buckets), buckets)
             self.assertEqual(samples[f"lastbyte_{name}_seconds_count"], buckets[-1])
             self.assertGreater(samples[f"lastbyte_{name}_seconds_sum"], 0)
+
+    def test_the_store_is_timed(self, backend):
+        if any(item["name"] == "s3" for item in probe()["build"]):
+            self.skipTest("this build has no s3")
+        store = Store(self)
+        server = self.serve("--backend=" + backend, "--sink=s3:bucket/in", "--receipt",
+                            "--s3-id=test", env=store.environment)
+        before = self.scrape(server)["lastbyte_store_seconds_count"]
+        for _ in range(3):
+            self.assertTrue(exchange(server.connect(), seeded(1000)).startswith(b"ok 1000 "))
+        samples = self.scrape(server)
+        self.assertGreaterEqual(samples["lastbyte_store_seconds_count"], before + 3)
+        self.assertEqual(3, samples["lastbyte_end_seconds_count"])
 
     def test_it_works_when_hardened_on_a_unix_socket(self, backend):
         path = os.path.join(temporary_directory(self), "socket")

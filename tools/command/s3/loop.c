@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "fail.h"
+#include "took.h"
 #include "transfer.h"
 
 #include <assert.h>
@@ -28,6 +29,7 @@ struct s3_loop {
     unsigned idle_count, active;
     struct s3_request *waiting, **waiting_last; /* for their time, or a transfer */
     uint64_t dice;
+    struct s3_took took;
 
     pthread_t thread;
     bool has_thread;
@@ -97,6 +99,7 @@ static void end_attempt(struct s3_loop *loop, struct s3_transfer *transfer, CURL
     uint64_t now = s3_loop_clock_ns(), again;
     bool retry = s3_transfer_end(transfer, result);
 
+    s3_took_add(&loop->took, now - request->begun_ns);
     curl_multi_remove_handle(loop->multi, s3_transfer_handle(transfer));
     request->transfer = NULL;
     loop->active--;
@@ -127,6 +130,7 @@ static bool begin_attempt(struct s3_loop *loop, struct s3_request *request, uint
     }
     request->state = S3_UNDER_WAY;
     request->transfer = transfer;
+    request->begun_ns = now;
     loop->active++;
     return true;
 }
@@ -264,6 +268,11 @@ void s3_loop_cancel(struct s3_loop *loop, struct s3_request *request)
     }
     free(request->answer);
     request->answer = NULL;
+}
+
+void s3_loop_timing(const struct s3_loop *loop, struct lb_timing *timing)
+{
+    s3_took_tell(&loop->took, timing);
 }
 
 /* ---- begin and end --------------------------------------------------------------------------- */

@@ -55,6 +55,7 @@ struct s3_request {
     enum { S3_IDLE, S3_WAITING, S3_UNDER_WAY } state;
     struct s3_request *next;
     uint64_t not_before_ns;
+    uint64_t begun_ns; /* the attempt */
 };
 
 /* What is to run on the loop's thread. */
@@ -86,6 +87,9 @@ void s3_loop_cancel(struct s3_loop *loop, struct s3_request *request);
 
 /* Before the start: does what there is until *done is set. */
 void s3_loop_run(struct s3_loop *loop, const bool *done);
+
+/* How long attempts took. From any thread. */
+void s3_loop_timing(const struct s3_loop *loop, struct lb_timing *timing);
 
 uint64_t s3_loop_clock_ns(void);
 

@@ -274,6 +274,16 @@ static const char *s3_receipt_id(struct lb_stream *stream, void *context)
     return state->key;
 }
 
+static bool s3_timing(void *context, size_t index, struct lb_timing *timing)
+{
+    const struct s3_sink *sink = context;
+
+    if (index > 0)
+        return false;
+    s3_loop_timing(sink->loop, timing);
+    return true;
+}
+
 const struct lb_sink s3_sink_table = {
     LB_SINK_INIT,
     .name = "s3",
@@ -289,4 +299,5 @@ const struct lb_sink s3_sink_table = {
     .end = s3_end,
     .receipt_id = s3_receipt_id,
     .worker_open = s3_worker_open,
+    .timing = s3_timing,
 };
