@@ -135,11 +135,13 @@ static int choose_sink(const struct contender *contender)
 
 static int open_engine(struct lb_engine **engine, const struct contender *contender)
 {
-    static const char *const listen[] = {"127.0.0.1:0", NULL};
     const struct trial *trial = ours.receiver->trial;
+    static char address[RECEIVER_ADDRESS_SIZE];
+    static const char *const listen[] = {address, NULL};
     struct lb_config config;
     struct lb_error error = {LB_ERROR_INIT};
 
+    snprintf(address, sizeof(address), "%s:0", trial->address);
     lb_config_init(&config);
     config.listen = listen;
     config.backend = contender->backend;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,20 @@ static volatile pid_t children[2];
 
 /* ---- the children ---------------------------------------------------------------------------- */
 
-static pid_t fork_child(const struct trial *trial, int core)
+/* The namespace that is left belongs to whoever has the file. */
+static bool enter(const char *net)
+{
+    int fd = open(net, O_RDONLY | O_CLOEXEC);
+    bool entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+
+    if (!entered)
+        fprintf(stderr, "%s: no network namespace that may be entered: %s\n", net, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return entered;
+}
+
+static pid_t fork_child(const struct trial *trial, int core, const char *net)
 {
     pid_t parent = getpid();
     pid_t pid;
@@ -46,7 +60,7 @@ static pid_t fork_child(const struct trial *trial, int core)
         _exit(1);
     /* Whatever hangs, hangs no longer than this; the parent tells SIGALRM from other deaths. */
     alarm(trial->timeout_s);
-    if (core >= 0 && core_pin(core) < 0)
+    if ((core >= 0 && core_pin(core) < 0) || (net && !enter(net)))
         _exit(1);
     return 0;
 }
@@ -61,7 +75,7 @@ static void tell_ready(struct receiver *receiver)
 static int start_receiver(struct sample *sample, const struct trial *trial, const char *directory,
                           const struct pipes *pipes)
 {
-    pid_t pid = fork_child(trial, trial->receiver_core);
+    pid_t pid = fork_child(trial, trial->receiver_core, trial->receiver_net);
     struct receiver receiver;
 
     if (pid < 0)
@@ -82,7 +96,7 @@ static int start_receiver(struct sample *sample, const struct trial *trial, cons
 
 static int start_sender(struct sample *sample, const struct trial *trial, const struct pipes *pipes)
 {
-    pid_t pid = fork_child(trial, trial->sender_core);
+    pid_t pid = fork_child(trial, trial->sender_core, trial->sender_net);
     struct sender sender;
 
     if (pid < 0)

@@ -11,27 +11,31 @@ SOURCES = pathlib.Path(__file__).resolve().parent.parent / "contenders"
 
 
 class Runtime(Program):
-    """command: its words before the port."""
+    """command: its words before the port; needs: files besides the first of them."""
 
-    def __init__(self, name, what, command, absent):
+    def __init__(self, name, what, command, absent, needs=()):
         super().__init__(name, what, {workload: self.call for workload in
                                       ("bulk", "fanin-64", "fanin-1000")}, needs=str(command[0]))
         self.command = command
         self.absent = absent
+        self.files = needs
 
     def call(self, job):
         prints = ["print"] if job.checked and job.streams == 1 else []
         return [*self.command, job.port, str(job.streams), *prints]
 
     def missing(self):
-        return "" if shutil.which(self.needs) else self.absent
+        there = shutil.which(self.needs) and all(path.exists() for path in self.files)
+        return "" if there else self.absent
 
 
 def runtimes(build):
     """All of them; build is the directory that they were built in."""
-    def built(name, what, folder):
-        return Runtime(name, what, [pathlib.Path(build) / "bench" / "contenders" / folder / name],
-                       "not built (tools/setup bench-runtimes, -Dbench_runtimes=true)")
+    def built(name, what, folder, *needs):
+        folder = pathlib.Path(build) / "bench" / "contenders" / folder
+        return Runtime(name, what, [folder / name],
+                       "not built (tools/setup bench-runtimes, -Dbench_runtimes=true)",
+                       [folder / need for need in needs])
 
     return (
         built("asio-epoll", "Asio on epoll, a session for each connection", "asio"),
@@ -39,6 +43,6 @@ def runtimes(build):
         built("go", "Go, a goroutine for each connection", "go"),
         Runtime("node", "Node.js, net.createServer", ["node", SOURCES / "node" / "receiver.js"],
                 "node is not installed (tools/setup bench-runtimes)"),
-        built("netty", "Netty on NIO, a boss and a worker", "netty"),
+        built("netty", "Netty on NIO, a boss and a worker", "netty", "Receiver.class"),
         built("tokio", "tokio, a task for each connection", "tokio"),
     )

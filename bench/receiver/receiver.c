@@ -33,12 +33,13 @@ int receiver_fail(struct receiver *receiver, const char *what, int error)
 
 static int set_up(int fd, const struct trial *trial)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
+    struct sockaddr_in address = {.sin_family = AF_INET};
     int size = (int)trial->rcvbuf;
 
+    if (inet_pton(AF_INET, trial->address, &address.sin_addr) != 1) {
+        errno = EINVAL;
+        return -1;
+    }
     if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
         return -1;
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
@@ -46,14 +47,14 @@ static int set_up(int fd, const struct trial *trial)
     return listen(fd, RECEIVER_BACKLOG);
 }
 
-static int name(int fd, char text[RECEIVER_ADDRESS_SIZE])
+static int name(int fd, const struct trial *trial, char text[RECEIVER_ADDRESS_SIZE])
 {
     struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
 
     if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
         return -1;
-    snprintf(text, RECEIVER_ADDRESS_SIZE, "127.0.0.1:%u", ntohs(address.sin_port));
+    snprintf(text, RECEIVER_ADDRESS_SIZE, "%s:%u", trial->address, ntohs(address.sin_port));
     return 0;
 }
 
@@ -63,8 +64,9 @@ int receiver_listen(struct receiver *receiver)
 
     if (fd < 0)
         return receiver_fail(receiver, "socket", errno);
-    if (set_up(fd, receiver->trial) < 0 || name(fd, receiver->report->address) < 0) {
-        receiver_fail(receiver, "listening on 127.0.0.1", errno);
+    if (set_up(fd, receiver->trial) < 0 ||
+        name(fd, receiver->trial, receiver->report->address) < 0) {
+        receiver_fail(receiver, "listening", errno);
         close(fd);
         return -1;
     }

@@ -37,6 +37,10 @@ static const struct row rows[] = {
     {"rcvbuf", SIZE, OPTIONS_BENCH, AT(rcvbuf), "SIZE", "SO_RCVBUF (the kernel's own tuning)"},
     {"gather-max", GATHER, OPTIONS_BENCH, AT(gather_max_us), "MS",
      "of all of lastbyte (its default)"},
+    {"address", TEXT, OPTIONS_BENCH, AT(address), "IPV4", "where receivers listen (127.0.0.1)"},
+    {"receiver-net", TEXT, OPTIONS_BENCH, AT(receiver_net), "FILE",
+     "the receiver's network namespace (this one)"},
+    {"sender-net", TEXT, OPTIONS_BENCH, AT(sender_net), "FILE", "the sender's (this one)"},
     {"receiver-core", COUNT, OPTIONS_BENCH, AT(receiver_core), "N", "the second that is usable"},
     {"sender-core", COUNT, OPTIONS_BENCH, AT(sender_core), "N", "the first that is usable"},
     {"to", TEXT, OPTIONS_LOAD, AT(to), "HOST:PORT", "who receives"},
@@ -60,6 +64,7 @@ void options_init(struct options *options)
     *options = (struct options){
         .directory = temporary && temporary[0] ? temporary : "/tmp",
         .congestion = "cubic",
+        .address = "127.0.0.1",
         .retry_ms = 5000,
         .receiver_core = (uint64_t)core_usable(1),
         .sender_core = (uint64_t)core_usable(0),

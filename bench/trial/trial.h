@@ -21,11 +21,13 @@ struct trial {
     unsigned gather_max_us; /* 0: the contender's; LB_NO_GATHER: none */
     size_t rcvbuf;          /* 0: the kernel's own tuning */
     const char *congestion;
-    int receiver_core, sender_core; /* negative: any */
-    const char *directory;          /* where it may write */
-    unsigned timeout_s;             /* after this it has failed */
-    bool verify;                    /* compare content; time is no matter */
-    bool count_syscalls;            /* likewise */
+    const char *address;                   /* that the receiver listens on */
+    const char *receiver_net, *sender_net; /* files of network namespaces; NULL: this one */
+    int receiver_core, sender_core;        /* negative: any */
+    const char *directory;                 /* where it may write */
+    unsigned timeout_s;                    /* after this it has failed */
+    bool verify;                           /* compare content; time is no matter */
+    bool count_syscalls;                   /* likewise */
 };
 
 /* Sizes come from the workload and the options. param may be NULL. */

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""bench/run over a veth pair: every byte arrives over that and nothing else, and nothing is left
+behind."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+from harness import driver, paths
+from run_test import Temporary
+
+BUILD = pathlib.Path(os.environ["LASTBYTE_BUILD"])
+SMALL = "--bytes=8M"
+
+
+def until(condition):
+    end = time.monotonic() + support.DEADLINE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("never came")
+        time.sleep(0.02)
+
+
+def inside(net, *command):
+    return subprocess.run(["nsenter", f"--net={net}", *command], stdout=subprocess.PIPE,
+                          check=True, text=True).stdout
+
+
+class Veth(Temporary):
+    def enter(self, name):
+        path = paths.of(name)
+        try:
+            path.__enter__()
+        except driver.Failed as failure:
+            self.skipTest(str(failure))
+        self.addCleanup(path.__exit__)
+        return path
+
+    def nets(self, path):
+        return [option.partition("=")[2] for option in path.options[1:]]
+
+    def received(self, path):
+        """Bytes that the receiver's end of the pair has seen."""
+        told = inside(self.nets(path)[0], "ip", "-s", "link", "show", paths.DEVICE)
+        return int(re.search(r"RX:.*\n\s*(\d+)", told)[1])
+
+    def check(self, name):
+        path = self.enter(name)
+        bench = driver.Driver(BUILD)
+        for contender in ("epoll", "plain-epoll"):
+            before = self.received(path)
+            sample = bench.sample("bulk", contender, options=(SMALL, *path.options))
+            self.assertAlmostEqual(8 << 20, sample["bytes"], delta=16)  # it is told in six digits
+            self.assertGreater(self.received(path) - before, 8 << 20)
+        self.assertEqual({"bulk/epoll": ""},
+                         bench.verify("bulk", ["epoll"], (SMALL, *path.options)))
+
+    def test_bytes_go_over_the_pair(self):
+        self.check("veth")
+
+    def test_bytes_go_over_the_pair_like_a_nic(self):
+        self.check("veth-nic")
+
+    def test_nothing_is_left_after_a_kill(self):
+        self.enter("veth")
+        code = ("import sys, time\n"
+                f"sys.path.insert(0, {str(support.BENCH)!r})\n"
+                "from harness import paths\n"
+                "with paths.of('veth') as path:\n"
+                "    print(*[holder.pid for holder in path.holders], flush=True)\n"
+                "    time.sleep(1000)\n")
+        maker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(maker.wait)
+        self.addCleanup(maker.kill)
+        holders = maker.stdout.readline().split()
+        self.assertEqual(2, len(holders))
+        maker.send_signal(signal.SIGKILL)
+        maker.stdout.close()
+        until(lambda: not any(os.path.exists(f"/proc/{holder}/ns/net") for holder in holders))
+
+    def test_a_run_says_which_path_it_took(self):
+        self.enter("veth")
+        done = self.run_bench(BUILD, "--path=veth", "--pairs=1", "--quick", "--workload=bulk",
+                              "--contender=epoll,plain-epoll")
+        self.assertEqual(0, done.returncode, done.stderr + done.stdout)
+        self.assertIn("skipped: programs and runtimes: they are measured on loopback only",
+                      done.stdout)
+        self.assertEqual("veth", self.only_result().document["settings"]["path"])
+
+    def test_a_namespace_that_is_none_is_named(self):
+        done = subprocess.run(
+            [BUILD / "bench" / "lastbyte-bench", "--verify", "--workload=bulk",
+             "--contender=epoll", SMALL, "--receiver-net=/nowhere"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=support.DEADLINE)
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn("/nowhere: no network namespace that may be entered", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
