@@ -26,7 +26,8 @@ enum { PAUSE_FIRST_MS = 250, PAUSE_MAX_MS = 10000, HANDSHAKE_MS = 30000 };
 /* A stream on its way, try by try. */
 struct attempt {
     struct sending *sending;
-    const char *name; /* of the stream, for messages */
+    const char *name;    /* of the stream, for messages */
+    const char *address; /* that was connected to last */
     char quoted[LB_QUOTE_SIZE];
     uint64_t deadline_ns; /* of all tries; 0: none */
     struct answer answer;
@@ -152,7 +153,8 @@ static int compare(struct attempt *attempt, const struct receipt *receipt)
 static int give_up(struct attempt *attempt)
 {
     const struct exchange *exchange = &attempt->exchange;
-    bool unix_socket = strncmp(attempt->sending->address, "unix:", strlen("unix:")) == 0;
+    bool unix_socket =
+        strncmp(attempt->sending->targets.addresses[0], "unix:", strlen("unix:")) == 0;
 
     if (!unix_socket || exchange->ended || exchange->seal.kind != LB_SEAL_KINDS)
         return fail(attempt, STATUS_FAILED, "%s", exchange->why);
@@ -239,8 +241,8 @@ static int open_line(struct attempt *attempt, struct line *line)
     struct tls_failure failure = {.final = false};
     int error;
 
-    line->socket =
-        lb_connect_with(attempt->sending->address, flags, connect_limit_ms(attempt), &why);
+    line->socket = targets_connect(&attempt->sending->targets, flags, connect_limit_ms(attempt),
+                                   &attempt->address, &why);
     if (line->socket < 0) {
         attempt->again = line->socket != -EINVAL;
         return fail(attempt, STATUS_NO_START, "%s", why.text);
@@ -277,7 +279,7 @@ static int try_once(struct attempt *attempt)
     }
     error = exchange_run(&attempt->exchange, &line);
     if (attempt->exchange.barred)
-        status = fail(attempt, STATUS_NO_START, "%s: %s", attempt->sending->address, line.why);
+        status = fail(attempt, STATUS_NO_START, "%s: %s", attempt->address, line.why);
     else
         status = attempt->answer.receipt ? judge(attempt, error) : trust(attempt, error);
     if (status != STATUS_OK)

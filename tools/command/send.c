@@ -105,7 +105,8 @@ int send_help(void)
         "as\n"
         "one stream; then waits until the server has closed too, and copies what it answers to\n"
         "standard output. If the command fails, so does the stream.\n"
-        "ADDR is HOST:PORT, :PORT (this machine), [V6]:PORT, unix:PATH or unix:@NAME (abstract).");
+        "ADDR is HOST:PORT, :PORT (this machine), [V6]:PORT, unix:PATH or unix:@NAME (abstract);\n"
+        "HOST:PORT,HOST:PORT... tries one after the other.");
     options_help(send_options, stdout);
     puts(
         "\nExamples:\n"
@@ -171,7 +172,8 @@ static int check_inputs(const struct input *inputs, size_t count)
     return standard > 1 ? command_misused("-: standard input can be sent once only") : STATUS_OK;
 }
 
-static int check_address(const struct send_settings *settings, const char *address)
+static int read_targets(const struct send_settings *settings, const char *address,
+                        struct targets *targets)
 {
     struct lb_error error = {LB_ERROR_INIT};
 
@@ -182,10 +184,13 @@ static int check_address(const struct send_settings *settings, const char *addre
         console_tell("%s: can't be connected to; use HOST:PORT, unix:PATH or unix:@NAME", address);
         return STATUS_USAGE;
     }
-    if (lb_address_check(address, &error)) {
+    if (targets_read(targets, address, &error)) {
         console_tell("%s", error.text);
         return STATUS_USAGE;
     }
+    if (targets->count > 1 && settings->tls.on && !settings->pins.count)
+        return command_misused("--tls: of several addresses a certificate can't name each; use "
+                               "--pin, or one address");
     if ((settings->ipv4 || settings->ipv6) && strncmp(address, "unix:", strlen("unix:")) == 0)
         return command_misused("--ipv4, --ipv6: are for HOST:PORT; leave them out");
     return STATUS_OK;
@@ -247,7 +252,7 @@ static int open_tls(struct sending *sending)
 #ifndef INSTRUMENTED /* what leak checkers do would be refused */
     lb_dump_forbid();
 #endif
-    return tls_client_open(&sending->tls, &sending->settings->tls, sending->address);
+    return tls_client_open(&sending->tls, &sending->settings->tls, sending->targets.addresses[0]);
 }
 
 /* Live lines that nobody asked for must not tear what a command prints, or what is being typed. */
@@ -267,13 +272,15 @@ static int send_work(const struct send_settings *settings, const struct work *wo
     int status = check_settings(settings, work);
 
     if (!status)
-        status = check_address(settings, work->address);
-    if (status)
+        status = read_targets(settings, work->address, &sending.targets);
+    if (status) {
+        targets_done(&sending.targets);
         return status;
-    sending.address = work->address;
+    }
     struct input *all = calloc(inputs, sizeof(all[0]));
     if (!all) {
         console_tell("out of memory");
+        targets_done(&sending.targets);
         return STATUS_NO_START;
     }
     for (size_t i = 0; i < work->count; i++)
@@ -295,6 +302,7 @@ static int send_work(const struct send_settings *settings, const struct work *wo
         status = run(&sending);
     tls_client_close(sending.tls);
     tracks_close(&sending.tracks);
+    targets_done(&sending.targets);
     free(all);
     return status;
 }

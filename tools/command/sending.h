@@ -4,6 +4,7 @@
 
 #include "input.h"
 #include "seal.h"
+#include "targets.h"
 #include "tls_line.h"
 #include "tracks.h"
 
@@ -44,7 +45,7 @@ struct send_settings {
 /* Everything one invocation sends. Stream i is made of each consecutive inputs from i * each on. */
 struct sending {
     const struct send_settings *settings;
-    const char *address;
+    struct targets targets;
     struct tls_client *tls; /* NULL: plain */
     struct input *inputs;
     size_t streams;     /* how many there are */

@@ -17,7 +17,7 @@ enum {
     TRANSFERS = 32, /* at a time, and so connections */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MOST_MS = 5000,
-    TURN_MS = 1000,
+    IDLE_MS = 3600000, /* without anything to do; whoever has something wakes it */
 };
 
 #define NS_PER_MS 1000000ull
@@ -138,7 +138,7 @@ static bool begin_attempt(struct s3_loop *loop, struct s3_request *request, uint
 /* Begins what may begin. Returns how long until something else may. */
 static uint64_t begin_attempts(struct s3_loop *loop, uint64_t now)
 {
-    uint64_t least = TURN_MS * NS_PER_MS;
+    uint64_t least = IDLE_MS * NS_PER_MS;
 
     for (struct s3_request **link = &loop->waiting; *link;) {
         struct s3_request *request = *link;
