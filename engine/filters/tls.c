@@ -80,8 +80,11 @@ static int receive(struct tls_state *state, char *data, size_t size)
     got = lb_stage_receive(&state->stage, data, size, 0);
     state->error = got < 0 ? (int)got : 0;
     if (got == 0) {
+        /* Port checks say nothing. */
+        bool empty = state->received == 0 && state->shared->config->ignore_empty;
+
         state->why = "closed in its handshake";
-        state->error = -EPIPE;
+        state->error = empty ? -ENODATA : -EPIPE;
     }
     if (got > 0 && state->received == 0 && *data != HANDSHAKE)
         refuse_plain(state);

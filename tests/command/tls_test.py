@@ -167,6 +167,15 @@ class TwoWorlds(unittest.TestCase):
         self.assertIn("it speaks no TLS", result.errors)
 
 
+    def test_a_port_check(self):
+        server = TlsServer(self, "--sink=discard", "--ignore-empty", "--stats=json")
+        server.connect().close()
+        self.assertEqual(0, run("send", "--pin=" + server.pin, server.address, "--text=x").status)
+        server.signal(15)
+        ended = server.finish()
+        self.assertEqual((1, 0), (ended.stats["streams"], ended.stats["refused"]), ended)
+
+
 class Ends(unittest.TestCase):
     def begin(self, *options):
         server = TlsServer(self, "--once", "--stats=json", "--sink=hash", *options)

@@ -26,6 +26,13 @@ struct speaker {
     size_t size;
 };
 
+static size_t allocated(void)
+{
+    struct mallinfo2 now = mallinfo2();
+
+    return now.uordblks + now.hblkhd;
+}
+
 static int connect_straight(struct server *server)
 {
     int fd = peer_connect(lb_engine_address(server->engine, 0)), one = 1;
@@ -228,6 +235,69 @@ static void byte_by_byte(void **state)
     check_whole(server, 1);
     leave(&speaker);
     server_finish(server);
+}
+
+/* Whoever has accepted it has read a part of the handshake's first message. */
+static void adopted_in_its_handshake(void **state)
+{
+    struct server *server = *state;
+    struct speaker speaker = {.ctx = tls_rig_context()};
+    uint8_t hello[4096];
+    size_t size, part;
+    int pair[2];
+
+    server_begin(server, 3);
+    for (size_t i = 0; i < 3; i++) {
+        speaker.peer = tls_rig_peer(speaker.ctx);
+        speaker.size = 0;
+        CHECK_SAME(server, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        speaker.fd = pair[1];
+        SSL_do_handshake(speaker.peer);
+        size = tls_rig_take(speaker.peer, hello, sizeof(hello));
+        part = i * size / 2; /* nothing, half of it, all of it */
+        CHECK_OK(server, lb_engine_adopt(server->engine, pair[0], hello, part, NULL));
+        CHECK_OK(server, peer_send(speaker.fd, hello + part, size - part));
+        CHECK_OK(server, tls_rig_shake(speaker.peer, speaker.fd));
+        add(server, &speaker, plain, PLAIN);
+        add_end(server, &speaker);
+        say(server, &speaker, 0, speaker.size);
+        check_whole(server, i + 1);
+        SSL_free(speaker.peer);
+        close(speaker.fd);
+    }
+    SSL_CTX_free(speaker.ctx);
+    server_finish(server);
+}
+
+/* So many that libssl's memory, and the engine's, would show what is kept of each. */
+static void many_short_streams(void **state)
+{
+    struct server *server = *state;
+    const struct many_peers many = {.server = server,
+                                    .first_tag = 1,
+                                    .peers = scale_count(10000, 300),
+                                    .at_once = 100,
+                                    .size_min = 8,
+                                    .size_max = 300};
+    size_t before = 0;
+
+    server_begin(server, many.peers + 100);
+    for (int round = 0; round < 2; round++) {
+        const struct many_peers warm = {.server = server,
+                                        .first_tag = many.peers + 1,
+                                        .peers = 100,
+                                        .at_once = 100,
+                                        .size_min = 8,
+                                        .size_max = 300};
+
+        many_peers_run(round ? &many : &warm);
+        AWAIT(server, server_stats(server).active == 0);
+        before = round ? before : allocated();
+    }
+    many_peers_check(&many);
+    CHECK(server, allocated() < before + 100 * many.peers + (1 << 20));
+    server_finish(server);
+    CHECK_SAME(server, server->stats.ends[LB_END_EOF], many.peers + 100);
 }
 
 /* ---- strangers ------------------------------------------------------------------------------- */
@@ -435,13 +505,6 @@ static void sealed_in_tls(void **state)
 
 /* ---- what it costs --------------------------------------------------------------------------- */
 
-static size_t allocated(void)
-{
-    struct mallinfo2 now = mallinfo2();
-
-    return now.uordblks + now.hblkhd;
-}
-
 /* Idle, and with half of the largest record under way. */
 static void memory_of_streams(void **state)
 {
@@ -487,6 +550,8 @@ const struct test_case tls_cases[] = {
     {"tls_damaged_everywhere", damaged_everywhere, FAMILY_ANY, 0},
     {"tls_split_everywhere", split_everywhere, FAMILY_ANY, 0},
     {"tls_byte_by_byte", byte_by_byte, FAMILY_ANY, 0},
+    {"tls_adopted_in_its_handshake", adopted_in_its_handshake, FAMILY_ANY, 0},
+    {"tls_many_short_streams", many_short_streams, FAMILY_ANY, 0},
     {"tls_a_peer_that_stops_in_its_handshake", a_peer_that_stops_in_its_handshake, FAMILY_ANY, 0},
     {"tls_garbage", garbage, FAMILY_ANY, 0},
     {"tls_keys_without_end", keys_without_end, FAMILY_ANY, 0},

@@ -140,13 +140,13 @@ static int read_engine(struct pair *pair)
     }
 }
 
-static int write_peer(struct pair *pair)
+static bool write_peer(struct pair *pair)
 {
     struct flow *out = &pair->out;
     ssize_t size;
 
     if (out->begin == out->end)
-        return 0;
+        return false;
     size = send(pair->peer, out->bytes + out->begin, out->end - out->begin,
                 MSG_DONTWAIT | MSG_NOSIGNAL);
     return moved(out, size);
@@ -186,7 +186,7 @@ static int step(struct pair *pair)
         reset_on_close(pair->peer);
         return -1;
     }
-    moving |= heard | write_peer(pair);
+    moving = write_peer(pair) || heard || moving;
     if (pair->out.over && pair->out.end == 0 && !pair->out.closed) {
         shutdown(pair->peer, SHUT_WR);
         pair->out.closed = true;

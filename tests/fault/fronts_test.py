@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Family 16: fronts. A proxy between sender and server makes an ordinary end of a reset: only seals
-tell that something is missing, and with them nothing cut is published."""
+and TLS tell that something is missing, and with them nothing cut is published."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 
 from fronts import HAProxy, Nginx, Socat, Ssh
-from harness import DEADLINE, LASTBYTE, main, reset, run, seeded, until
-from peers import Case, Place, everywhere
+from harness import (DEADLINE, LASTBYTE, main, probe, reset, run, seeded, temporary_directory,
+                     until)
+from peers import Case, Place, everywhere, over
 
 CUT = 100_000
 HELD = 300  # what a seal needs, at most
@@ -82,6 +84,30 @@ class Cases:
         with self.begin_to_send(front, "--seal"):
             front.die()
             self.check_ended(server, "truncated")
+
+    def serve_tls(self, backend, transport, *options):
+        """And what a sender has to know of the server."""
+        if any(item["name"] == "tls" for item in probe()["build"]):
+            self.skipTest("this build has no TLS")
+        server, front = self.serve(backend, transport, "--tls", *options,
+                                   "--tls-dir=" + temporary_directory(self))
+        pin, = re.findall(rb"^pin (sha256//.*)$", server.errors.data, re.M)
+        return server, front, "--pin=" + pin.decode()
+
+    @over("tcp")
+    def try_with_tls_a_killed_front_publishes_nothing(self, backend, transport):
+        server, front, pin = self.serve_tls(backend, transport)
+        with self.begin_to_send(front, pin):
+            front.die()
+            self.check_ended(server, "truncated")
+
+    @over("tcp")
+    def try_with_tls_the_whole_is_published(self, backend, transport):
+        server, front, pin = self.serve_tls(backend, transport, "--receipt")
+        result = run("send", pin, "--receipt", f"127.0.0.1:{front.port}", input=DATA)
+        self.assertEqual((0, ""), (result.status, result.errors))
+        self.assertEqual(0, server.finish().status)
+        self.assertEqual([DATA], self.files())
 
     def check_cut(self, server, transport):
         self.check_ended(server, "reset" if self.passes_resets(transport) else "truncated")
