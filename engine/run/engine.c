@@ -187,7 +187,12 @@ int lb_engine_end_fd(const struct lb_engine *engine)
 
 int lb_engine_listener(struct lb_engine *engine, size_t index)
 {
-    return engine ? lb_listener_lend(&engine->door.listeners, index) : -EINVAL;
+    if (!engine)
+        return -EINVAL;
+    /* This process would remember whom they are lent to, and the one that closes them would not. */
+    if (engine->owner != getpid())
+        return -ECHILD;
+    return lb_listener_lend(&engine->door.listeners, index);
 }
 
 const char *lb_engine_address(const struct lb_engine *engine, size_t index)

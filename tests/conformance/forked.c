@@ -93,6 +93,8 @@ static int misuse_it(struct lb_engine *engine)
         return 1;
     if (lb_engine_wait(engine, 0) != -EINVAL && lb_engine_wait(engine, 0) != -ECHILD)
         return 2;
+    if (lb_engine_listener(engine, 0) != -ECHILD)
+        return 4;
     return lb_engine_close(engine) == 0 ? 0 : 3;
 }
 

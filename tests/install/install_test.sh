@@ -57,6 +57,8 @@ export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libraries/pkgconfig
 
 # The first C block of the README is a whole program.
 awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/README.md" >"$root/program.c"
+cmp -s "$root/program.c" <(sed 1,2d "$source/engine/examples/lines.c") ||
+    fail "README.md shows another program than engine/examples/lines.c"
 grep -q 'int main' "$root/program.c" || fail "README.md has no C program"
 
 read -ra cflags < <(pkg-config --cflags lastbyte)

@@ -369,7 +369,7 @@ LB_PUBLIC int lb_engine_end_fd(const struct lb_engine *engine);
  * A reload without a lost peer: the new process inherits all of them (without FD_CLOEXEC, or by
  * SCM_RIGHTS), listens on "fd:N" for each, and tells the old one once it has started; the old one
  * calls lb_engine_stop, and serves to their ends the streams that it has. Between the two both
- * accept. [outside] */
+ * accept. (engine/examples/reload.c is one; ask before the fork: -ECHILD in a child.) [outside] */
 LB_PUBLIC int lb_engine_listener(struct lb_engine *engine, size_t index);
 
 /* From any thread, at any time between open and close. Returns 0 or -EINVAL. */
