@@ -4,10 +4,12 @@
 #include "door.h"
 #include "filter.h"
 #include "settle.h"
+#include "sized.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +25,15 @@ static enum lb_end end_of(const struct lb_worker *worker)
     return LB_END_ERROR;
 }
 
-static int run(struct lb_worker *worker, int fd, enum lb_end *end)
+/* What is readable there ends the stream. */
+static int watch_cancel(struct lb_worker *worker, int fd)
+{
+    struct lb_lane *lane = &worker->lane;
+
+    return fd ? lane->backend->watch(lane->backend_state, fd, POLLIN, &worker->stops) : 0;
+}
+
+static int run(struct lb_worker *worker, int fd, int cancel_fd, enum lb_end *end)
 {
     /* The worker closes what it receives from; the caller keeps its own. */
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), rc;
@@ -32,16 +42,20 @@ static int run(struct lb_worker *worker, int fd, enum lb_end *end)
         return -errno;
     rc = lb_worker_begin(worker);
     if (rc == 0)
+        rc = watch_cancel(worker, cancel_fd);
+    if (rc == 0)
         lb_entrance_adopt(&worker->entrance, copy);
     else
         close(copy);
+    if (rc < 0)
+        lb_door_stop_now(worker->lane.door);
     lb_worker_run(worker);
     if (rc == 0 && end)
         *end = end_of(worker);
     return rc;
 }
 
-static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
+static int receive_one(const struct lb_rules *rules, int fd, int cancel_fd, enum lb_end *end)
 {
     struct lb_door door = {.gate = {.max_streams = 1, .count = 1}};
     struct lb_notes silence;
@@ -54,7 +68,7 @@ static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
     lb_notes_init(&silence);
     rc = lb_worker_init(&worker, &shares, NULL, 0, NULL);
     if (rc == 0) {
-        rc = run(&worker, fd, end);
+        rc = run(&worker, fd, cancel_fd, end);
         lb_worker_done(&worker);
     }
     lb_notes_done(&silence);
@@ -62,23 +76,62 @@ static int receive_one(const struct lb_rules *rules, int fd, enum lb_end *end)
     return rc;
 }
 
-int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end)
+static int take_options(struct lb_receive_options *taken, const struct lb_receive_options *given)
+{
+    static const struct lb_layout layout = {
+        .name = "struct lb_receive_options",
+        .first = LB_FIRST_LAYOUT(struct lb_receive_options, cancel_fd),
+        .known = sizeof(struct lb_receive_options),
+    };
+    int rc;
+
+    *taken = (struct lb_receive_options){LB_RECEIVE_OPTIONS_INIT};
+    rc = given ? lb_sized_take(&layout, taken, given, NULL) : 0;
+    if (rc == 0 && taken->cancel_fd && fcntl(taken->cancel_fd, F_GETFD) < 0)
+        rc = -errno;
+    return rc;
+}
+
+static void set_limits(struct lb_rules *rules, const struct lb_receive_options *options)
+{
+    const struct lb_config config = {
+        .max_bytes = options->max_bytes,
+        .idle_timeout_ms = options->idle_timeout_ms,
+        .max_time_ms = options->max_time_ms,
+        .min_rate = options->min_rate,
+        .min_rate_window_ms = options->min_rate_window_ms,
+    };
+
+    lb_limits_init(&rules->limits, &config);
+}
+
+int lb_receive_fd_with(int fd, const struct lb_sink *sink, void *context,
+                       const struct lb_receive_options *given, enum lb_end *end)
 {
     const struct lb_backend *backend;
+    struct lb_receive_options options;
     struct lb_sink taken;
     struct lb_rules rules = {.sink = &taken, .sink_context = context, .max_streams = 1};
     int rc = lb_settle_take_sink(&taken, sink, NULL);
 
+    if (rc == 0)
+        rc = take_options(&options, given);
     if (rc == 0)
         rc = lb_peer_check(fd);
     if (rc == 0)
         rc = lb_choice_make(&backend, "blocking", NULL, NULL, NULL);
     if (rc != 0)
         return rc;
+    set_limits(&rules, &options);
     rules.backend = backend;
     rules.pool = backend->shape(taken.flags & LB_SINK_MAY_PAUSE);
     lb_rules_lay_out(&rules);
-    return receive_one(&rules, fd, end);
+    return receive_one(&rules, fd, options.cancel_fd, end);
+}
+
+int lb_receive_fd(int fd, const struct lb_sink *sink, void *context, enum lb_end *end)
+{
+    return lb_receive_fd_with(fd, sink, context, NULL, end);
 }
 
 /* ---- into memory ----------------------------------------------------------------------------- */
@@ -132,12 +185,22 @@ static int error_of_end(enum lb_end end, const struct collection *collection)
         return -ECONNRESET;
     case LB_END_TIMEOUT:
         return -ETIMEDOUT;
+    case LB_END_LIMIT:
+        return -EDQUOT;
+    case LB_END_STOPPED:
+        return -ECANCELED;
     default:
         return collection->error ? collection->error : -EIO;
     }
 }
 
 int lb_collect_fd(int fd, size_t limit, void **data, size_t *size)
+{
+    return lb_collect_fd_with(fd, limit, NULL, data, size);
+}
+
+int lb_collect_fd_with(int fd, size_t limit, const struct lb_receive_options *options, void **data,
+                       size_t *size)
 {
     static const struct lb_sink sink = {LB_SINK_INIT, .name = "collect", .write = collect};
     struct collection collection = {.limit = limit};
@@ -146,7 +209,7 @@ int lb_collect_fd(int fd, size_t limit, void **data, size_t *size)
 
     if (!data || !size)
         return -EINVAL;
-    rc = lb_receive_fd(fd, &sink, &collection, &end);
+    rc = lb_receive_fd_with(fd, &sink, &collection, options, &end);
     if (rc == 0)
         rc = error_of_end(end, &collection);
     if (rc == 0)

@@ -244,7 +244,10 @@ static void handle(struct lb_worker *worker, const struct lb_event *event)
         lb_life_terminal(stream_of(event->conn), event->error);
         break;
     case LB_EVENT_READY:
-        lb_life_ready(event->cookie);
+        if (event->cookie == &worker->stops)
+            lb_door_stop_now(worker->lane.door);
+        else
+            lb_life_ready(event->cookie);
         break;
     case LB_EVENT_WAKE:
         take_letters(worker);

@@ -17,6 +17,7 @@ struct lb_worker {
     struct lb_alarm patience; /* draining: when patience ends */
     bool draining;
     bool begun;
+    _Alignas(LB_COOKIE_ALIGN) char stops; /* its address: the cookie of what stops it, if watched */
     int64_t most_ns; /* how long a turn may wait; negative: as long as its alarms let it */
 
     struct lb_gather gather;

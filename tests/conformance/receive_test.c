@@ -435,6 +435,80 @@ static void not_connected(void **state)
     close(fd);
 }
 
+/* ---- limits, deadlines, cancels -------------------------------------------------------------- */
+
+/* The peer sends little, and leaves its end open. */
+static enum lb_end receive_limited(struct log *log, const struct lb_receive_options *options)
+{
+    enum lb_end end = LB_END_COUNT;
+    int ends[2];
+
+    make_tcp(ends);
+    assert_int_equal(peer_send_payload(ends[1], 1, 0, 1000, 1000), 0);
+    assert_int_equal(lb_receive_fd_with(ends[0], &log_sink, log, options, &end), 0);
+    assert_int_equal(log->end, end);
+    close(ends[0]);
+    close(ends[1]);
+    return end;
+}
+
+static void ends_at_a_limit(void **state)
+{
+    const struct lb_receive_options options = {LB_RECEIVE_OPTIONS_INIT, .max_bytes = 999};
+    struct log *log = *state;
+
+    assert_int_equal(receive_limited(log, &options), LB_END_LIMIT);
+    assert_int_equal(log->bytes, 999);
+}
+
+static void ends_at_a_deadline(void **state)
+{
+    const struct lb_receive_options options = {LB_RECEIVE_OPTIONS_INIT, .max_time_ms = 50};
+
+    assert_int_equal(receive_limited(*state, &options), LB_END_TIMEOUT);
+}
+
+static void ends_when_idle(void **state)
+{
+    const struct lb_receive_options options = {LB_RECEIVE_OPTIONS_INIT, .idle_timeout_ms = 50};
+
+    assert_int_equal(receive_limited(*state, &options), LB_END_TIMEOUT);
+}
+
+static void ends_when_cancelled(void **state)
+{
+    struct lb_receive_options options = {LB_RECEIVE_OPTIONS_INIT};
+    struct gate gate;
+    pthread_t thread;
+
+    assert_int_equal(gate_init(&gate), 0);
+    options.cancel_fd = gate.fd;
+    assert_int_equal(pthread_create(&thread, NULL, open_later, &gate), 0);
+    assert_int_equal(receive_limited(*state, &options), LB_END_STOPPED);
+    pthread_join(thread, NULL);
+    gate_done(&gate);
+}
+
+static void collects_no_more_than_it_may(void **state)
+{
+    const struct lb_receive_options few = {LB_RECEIVE_OPTIONS_INIT, .max_bytes = 10};
+    const struct lb_receive_options brief = {LB_RECEIVE_OPTIONS_INIT, .max_time_ms = 50};
+    const struct lb_receive_options closed = {LB_RECEIVE_OPTIONS_INIT, .cancel_fd = 1 << 20};
+    void *data = NULL;
+    size_t got = 0;
+    int ends[2];
+
+    (void)state;
+    make_unix(ends);
+    assert_int_equal(peer_send_payload(ends[1], 1, 0, 20, 20), 0);
+    assert_int_equal(lb_collect_fd_with(ends[0], SIZE, &closed, &data, &got), -EBADF);
+    assert_int_equal(lb_collect_fd_with(ends[0], SIZE, &few, &data, &got), -EDQUOT);
+    assert_int_equal(lb_collect_fd_with(ends[0], SIZE, &brief, &data, &got), -ETIMEDOUT);
+    assert_null(data);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* ---- lb_collect_fd -------------------------------------------------------------------------- */
 
 static int collect(uint64_t size, size_t limit, void **data, size_t *got)
@@ -528,6 +602,11 @@ int main(void)
         CASE(sink_end_in_progress),
         CASE(not_a_stream),
         CASE(not_connected),
+        CASE(ends_at_a_limit),
+        CASE(ends_at_a_deadline),
+        CASE(ends_when_idle),
+        CASE(ends_when_cancelled),
+        CASE(collects_no_more_than_it_may),
         CASE(collects),
         CASE(collects_up_to_limit),
         CASE(collects_no_partial),

@@ -44,12 +44,18 @@ fi
 [[ $("$root$prefix/bin/lastbyte" --version) =~ ^lastbyte\ [0-9]+\.[0-9]+\.[0-9]+ ]] ||
     fail "the installed command does not run"
 if command -v man >/dev/null; then
-    for page in "$root$prefix"/share/man/man[15]/*; do
+    for page in "$root$prefix"/share/man/man[135]/*; do
         LC_ALL=C man --warnings --local-file "$page" >"$root/page" 2>"$root/warnings" ||
             fail "man can't read $page"
         [ ! -s "$root/warnings" ] || fail "$page: man warns: $(cat "$root/warnings")"
     done
 fi
+
+# Every function of the library is in a page.
+while read -r function; do
+    grep -qrF "${function//_/\\_}(" "$root$prefix/share/man/man3" ||
+        grep -qrF "$function(" "$root$prefix/share/man/man3" || fail "no page has $function"
+done < <(sed -n 's/^ *\(lb_[a-z0-9_]*\);$/\1/p' "$source/engine/lastbyte.map")
 
 export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libraries/pkgconfig
 [ "$(pkg-config --modversion lastbyte)" = "$("$root$prefix/bin/lastbyte" --version |

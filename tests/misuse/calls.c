@@ -110,6 +110,7 @@ static int bound_socket(int type)
 static void one_stream(void **state)
 {
     static const struct lb_sink empty = {LB_SINK_INIT, .name = "empty"};
+    const struct lb_receive_options unsized = {.size = 0};
     int datagrams = bound_socket(SOCK_DGRAM), fresh = bound_socket(SOCK_STREAM);
     int listener = bound_socket(SOCK_STREAM),
         unix_fresh = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -122,6 +123,10 @@ static void one_stream(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     assert_int_equal(pipe(pipe_ends), 0);
     const struct row rows[] = {
+        ROW(lb_receive_fd_with, "options without a size",
+            lb_receive_fd_with(ends[0], &honest_sink, NULL, &unsized, NULL), -EINVAL),
+        ROW(lb_collect_fd_with, "options without a size",
+            lb_collect_fd_with(ends[0], 10, &unsized, &data, &size), -EINVAL),
         ROW(lb_receive_fd, "no sink", lb_receive_fd(ends[0], NULL, NULL, NULL), -EINVAL),
         ROW(lb_receive_fd, "a sink without write", lb_receive_fd(ends[0], &empty, NULL, NULL),
             -EINVAL),
