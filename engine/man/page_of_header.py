@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""page_of_header.py HEADER: a manual page (3) in scdoc's form, from a part of the public header: what
-is declared there, and what its comments say. So the header stays the one place where that is."""
+"""page_of_header.py HEADER: a manual page (3) in scdoc's form, from a part of the public header:
+what is declared there, and what its comments say. So the header is the one place where that is."""
 
 import pathlib
 import re
@@ -50,7 +50,8 @@ def prose(comment):
         if paragraph.startswith("    "):
             yield "```\n" + paragraph + "\n```"
         else:
-            yield re.sub(r"^([-|.:\]])", r"\\\1", escape(" ".join(paragraph.split())))
+            words = escape(" ".join(paragraph.split()))
+            yield re.sub(r"^([-|.:\]])", r"\\\1", words)
 
 
 def tidy(code):
@@ -66,7 +67,7 @@ def page(name, text):
     names = ", ".join(escape(word) for word in [f"lastbyte-{name}", *functions])
     yield f"{names} - {escape(' '.join(about.split()))}\n"
     yield f"# SYNOPSIS\n\n```\n#include <lastbyte/lastbyte.h>\n```\n\n# DESCRIPTION\n"
-    yield "Where a function may be called from stands in brackets; _lastbyte_(3) says what they mean.\n"
+    yield "Where a function may be called from stands in brackets; see _lastbyte_(3).\n"
     for item in items_of(body):
         banner = BANNER.match(item.splitlines()[0])
         if banner:
