@@ -322,6 +322,34 @@ static int read_tls(struct send_settings *settings)
     return status;
 }
 
+static int send_as_told(struct send_settings *settings, struct work *work)
+{
+    int status = STATUS_OK;
+
+    settings->progress_ms = progress_interval_ms(settings, work);
+    if (settings->seal_key_path) {
+        settings->seal = settings->seal == LB_SEAL_COUNT ? LB_SEAL_COUNT : LB_SEAL_HMAC;
+        status = seal_key_read(&settings->seal_key, settings->seal_key_path);
+    }
+    if (status == STATUS_OK)
+        status = read_tls(settings);
+    return status == STATUS_OK ? send_work(settings, work) : status;
+}
+
+/* What stands from first to the end, or to the command behind it. */
+static struct work read_work(int argc, char **argv, int first, int behind)
+{
+    struct work work = {.command = behind ? argv + behind : NULL};
+    int end = behind ? behind : argc;
+
+    if (first < end) {
+        work.address = argv[first];
+        work.files = argv + first + 1;
+        work.count = (size_t)(end - first) - 1;
+    }
+    return work;
+}
+
 int send_command(int argc, char **argv)
 {
     struct send_settings settings = {.connect_timeout_ms = -1,
@@ -330,32 +358,20 @@ int send_command(int argc, char **argv)
                                      .parallel = 1,
                                      .receipt = SEND_RECEIPT_NONE,
                                      .seal = LB_SEAL_KINDS};
-    int behind;
+    int behind, status;
     int operand = options_read_command(send_options, argc, argv, &settings, &behind);
 
-    if (operand < 0)
-        return STATUS_USAGE;
-    if (settings.help)
-        return send_help();
-    if (settings.version)
-        return command_version();
-    int end = behind ? behind : argc;
-    struct work work = {.command = behind ? argv + behind : NULL};
-    if (operand < end) {
-        work.address = argv[operand];
-        work.files = argv + operand + 1;
-        work.count = (size_t)(end - operand) - 1;
+    if (operand < 0) {
+        status = STATUS_USAGE;
+    } else if (settings.help) {
+        status = send_help();
+    } else if (settings.version) {
+        status = command_version();
+    } else {
+        struct work work = read_work(argc, argv, operand, behind);
+
+        status = send_as_told(&settings, &work);
     }
-    int status = STATUS_OK;
-    settings.progress_ms = progress_interval_ms(&settings, &work);
-    if (settings.seal_key_path) {
-        settings.seal = settings.seal == LB_SEAL_COUNT ? LB_SEAL_COUNT : LB_SEAL_HMAC;
-        status = seal_key_read(&settings.seal_key, settings.seal_key_path);
-    }
-    if (status == STATUS_OK)
-        status = read_tls(&settings);
-    if (status == STATUS_OK)
-        status = send_work(&settings, &work);
     seal_key_done(&settings.seal_key);
     pin_list_done(&settings.pins);
     free(settings.given_pins.words);
