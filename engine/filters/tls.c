@@ -373,6 +373,7 @@ const struct lb_filter lb_filter_tls = {
     .grows = 1,
     .extra = RECORD + 1,
     .has_end = true,
+    .beside = 40 << 10, /* test tls_memory_of_streams */
     .settle = tls_settle,
     .release = tls_release,
     .open = tls_open,

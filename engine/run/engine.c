@@ -12,6 +12,7 @@
 #include "threads.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -124,6 +125,24 @@ static void fit_descriptors(struct lb_engine *engine)
             "at most %u streams at once: there are no descriptors for more (ulimit -n)", most);
 }
 
+/* What isn't set aside at the start. */
+static void tell_beside(struct lb_engine *engine)
+{
+    const struct lb_rules *rules = &engine->rules;
+    const struct lb_gate *gate = &engine->door.gate;
+    uint64_t streams = (uint64_t)gate->max_streams + gate->max_entering;
+
+    for (unsigned i = 0; i < rules->filter_count; i++) {
+        const struct lb_filter *filter = rules->filters[i].filter;
+
+        if (filter->beside)
+            lb_note(&engine->notes, LB_NOTE_DETAIL,
+                    "%s: at most %zu KiB of memory for a stream, %" PRIu64
+                    " MiB for --max-streams and --max-handshakes together",
+                    filter->name, filter->beside >> 10, streams * filter->beside >> 20);
+    }
+}
+
 int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
                    struct lb_error *error)
 {
@@ -166,6 +185,7 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
     lb_note(&engine->notes, LB_NOTE_DETAIL,
             "backend %s; workers: %u, with %u slots of %zu bytes each", backend->name,
             engine->worker_count, engine->rules.pool.slots, engine->rules.pool.slot_size);
+    tell_beside(engine);
     *result = engine;
     return 0;
 }

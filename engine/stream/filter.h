@@ -31,6 +31,9 @@ struct lb_filter {
     unsigned grows;
     size_t extra, rest;
 
+    /* Bytes that libraries of its have for each stream, at most, which nothing else bounds. */
+    size_t beside;
+
     /* Sets *settings, which is NULL, to what the filter is told if config asks for it: config
      * itself, which lives as long, or what release gives back. Left NULL: no stream passes the
      * filter. Returns 0, or -errno with the cause in error, and nothing to give back. */

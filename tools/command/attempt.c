@@ -257,8 +257,9 @@ static int open_line(struct attempt *attempt, struct line *line)
         return STATUS_OK;
     close(line->socket);
     attempt->again = error != -ECANCELED && !failure.final;
-    return error == -ECANCELED ? fail(attempt, STATUS_FAILED, "stopped by %s", producer_stop_name())
-                               : fail(attempt, STATUS_NO_START, "%s", failure.why);
+    return error == -ECANCELED
+               ? fail(attempt, STATUS_FAILED, "stopped by %s", producer_stop_name())
+               : fail(attempt, STATUS_NO_START, "%s: %s", attempt->address, failure.why);
 }
 
 static int try_once(struct attempt *attempt)

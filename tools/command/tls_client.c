@@ -167,7 +167,6 @@ int tls_client_open(struct tls_client **opened, const struct tls_settings *setti
     if (!client)
         return refuse("--tls", "");
     client->settings = settings;
-    client->address = address;
     find_host(client->host, address);
     if (!client->host[0] && !settings->pins->count && !settings->psk) {
         console_tell("--tls: %s has no host name that a certificate could be for; use --pin",

@@ -14,7 +14,6 @@ enum { TLS_HOST_SIZE = 256 };
 
 struct tls_client {
     const struct tls_settings *settings;
-    const char *address;
     char host[TLS_HOST_SIZE]; /* as its certificate should name it; empty: it has no name */
     struct lb_pin *pins;
     size_t pin_count;

@@ -83,13 +83,12 @@ static void tell_server(const struct tls_client *client, const struct tls_line *
     lb_pin_write(&tls->server.pin, pin);
     if (client->pin_count)
         snprintf(failure->why, sizeof(failure->why),
-                 "%s: another key than --pin says: its pin is %s; nothing was sent",
-                 client->address, pin);
+                 "another key than --pin says: its pin is %s; nothing was sent", pin);
     else
         snprintf(failure->why, sizeof(failure->why),
-                 "%s: its certificate doesn't verify (%s), and nothing was sent; its pin is %s: if "
+                 "its certificate doesn't verify (%s), and nothing was sent; its pin is %s: if "
                  "that is what its recv printed, use --pin=%s",
-                 client->address, client->host[0] ? why : "no name to verify", pin, pin);
+                 client->host[0] ? why : "no name to verify", pin, pin);
 }
 
 static bool is_plain(unsigned long code)
@@ -119,7 +118,7 @@ static int fail(struct line *line, const struct tls_client *client, int rc,
     else if (!why)
         why = strerror(-error);
     failure->final = plain || line->why;
-    snprintf(failure->why, sizeof(failure->why), "%s: %s", client->address, why);
+    snprintf(failure->why, sizeof(failure->why), "%s", why);
     return error ? error : -ECONNRESET;
 }
 
@@ -156,9 +155,8 @@ static int shake_hands(struct line *line, const struct tls_client *client, uint6
         error = await(line, deadline_ns, stop_fd);
     }
     snprintf(failure->why, sizeof(failure->why),
-             "%s: no answer to TLS's first message in time; does it run with --tls? "
-             "(--connect-timeout)",
-             client->address);
+             "no answer to TLS's first message in time; does it run with --tls? "
+             "(--connect-timeout)");
     return error;
 }
 

@@ -30,7 +30,7 @@ void tls_client_close(struct tls_client *client);
 
 /* Why a handshake failed. */
 struct tls_failure {
-    char why[600]; /* for a person */
+    char why[600]; /* for a person, behind the server's address */
     bool final;    /* another try would fail as well */
 };
 
