@@ -275,8 +275,8 @@ class Rights(unittest.TestCase):
     def test_how_much_memory_there_may_be_is_told(self):
         server = TlsServer(self, "--sink=discard", "-v", "--max-streams=1000",
                            "--max-handshakes=24")
-        self.assertIn(b"tls: at most 40 KiB of memory for a stream, 40 MiB for ",
-                      server.errors.data)
+        told = b"tls: at most 40 KiB of memory for a stream, 40 MiB for "
+        server.errors.wait_for(lambda data: told in data, told.decode())
 
     def test_a_changed_certificate_is_taken_up(self):
         directory = temporary_directory(self)
