@@ -56,7 +56,8 @@ static struct lb_psk *grow(struct lb_psk_list *list)
     if (count > 0)
         memcpy(items, list->items, count * sizeof(*items));
     lb_psk_done(list);
-    *list = (struct lb_psk_list){items, count + 1};
+    list->items = items;
+    list->count = count + 1;
     return &items[count];
 }
 

@@ -2,19 +2,37 @@
 """TLS with programs that nobody here wrote. What each does at its end of input is a table of
 lastbyte-tls(7): if one of these fails, the program has changed, so the table has to."""
 
+import contextlib
+import os
 import socket
 import ssl
 import subprocess
 import threading
 import unittest
 
-from harness import DEADLINE, main, probe, program, run, seeded, temporary_directory
+from harness import (DEADLINE, exchange, main, probe, program, run, seeded, temporary_directory,
+                     until)
 from tls_peers import TlsServer, WRONG_PIN, end, make_certificate, openssl
 
 if any(item["name"] == "tls" for item in probe()["build"]):
     raise unittest.SkipTest("this build has no TLS")
 
 DATA = b"k" + seeded(300_000)  # which openssl s_client would take for one of its commands
+
+
+def listening_port(pid):
+    """Of a process that tells none: the one at which a socket of its own listens, or None."""
+    sockets = set()
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                sockets.add(os.readlink(entry.path))
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in list(table)[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                return int(fields[1].rpartition(":")[2], 16)
+    return None
 
 
 class ToUs(unittest.TestCase):
@@ -56,6 +74,31 @@ class ToUs(unittest.TestCase):
     def test_ncat_that_is_allowed(self):
         server = TlsServer(self, "--once", "--sink=hash", "--stats=json", "--tls-allow-fin")
         self.exchange(server, [program("ncat"), "--ssl", "127.0.0.1", str(server.port)])
+        self.check(server, "eof")
+
+    def test_gnutls_cli(self):
+        server = self.serve()
+        told = self.exchange(server, [program("gnutls-cli"), "--no-ca-verification", "--port",
+                                      str(server.port), "127.0.0.1"])
+        self.assertIn(b"ok 300001 xxh3:", told)
+        self.check(server, "eof")
+
+    def test_stunnel(self):
+        """A plain sender's end is passed on by it, as a close_notify, and the answer comes back."""
+        server = self.serve()
+        path = temporary_directory(self) + "/conf"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("foreground = yes\npid =\n[front]\nclient = yes\n"
+                       f"accept = 127.0.0.1:0\nconnect = {server.address}\n")
+        process = subprocess.Popen([program("stunnel4"), path], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stderr.close)
+        port = until(lambda: listening_port(process.pid), "stunnel's port")
+        with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
+            told = exchange(connection, DATA)
+        self.assertTrue(told.startswith(b"ok 300001 xxh3:"), told)
         self.check(server, "eof")
 
     def test_curl(self):
