@@ -289,6 +289,17 @@ class Faults(Case):
         self.assertEqual(b"", heard)
         self.assertEqual(1, server.finish().status)
 
+    def test_a_limit_of_time_while_it_is_completed(self):
+        """The same: perhaps it is stored."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        server = self.serve("--max-time=0.5")
+        self.store.fail("complete", hold(gate))
+        sent = self.send(server, MANY)
+        self.assertEqual(5, sent.status, sent)
+        gate.set()
+        self.assertEqual(1, self.finish(server).stats["ends"]["timeout"])
+
 
 class Killed(Case):
     """kill -9: no object or a whole one, and the next start clears up."""

@@ -259,9 +259,12 @@ static int s3_end(struct lb_stream *stream, void *context, enum lb_end end)
         s3_upload_leave(state->upload);
         return 0;
     }
+    /* Ended otherwise meanwhile, by a stop or a limit of time: even if it is stored, its sender
+     * can't be told so, nor that it isn't. */
+    if (s3_upload_result(state->upload) != S3_FAILED)
+        lb_stream_in_doubt(stream);
     if (s3_upload_result(state->upload) != S3_PENDING)
         return result_of(stream, state);
-    lb_stream_in_doubt(stream);
     s3_upload_give_up(state->upload);
     return -ECANCELED;
 }
