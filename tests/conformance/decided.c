@@ -3,8 +3,10 @@
 #include "suite.h"
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -395,6 +397,73 @@ static void a_worker_that_cannot_begin(void **state)
     CHECK_SAME(server, atomic_load(&workers.closed), atomic_load(&workers.opened));
 }
 
+/* ---- whose thread it is ---------------------------------------------------------------------- */
+
+static int look_at_thread(struct ledger_entry *entry, struct lb_stream *stream)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
+    char name[16] = "";
+    sigset_t blocked;
+
+    (void)stream;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    prctl(PR_GET_NAME, name);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (sigismember(&blocked, own[i]))
+            ledger_complain(entry->ledger, "a worker blocks signal %d, which it raises", own[i]);
+    if (!suite.own_loop && !sigismember(&blocked, SIGTERM))
+        ledger_complain(entry->ledger, "a worker takes the program's SIGTERM");
+    if (!suite.own_loop && strcmp(name, "lb-worker/0") != 0)
+        ledger_complain(entry->ledger, "a worker is called %s", name);
+    return 0;
+}
+
+static void a_worker_among_threads(void **state)
+{
+    struct server *server = *state;
+
+    server->config.workers = 1;
+    server->ledger.hooks.open = look_at_thread;
+    server_begin(server, 1);
+    CHECK_OK(server, peer_finish(server_connect(server), "x", 1));
+    server_finish(server);
+}
+
+static ssize_t count_bytes(struct lb_stream *stream, void *context, const void *data, size_t size)
+{
+    (void)stream;
+    (void)data;
+    atomic_fetch_add((atomic_size_t *)context, size);
+    return (ssize_t)size;
+}
+
+/* Two engines at once, each with a sink of its own; one is another's stream's business. */
+static void another_engine_beside_it(void **state)
+{
+    static const struct lb_sink sink = {LB_SINK_INIT, .name = "count", .write = count_bytes};
+    struct server *server = *state;
+    atomic_size_t bytes = 0;
+    struct lb_config config = server->config;
+    struct lb_engine *other = NULL;
+    int ends[2];
+
+    config.sink = &sink;
+    config.sink_context = &bytes;
+    config.listen = (const char *const[]){"127.0.0.1:0", NULL};
+    CHECK_OK(server, lb_engine_open(&other, &config, NULL));
+    CHECK_OK(server, lb_engine_start(other));
+    server_begin(server, 1);
+    CHECK_SAME(server, socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK_OK(server, lb_engine_adopt(other, ends[0], "12345", 5, NULL));
+    CHECK_OK(server, peer_finish(server_connect(server), "to the one", 10));
+    CHECK_OK(server, peer_finish(ends[1], "678", 3));
+    server_await_ends(server, 1);
+    server_check_bytes(server, 0, "to the one", 10, LB_END_EOF);
+    CHECK_SAME(server, atomic_load(&bytes), 8);
+    CHECK_OK(server, lb_engine_close(other));
+    server_finish(server);
+}
+
 const struct test_case decided_cases[] = {
     {"finished_while_the_peer_waits", finished_while_the_peer_waits, FAMILY_ANY, 0},
     {"finished_while_the_peer_sends", finished_while_the_peer_sends, FAMILY_ANY, 0},
@@ -410,5 +479,7 @@ const struct test_case decided_cases[] = {
     {"a_sink_that_nobody_calls", a_sink_that_nobody_calls, FAMILY_ANY, 0},
     {"each_worker_has_its_own", each_worker_has_its_own, FAMILY_ANY, 0},
     {"a_worker_that_cannot_begin", a_worker_that_cannot_begin, FAMILY_ANY, 0},
+    {"a_worker_among_threads", a_worker_among_threads, FAMILY_ANY, 0},
+    {"another_engine_beside_it", another_engine_beside_it, FAMILY_ANY, 0},
     {NULL, NULL, 0, 0},
 };

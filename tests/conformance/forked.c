@@ -31,14 +31,12 @@ static void end_holder(struct server *server, pid_t child)
     CHECK_SAME(server, waitpid(child, NULL, 0), child);
 }
 
-static ssize_t fail_at_once(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
-                            size_t size)
+static ssize_t fail_the_second(struct ledger_entry *entry, struct lb_stream *stream,
+                               const void *data, size_t size)
 {
     (void)entry;
-    (void)stream;
     (void)data;
-    (void)size;
-    return -ENOSPC;
+    return lb_stream_id(stream) == 2 ? -ENOSPC : (ssize_t)size;
 }
 
 /* Peers see how their streams end, though a child has their connections, too. */
@@ -49,6 +47,7 @@ static void a_child_that_holds_connections(void **state)
     pid_t child;
     int fd;
 
+    server->ledger.hooks.write = fail_the_second;
     server_begin(server, 2);
     fd = server_connect(server);
     CHECK_OK(server, peer_send_payload(fd, 1, 0, 1000, 1000));
@@ -58,7 +57,6 @@ static void a_child_that_holds_connections(void **state)
     server_await_ends(server, 1);
     end_holder(server, child);
 
-    server->ledger.hooks.write = fail_at_once;
     fd = server_connect(server);
     AWAIT(server, atomic_load(&server->ledger.opened) == 2);
     child = fork_holder(server);

@@ -25,6 +25,13 @@ grep -q '^lb_engine_open$' <<<"$public" ||
 [ "$(wc -l <<<"$public")" -eq "$(cat "${headers[@]}" | grep -c '^LB_PUBLIC ')" ] ||
     fail "$header has declarations that this test can't read"
 
+# Each says in brackets from where it may be called.
+untold=$(awk '/^\/\*/ { comment = "" }
+    !/^LB_PUBLIC/ { comment = comment " " $0; gsub(/ +\* /, " ", comment) }
+    /^LB_PUBLIC/ && comment !~ /\[(sink|slow end|any thread|outside|signal)[],]/ { print }' \
+    "${headers[@]}")
+[ -z "$untold" ] || fail "no comment says from where these may be called:" "$untold"
+
 listed=$(sed -n 's/^ *\(lb_[a-z0-9_]*\);$/\1/p' "$map" | sort)
 difference=$(diff <(echo "$public") <(echo "$listed") || true)
 [ -z "$difference" ] || fail "$header (<) and $map (>) differ:" "$difference"

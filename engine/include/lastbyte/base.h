@@ -33,7 +33,8 @@ extern "C" {
 #define LB_VERSION_PATCH 0
 #define LB_VERSION_NUM (LB_VERSION_MAJOR << 16 | LB_VERSION_MINOR << 8 | LB_VERSION_PATCH)
 
-/* The library's own, which may be a newer one, "MAJOR.MINOR.PATCH". A static string. */
+/* The library's own, which may be a newer one, "MAJOR.MINOR.PATCH". A static string. [any thread]
+ */
 LB_PUBLIC const char *lb_version(void);
 
 /* The one reason a stream ended. Only LB_END_EOF means that it is complete. */
@@ -51,7 +52,8 @@ enum lb_end {
     LB_END_COUNT
 };
 
-/* The end's name as options, messages and docs spell it ("eof", "reset", ...). A static string. */
+/* The end's name as options, messages and docs spell it ("eof", "reset", ...). A static string.
+ * [any thread] */
 LB_PUBLIC const char *lb_end_name(enum lb_end end);
 
 /* Why a call failed, for a person: one line without a newline, naming the remedy where known.

@@ -10,11 +10,11 @@ extern "C" {
 #endif
 
 /* HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME (abstract), fd:N. Checks the form only, asks
- * no resolver. Returns 0 or -EINVAL. */
+ * no resolver. Returns 0 or -EINVAL. [any thread] */
 LB_PUBLIC int lb_address_check(const char *address, struct lb_error *error);
 
 /* ADDRESS/BITS or one address, IPv4 or IPv6; no bit may be set behind the first BITS. IPv4 peers
- * are IPv4 whatever the listener is. Returns 0 or -EINVAL. */
+ * are IPv4 whatever the listener is. Returns 0 or -EINVAL. [any thread] */
 LB_PUBLIC int lb_network_check(const char *network, struct lb_error *error);
 
 enum lb_connect_flags {
@@ -33,12 +33,12 @@ enum lb_connect_flags {
  * descriptor that the caller owns, or -errno. timeout_ms bounds the whole call, and then a resolver
  * that has not answered is left to itself, in a thread that ends when it has (don't unload the
  * library meanwhile); negative: as long as resolver and kernel take. flags: of enum
- * lb_connect_flags; others are refused (-EINVAL), those of TCP ignored for Unix sockets. From any
- * thread. */
+ * lb_connect_flags; others are refused (-EINVAL), those of TCP ignored for Unix sockets. Blocks.
+ * [any thread] */
 LB_PUBLIC int lb_connect_with(const char *address, unsigned flags, int timeout_ms,
                               struct lb_error *error);
 
-/* The same with no flags. */
+/* The same with no flags. Blocks. [any thread] */
 LB_PUBLIC int lb_connect(const char *address, int timeout_ms, struct lb_error *error);
 
 #ifdef __cplusplus

@@ -12,7 +12,8 @@ extern "C" {
 
 /* ---- backends ------------------------------------------------------------------------------- */
 
-/* Describes the index-th of the backends, best first. Returns false as lb_sink_describe does. */
+/* Describes the index-th of the backends, best first. Returns false as lb_sink_describe does. [any
+ * thread] */
 LB_PUBLIC bool lb_backend_describe(size_t index, struct lb_description *description);
 
 /* What a backend or a kernel feature may do for this process, now. */
@@ -42,7 +43,7 @@ struct lb_probe {
 #endif
 
 /* Finds out by trying, and leaves nothing behind. Returns 0, or -EINVAL for a probe whose size, or
- * whose first feature's, is not set. */
+ * whose first feature's, is not set. Blocks. [any thread] */
 LB_PUBLIC int lb_probe(struct lb_probe *probe);
 
 /* ---- the engine ----------------------------------------------------------------------------- */
@@ -221,7 +222,8 @@ enum {
 #define LB_NO_GATHER UINT32_MAX
 #define LB_NO_KEEPALIVE UINT32_MAX
 
-/* Sets every default, and the size. Returns 0, or -EINVAL for a size below the first layout's. */
+/* Sets every default, and the size. Returns 0, or -EINVAL for a size below the first layout's. [any
+ * thread] */
 #define lb_config_init(config) lb_config_init_sized((config), sizeof(*(config)))
 LB_PUBLIC int lb_config_init_sized(struct lb_config *config, size_t size);
 
@@ -267,19 +269,20 @@ struct lb_stats {
  * Nothing is accepted yet, but peers may already queue in the backlog. On success *engine is owned
  * by the caller (lb_engine_close). On failure nothing is left behind.
  * -EINVAL: bad configuration; -ENOSYS, -EPERM, -ENOMEM: the named backend can't run here;
- * -EADDRINUSE and others: an address can't be bound. */
+ * -EADDRINUSE and others: an address can't be bound. Blocks. [any thread] */
 LB_PUBLIC int lb_engine_open(struct lb_engine **engine, const struct lb_config *config,
                              struct lb_error *error);
 
 /* The index-th bound address as it can be connected to, e.g. "127.0.0.1:41233", with the real port
- * where 0 was asked for; NULL past the last. Owned by the engine. */
+ * where 0 was asked for; NULL past the last. Owned by the engine. [any thread] */
 LB_PUBLIC const char *lb_engine_address(const struct lb_engine *engine, size_t index);
 
-/* Name of the chosen backend. Static. */
+/* Name of the chosen backend. Static. [any thread] */
 LB_PUBLIC const char *lb_engine_backend(const struct lb_engine *engine);
 
 /* Starts the threads, once per engine: -EALREADY after that, even if it has failed. Other -errno: a
- * thread could not be made; those that were have been stopped, and what is left is to close. */
+ * thread could not be made, or worker_open of the sink has failed; the others have been stopped,
+ * and what is left is to close. Blocks. [outside] */
 LB_PUBLIC int lb_engine_start(struct lb_engine *engine);
 
 /* A loop of the program's own, with workers = LB_NO_THREADS; any backend but blocking. The thread
@@ -304,18 +307,17 @@ LB_PUBLIC int lb_engine_turn(struct lb_engine *engine, int timeout_ms);
 /* Waits until the engine has ended: count reached, or stopped and drained; every stream has its
  * end by then. Returns 0, or -ETIMEDOUT after timeout_ms (negative: no limit). One thread only.
  * -EINVAL: it was never started. -EDEADLK: called from a sink or a note on one of the engine's own
- * threads, which would wait for itself. */
+ * threads, which would wait for itself. Blocks. [outside] */
 LB_PUBLIC int lb_engine_wait(struct lb_engine *engine, int timeout_ms);
 
 /* Stops accepting and lets streams under way end for up to drain_ms; a second call ends them at
- * once, as LB_END_STOPPED. From any thread and from a signal handler. */
+ * once, as LB_END_STOPPED. [signal] */
 LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 
 /* Has a stream's sink called, as for a descriptor that is ready: for a sink that has paused, or
  * whose end is in progress, and waits for what another thread does. It is called once at least
  * after this, on its worker's thread, unless the stream has ended by then, or there is none of that
- * number. From any thread, a sink's calls included, but not from a signal handler; never blocks.
- * Returns 0, or -ENOMEM. */
+ * number. Returns 0, or -ENOMEM. [any thread] */
 LB_PUBLIC int lb_engine_wake(struct lb_engine *engine, uint64_t id);
 
 /* Ends a stream as LB_END_STOPPED, unless its end is on its way; then its sink and its peer are not
@@ -372,12 +374,12 @@ LB_PUBLIC int lb_engine_end_fd(const struct lb_engine *engine);
  * accept. (engine/examples/reload.c is one; ask before the fork: -ECHILD in a child.) [outside] */
 LB_PUBLIC int lb_engine_listener(struct lb_engine *engine, size_t index);
 
-/* From any thread, at any time between open and close. Returns 0 or -EINVAL. */
+/* Returns 0 or -EINVAL. [any thread] */
 LB_PUBLIC int lb_engine_stats(const struct lb_engine *engine, struct lb_stats *stats);
 
 /* Stops at once if still running, waits, and frees everything. engine may be NULL. Returns 0. From
  * a sink or a note on one of the engine's own threads it can't: -EDEADLK; the engine then stops at
- * once, says so in a note, and is still to be closed, from elsewhere. */
+ * once, says so in a note, and is still to be closed, from elsewhere. Blocks. [outside] */
 LB_PUBLIC int lb_engine_close(struct lb_engine *engine);
 
 #ifdef __cplusplus

@@ -173,13 +173,13 @@ struct lb_sink_options {
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
  * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
  * the copy's size. exec forks: open it before there are threads, and before limits are raised that
- * its commands should not have. */
+ * its commands should not have. Blocks. [any thread] */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
 /* Closes a built-in sink. No engine may use it any more. sink may be NULL. What exec holds for
  * commands that are being killed, another process holds on. Returns 0, or -EINVAL for a sink that
- * is not one of lb_sink_open's, which is left as it is. */
+ * is not one of lb_sink_open's, which is left as it is. Blocks. [any thread] */
 LB_PUBLIC int lb_sink_close(const struct lb_sink *sink, void *context);
 
 /* What a built-in sink or a backend is called, and is, for a person. Static strings. */
@@ -193,7 +193,7 @@ struct lb_description {
 #define LB_DESCRIPTION_INIT LB_SIZE_INIT(lb_description)
 
 /* Describes the index-th of the built-in sinks, best known first. Returns false past the last, and
- * for a description whose size is not set. */
+ * for a description whose size is not set. [any thread] */
 LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
 
 #ifdef __cplusplus
