@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,12 @@ class Table(unittest.TestCase):
         result = self.table({"stdout": "fault 3 select tcp: 1 cases\n"})
         self.assertEqual(result.returncode, 1)
         self.assertIn("no such place: 3 select tcp", result.stderr)
+
+    def test_the_page_has_every_family(self):
+        page = TABLE.with_name("README.md").read_text(encoding="utf-8")
+        shown = self.table({"stdout": "fault 1 uring tcp: 1 cases\n"}).stdout
+        self.assertEqual(re.findall(r"^\| (\d+) \|", page, re.MULTILINE),
+                         re.findall(r"^\| (\d+) ", shown, re.MULTILINE))
 
 
 if __name__ == "__main__":

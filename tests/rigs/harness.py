@@ -21,6 +21,8 @@ import threading
 import time
 import unittest
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, by what we start too
+
 LASTBYTE = os.environ["LASTBYTE"]
 # Where the programs are that run the command as somebody else does.
 RIGS = os.path.dirname(os.path.abspath(__file__))
