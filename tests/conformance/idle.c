@@ -304,7 +304,7 @@ static void end_scene(struct scene *scene)
     lb_engine_stop(server->engine);
     gate_open(&server->ledger.gate); /* which an end that blocks alone waits for */
     CHECK_OK(server, lb_engine_wait(server->engine, patience_ms()));
-    lb_engine_close(server->engine);
+    server_close(server);
     for (unsigned i = 0; i < scene->peer_count; i++)
         close(scene->peers[i]);
     ledger_done(&server->ledger);

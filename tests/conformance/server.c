@@ -84,6 +84,13 @@ static void join_loop(struct server *server)
     server->looping = false;
 }
 
+void server_close(struct server *server)
+{
+    CHECK_OK(server, lb_engine_close(server->engine));
+    join_loop(server);
+    server->engine = NULL;
+}
+
 int server_teardown(void **state)
 {
     struct server *server = *state;
@@ -317,9 +324,7 @@ void server_finish(struct server *server)
     check_ids(server);
     if (atomic_load(&server->ledger.broken))
         server_give_up(server, __FILE__, __LINE__, "%s", server->ledger.why);
-    lb_engine_close(server->engine);
-    join_loop(server);
-    server->engine = NULL;
+    server_close(server);
     server->address = NULL;
     suite_leave();
     CHECK_SAME(server, process_count_fds(), server->fds);

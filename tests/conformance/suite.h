@@ -132,6 +132,9 @@ void server_check_bytes(struct server *server, size_t index, const void *data, s
  * checks that no descriptor and no thread is left. The case has closed its own by then. */
 void server_finish(struct server *server);
 
+/* Closes the engine alone. */
+void server_close(struct server *server);
+
 /* Shows what the engine and the ledger know; for failures. */
 void server_dump(struct server *server);
 
