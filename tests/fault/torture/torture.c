@@ -139,9 +139,17 @@ static const struct form {
     const char *name, *sink;
     bool direct;
 } forms[] = {
-    {"discard", "discard", false}, {"file", "file", false},     {"dir", "dir", false},
-    {"exec", "exec", false},       {"stdout", "stdout", false}, {"file-direct", "file", true},
+    {"discard", "discard", false},
+    {"file", "file", false},
+    {"dir", "dir", false},
+    {"stdout", "stdout", false},
+    {"file-direct", "file", true},
     {"dir-direct", "dir", true},
+#ifndef __SANITIZE_ADDRESS__
+    /* A child of the guardian's that is stopped before it has become a command can hold the lock of
+     * that sanitizer's allocator, which it shares with the guardian: seen once, which then hung. */
+    {"exec", "exec", false},
+#endif
 };
 
 enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
