@@ -71,40 +71,49 @@ unsigned lb_door_room(struct lb_door *door)
     return room < most - all ? room : most - all;
 }
 
+static unsigned load_of(const struct lb_door *door, unsigned lane)
+{
+    return atomic_load_explicit(&door->lanes[lane].load, memory_order_relaxed);
+}
+
+struct loads {
+    unsigned lane, least; /* which has the least, and what it is */
+    unsigned sum;
+};
+
+/* Of equals it is the first, but for the lane given, whose load is own. */
+static struct loads look_at_loads(const struct lb_door *door, unsigned lane, unsigned own)
+{
+    struct loads loads = {.lane = lane, .least = own};
+
+    for (unsigned i = 0; i < door->lane_count; i++) {
+        unsigned load = load_of(door, i);
+
+        loads.sum += load;
+        if (load < loads.least) {
+            loads.least = load;
+            loads.lane = i;
+        }
+    }
+    return loads;
+}
+
 /* Below a load of eight each: as even as can be, since each may be one that fills a core. Above:
  * within an eighth of the mean, so that a crowd of short streams is not handed round. */
 unsigned lb_door_choose_lane(const struct lb_door *door, unsigned lane)
 {
-    unsigned own = atomic_load_explicit(&door->lanes[lane].load, memory_order_relaxed);
-    unsigned least = own, chosen = lane, sum = 0;
+    unsigned own = load_of(door, lane);
+    struct loads loads;
 
     if (own == 0)
         return lane;
-    for (unsigned i = 0; i < door->lane_count; i++) {
-        unsigned load = atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
-
-        sum += load;
-        if (load < least) {
-            least = load;
-            chosen = i;
-        }
-    }
-    return (own - least) * 8 * door->lane_count > sum ? chosen : lane;
+    loads = look_at_loads(door, lane, own);
+    return (own - loads.least) * 8 * door->lane_count > loads.sum ? loads.lane : lane;
 }
 
 unsigned lb_door_least_lane(const struct lb_door *door)
 {
-    unsigned chosen = 0, least = UINT32_MAX;
-
-    for (unsigned i = 0; i < door->lane_count; i++) {
-        unsigned load = atomic_load_explicit(&door->lanes[i].load, memory_order_relaxed);
-
-        if (load < least) {
-            least = load;
-            chosen = i;
-        }
-    }
-    return chosen;
+    return look_at_loads(door, 0, load_of(door, 0)).lane;
 }
 
 void lb_door_look_again(struct lb_door *door)
