@@ -53,6 +53,9 @@ bool command_output_closed(void);
 /* Tells what is wrong with the command line. Returns STATUS_USAGE. */
 int command_misused(const char *text);
 
+/* The same, of an operand where the command takes none. */
+int command_refuse_operand(const char *command, const char *operand);
+
 /* Raises the soft limit of open descriptors to the hard one: each stream needs one. */
 void command_raise_limits(void);
 

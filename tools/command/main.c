@@ -67,6 +67,12 @@ int command_misused(const char *text)
     return STATUS_USAGE;
 }
 
+int command_refuse_operand(const char *command, const char *operand)
+{
+    console_tell("%s: %s takes only options; --help lists them", operand, command);
+    return STATUS_USAGE;
+}
+
 void command_raise_limits(void)
 {
     struct rlimit limit;

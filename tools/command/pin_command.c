@@ -63,9 +63,7 @@ int pin_command(int argc, char **argv)
         return pin_help();
     if (settings.version)
         return command_version();
-    if (operand < argc) {
-        console_tell("%s: pin takes only options; --help lists them", argv[operand]);
-        return STATUS_USAGE;
-    }
+    if (operand < argc)
+        return command_refuse_operand("pin", argv[operand]);
     return print_pin(settings.dir);
 }

@@ -115,10 +115,8 @@ int probe_command(int argc, char **argv)
         return probe_help();
     if (settings.version)
         return command_version();
-    if (operand < argc) {
-        console_tell("%s: probe takes only options; --help lists them", argv[operand]);
-        return STATUS_USAGE;
-    }
+    if (operand < argc)
+        return command_refuse_operand("probe", argv[operand]);
     lb_probe(&probe);
     harden_probe(&probe);
     if (settings.json)
