@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts the lines of one stream: the smallest whole program, as README.md shows it. */
+/* Counts the lines of one stream: the smallest whole program, as LIBRARY.md shows it. */
 #include <lastbyte/lastbyte.h>
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 #
 # alone_test.sh MESON SOURCE: the library needs libc, liburing, libxxhash and libcrypto, and nothing
 # else: built where no other package is to be found, as a part of another project. The program in
-# there is the README's. And what is not implemented yet can't be asked for.
+# there is that of engine/LIBRARY.md. And what is not implemented yet can't be asked for.
 set -euo pipefail
 
 meson=$1 source=$2
@@ -27,7 +27,7 @@ unset PKG_CONFIG_PATH
 ! pkg-config --exists jansson || fail "jansson is not hidden"
 
 ln -s "$source" "$root/outside/subprojects/lastbyte"
-awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/README.md" \
+awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/engine/LIBRARY.md" \
     >"$root/outside/program.c"
 cat >"$root/outside/meson.build" <<'PROJECT'
 project('outside', 'c')

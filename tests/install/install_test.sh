@@ -3,7 +3,7 @@
 #
 # install_test.sh BUILD SOURCE PREFIX LIBDIR SANITIZERS KIND: installs into a DESTDIR, then does
 # what a packager and an outside program do, with nothing but what was installed there. The program
-# is the README's, word for word. KIND of library is shared, static or both.
+# is that of engine/LIBRARY.md, word for word. KIND of library is shared, static or both.
 set -euo pipefail
 
 build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5 kind=$6
@@ -61,11 +61,12 @@ export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libraries/pkgconfig
 [ "$(pkg-config --modversion lastbyte)" = "$("$root$prefix/bin/lastbyte" --version |
     cut -d ' ' -f 2)" ] || fail "lastbyte.pc and the command name different versions"
 
-# The first C block of the README is a whole program.
-awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/README.md" >"$root/program.c"
+# The first C block of that page is a whole program.
+awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/engine/LIBRARY.md" \
+    >"$root/program.c"
 cmp -s "$root/program.c" <(sed 1,2d "$source/engine/examples/lines.c") ||
-    fail "README.md shows another program than engine/examples/lines.c"
-grep -q 'int main' "$root/program.c" || fail "README.md has no C program"
+    fail "LIBRARY.md shows another program than engine/examples/lines.c"
+grep -q 'int main' "$root/program.c" || fail "LIBRARY.md has no C program"
 
 read -ra cflags < <(pkg-config --cflags lastbyte)
 cflags+=(-std=c11 -Wall -Wextra -Werror)
