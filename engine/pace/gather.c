@@ -4,7 +4,7 @@
 #include "clock.h"
 
 /* Shares of a core, in per cent, that receiving takes without gathering: from where on it begins,
- * and below which it ends. */
+ * if some windows together take so much, and below which it ends. */
 struct shares {
     uint64_t begin, end;
 };
@@ -78,6 +78,7 @@ static struct lb_gather_load look(const struct lb_gather_window *window)
         .per_receive = window->bytes / receives,
         .receives = window->receives / polls,
         .interval_ns = window->streams * wall_ns / receives,
+        .brief = window->begun * 2 > receives,
     };
 }
 
@@ -177,7 +178,7 @@ static uint64_t plain_share(const struct lb_gather *gather, const struct lb_gath
 static const struct shares *shares_of(const struct lb_gather *gather,
                                       const struct lb_gather_load *load)
 {
-    return gather->saving || is_bulk(load) ? &to_save : &short_of_time;
+    return gather->saving || is_bulk(load) || load->brief ? &to_save : &short_of_time;
 }
 
 /* Plain windows have followed a stretch. Returns false if there is to be no other for now. */
@@ -207,14 +208,30 @@ static bool is_harmless(struct lb_gather *gather)
     return false;
 }
 
-/* A host that takes the processor away for a moment makes bytes look dear in one window. */
+/* A host that takes the processor away for a moment makes bytes look dear in one window, and loads
+ * go up and down: a few windows together tell. Returns whether they are all there. */
+static bool has_seen_enough(struct lb_gather *gather, const struct lb_gather_load *load)
+{
+    if (gather->loaded == 0) {
+        gather->loaded_share = 0;
+        gather->plain = *load;
+    } else if (load->cost < gather->plain.cost) {
+        gather->plain = *load;
+    }
+    gather->loaded_share += load->share;
+    return ++gather->loaded >= (gather->saving ? BEGIN_WINDOWS : PLAIN_WINDOWS);
+}
+
 static void begin(struct lb_gather *gather, const struct lb_gather_load *load)
 {
-    if (gather->loaded == 0 || load->cost < gather->plain.cost)
-        gather->plain = *load;
-    if (++gather->loaded < (gather->saving ? BEGIN_WINDOWS : PLAIN_WINDOWS))
+    uint64_t share;
+
+    if (!has_seen_enough(gather, load))
         return;
+    share = gather->loaded_share / gather->loaded;
     gather->loaded = 0;
+    if (!gather->between && share < shares_of(gather, load)->begin)
+        return;
     gather->age = 0;
     if (!gather->saving && !is_harmless(gather))
         return;
@@ -297,10 +314,11 @@ static bool is_loaded(const struct lb_gather *gather, const struct lb_gather_loa
 {
     const struct shares *shares = shares_of(gather, load);
 
-    if (gather->between)
-        return load->share >= shares->end && load->rate > 0;
-    return gather->hold == 0 && load->share >= shares->begin && load->rate > 0 &&
-           wants_more(gather, load) && first_ns(load) <= most(gather->max_ns, LEAST_NS);
+    /* Where the guard looks on, one quiet window among busy ones is none. */
+    if (load->rate == 0 || load->share < (gather->saving ? shares->begin : shares->end))
+        return false;
+    return gather->between || (gather->hold == 0 && wants_more(gather, load) &&
+                               first_ns(load) <= most(gather->max_ns, LEAST_NS));
 }
 
 /* ACKs are worth sparing; a little more than that doesn't end it, as each change costs a call for

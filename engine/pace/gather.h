@@ -6,9 +6,9 @@
  *
  * Whoever is to save processor time (saving) gathers from a small load on. Else a worker does only
  * while it is short of time, and while the peers lose no throughput by it: a guard looks after
- * that, and first the ACKs are sent again, and then nothing is gathered for some time. Bulk, whose
- * bytes come in pieces that are large already, is not waited for by anybody for long: there a small
- * load will do, under the same guard.
+ * that, and first the ACKs are sent again, and then nothing is gathered for some time. A small load
+ * will do, under the same guard, where nobody waits for the next bytes: of bulk, which come in
+ * pieces that are large already, and of brief streams, which are over after one.
  *
  * The controller looks at windows of a few milliseconds. It knows what the worker did in one, and
  * from that alone decides how long the next turns may gather: no clock, no socket, so it can be
@@ -29,6 +29,7 @@ struct lb_gather_window {
     uint64_t receives;
     uint64_t bytes;
     uint64_t streams; /* open at its end */
+    uint64_t begun;   /* streams */
 };
 
 /* What a window says. */
@@ -40,6 +41,7 @@ struct lb_gather_load {
     uint64_t per_receive; /* bytes */
     uint64_t receives;    /* a poll */
     uint64_t interval_ns; /* between two receives from one stream, if all send alike */
+    bool brief;           /* most streams are over after a receive */
 };
 
 struct lb_gather {
@@ -50,6 +52,7 @@ struct lb_gather {
     bool saving;     /* it gathers whenever that saves, whatever time and throughput are left */
 
     unsigned loaded;              /* windows with a load, one after another, before it began */
+    uint64_t loaded_share;        /* of all these together */
     struct lb_gather_load plain;  /* the cheapest of these */
     struct lb_gather_load last;   /* the window before this one */
     struct lb_gather_load before; /* before ns was raised, while that is on trial */

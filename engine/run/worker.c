@@ -269,6 +269,7 @@ static void look_at_load(struct lb_worker *worker)
     now.cpu_ns = lb_clock_read(CLOCK_THREAD_CPUTIME_ID);
     now.receives = lb_count_read(&counters->receives);
     now.bytes = lb_count_read(&counters->bytes);
+    now.begun = lb_count_read(&counters->accepted);
     past = (struct lb_gather_window){
         .wall_ns = now.wall_ns - worker->window.wall_ns,
         .cpu_ns = now.cpu_ns - worker->window.cpu_ns,
@@ -276,6 +277,7 @@ static void look_at_load(struct lb_worker *worker)
         .receives = now.receives - worker->window.receives,
         .bytes = now.bytes - worker->window.bytes,
         .streams = worker->lane.under_way,
+        .begun = now.begun - worker->window.begun,
     };
     lb_count_set(&counters->gather_ns, lb_gather_decide(&worker->gather, &past));
     worker->window = now;

@@ -58,9 +58,9 @@ struct lb_engine;
 /* What a worker is to care for, where it can't do for all. */
 enum lb_tune {
     /* Bytes gather only while the worker is short of time (messages that would take it more than
-     * 0.7 of a core), and only as long as the peers lose no throughput by it. Where it has time,
-     * none waits; but for bulk, large pieces of few streams, a worker takes 0.15 ms a turn sooner.
-     */
+     * 0.7 of a core), and only as long as the peers lose no throughput by it. Where it has time, no
+     * message waits. From 0.25 of a core on it gathers what nobody waits for so soon: bulk, large
+     * pieces of few streams, for 0.15 ms a turn, and streams that are over after a receive. */
     LB_TUNE_BALANCED,
     /* Bytes gather whenever that saves processor time, from 0.25 of a core on: the least of that,
      * for up to gather_max_us more delay, and less throughput where the sender is the limit. */

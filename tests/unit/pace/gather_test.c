@@ -19,6 +19,7 @@ struct model {
     double poll_cost_ns; /* waking up */
     double receive_cost_ns;
     double byte_cost_ns;
+    bool brief; /* each message is a stream */
 };
 
 /* What the peers lose, as shares of what they would send, and what comes and goes by itself. */
@@ -71,6 +72,7 @@ static struct lb_gather_window look(const struct lb_gather *gather, const struct
         .receives = (uint64_t)(WINDOW_NS / period * receives_for(model, bytes)),
         .bytes = (uint64_t)(WINDOW_NS / period * bytes),
         .streams = (uint64_t)model->streams,
+        .begun = model->brief ? (uint64_t)(WINDOW_NS / period * bytes / model->message) : 0,
     };
 }
 
@@ -114,6 +116,9 @@ static const struct model small_window = {2.5, 65536, 1, 65536, 8000, 3000, 0.15
 
 /* One bulk stream: a wake-up for 64 KiB each. */
 static const struct model bulk = {4.0, 6e6, 1, 65536, 5000, 2000, 0.08};
+
+/* 25,000 streams a second, of one message each: half a core. */
+static const struct model brief = {0.000325, 1e6, 64, 13, 8000, 12000, 0.1, true};
 
 /* The same with all that the cache holds at each wake-up. */
 static const struct model bulk_in_batches = {2.5, 6e6, 1, 1 << 20, 5000, 2000, 0.15};
@@ -362,6 +367,29 @@ static void keeps_what_fan_in_and_bulk_save(void **state)
     assert_true(tell(&bulk, nothing).gathered > 0.95);
 }
 
+static void lets_brief_streams_share_a_wake_up(void **state)
+{
+    struct model messages_of_few = brief;
+
+    (void)state;
+    assert_true(tell(&brief, nothing).gathered > 0.95);
+    assert_true(tell(&brief, (struct losses){.by_gathering = 0.1}).gathered < 0.05);
+    messages_of_few.brief = false;
+    assert_true(tell(&messages_of_few, nothing).gathered == 0);
+}
+
+/* A load that goes up and down around the bound, and is above it for the most part. */
+static void takes_windows_together(void **state)
+{
+    struct model busy = messages;
+
+    (void)state;
+    busy.bytes_per_ns *= 1.9; /* 0.76 of a core */
+    assert_true(tell(&busy, (struct losses){.noise = 0.15}).gathered > 0.8);
+    busy.bytes_per_ns = messages.bytes_per_ns * 1.6; /* 0.64 */
+    assert_true(tell(&busy, (struct losses){.noise = 0.15}).gathered < 0.1);
+}
+
 /* Between the two shares it stays as it is. */
 static void ends_later_than_it_begins(void **state)
 {
@@ -440,6 +468,8 @@ int main(void)
         cmocka_unit_test(is_steady_under_a_steady_load),
         cmocka_unit_test(waits_only_where_time_is_short),
         cmocka_unit_test(keeps_what_fan_in_and_bulk_save),
+        cmocka_unit_test(lets_brief_streams_share_a_wake_up),
+        cmocka_unit_test(takes_windows_together),
         cmocka_unit_test(ends_later_than_it_begins),
         cmocka_unit_test(turns_itself_off_where_throughput_falls),
         cmocka_unit_test(bears_a_little_loss),
