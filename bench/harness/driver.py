@@ -21,11 +21,15 @@ class Failed(Exception):
 
 
 class Driver:
+    """build: its directory, or the one that the programs were installed into."""
+
     def __init__(self, build):
         self.build = pathlib.Path(build)
-        self.bench = pathlib.Path(build) / "bench" / "lastbyte-bench"
-        self.load = pathlib.Path(build) / "bench" / "lastbyte-load"
-        self.command = pathlib.Path(build) / "tools" / "lastbyte"
+        installed = (self.build / "lastbyte-bench").is_file()
+        bench, tools = ("", "") if installed else ("bench", "tools")
+        self.bench = self.build / bench / "lastbyte-bench"
+        self.load = self.build / bench / "lastbyte-load"
+        self.command = self.build / tools / "lastbyte"
         for binary in (self.bench, self.load):
             if not binary.exists():
                 raise Failed(f"{binary} is missing: build with -Dbench=enabled, or leave out "

@@ -128,11 +128,12 @@ def left_out(results):
     return "## Left out\n\n" + "\n".join(lines) + "\n"
 
 
-def stamp_part(results):
+def stamp_rows(results):
+    """[(what, text)] of all that figures depend on besides the code."""
     stamp = results.stamp
     machine, build, network = stamp["machine"], stamp["build"], stamp["network"]
     settings = results.document["settings"]
-    rows = [
+    return [
         ("machine", f"{machine['cpu']}, {machine['cores']} cores ({machine['usable_cores']} "
                     f"usable), {machine['memory_mib']} MiB, hypervisor: {machine['hypervisor']}"),
         ("caches", ", ".join(f"{name} {size}" for name, size in machine["cache"].items())),
@@ -149,8 +150,11 @@ def stamp_part(results):
         *((name.replace("_", " "), text) for name, text in settings.items()
           if not isinstance(text, (list, dict))),
     ]
+
+
+def stamp_part(results):
     lines = ["## Stamp\n", "| | |", "| --- | --- |"]
-    lines += [f"| {name} | {str(text).replace('|', '/')} |" for name, text in rows]
+    lines += [f"| {name} | {str(text).replace('|', '/')} |" for name, text in stamp_rows(results)]
     return "\n".join(lines) + "\n"
 
 

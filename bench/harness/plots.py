@@ -10,13 +10,10 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot  # noqa: E402 (the backend has to be chosen first)
 
-from harness import arithmetic, comparison, kinds, metrics, workloads  # noqa: E402
+from harness import arithmetic, comparison, curves, kinds, metrics, workloads  # noqa: E402
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
-PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
-               ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),
-               ("p9995_us", 99.95), ("p9999_us", 99.99))
 
 STYLE = {
     "svg.fonttype": "none",     # text stays text
@@ -74,7 +71,7 @@ def _bars_of(axis, results, workload, key, names):
     values = {name: [value * metric.scale
                      for value in results.series(workload, name, key).values()]
               for name in names}
-    end = _axis_end(values, metric)
+    end = curves.axis_end(values.values(), metric.lower_is_better)
     for row, name in enumerate(names):
         if values[name]:
             _bar(axis, row, values[name], end, metric, results.kind(name))
@@ -83,15 +80,6 @@ def _bars_of(axis, results, workload, key, names):
     axis.set_xlabel(f"{metric.label}, {metric.unit}\n({direction} is better)")
     axis.set_xlim(0, end * 1.18)
     axis.set_ylim(-0.6, len(names) - 0.4)
-
-
-def _axis_end(values, metric):
-    """A cost far above all others would flatten them: its bar is cut off, and its figure tells."""
-    medians = [arithmetic.median(row) for row in values.values() if row]
-    highest = max((max(row) for row in values.values() if row), default=1.0)
-    if metric.lower_is_better:
-        return min(highest, 4 * arithmetic.median(medians)) or 1.0
-    return highest
 
 
 def _bar(axis, row, values, end, metric, kind):
@@ -122,13 +110,14 @@ def percentiles(results, workload):
     colours = {name: LINES[index % len(LINES)] for index, name in enumerate(names)}
     for axis, title in zip(axes[0], titles):
         for name in names:
-            points = curve(results, title, name)
+            points = curves.percentiles(results, title, name)
             if points:
-                axis.plot([_nines(percent) for percent, _ in points],
+                axis.plot([curves.nines(percent) for percent, _ in points],
                           [value for _, value in points], marker=".", markersize=3,
                           linewidth=1.2, color=colours[name], label=name)
         ticks = (50, 90, 99, 99.9, 99.99)
-        axis.set_xticks([_nines(percent) for percent in ticks], [f"{tick:g}" for tick in ticks])
+        axis.set_xticks([curves.nines(percent) for percent in ticks],
+                        [f"{tick:g}" for tick in ticks])
         axis.set_yscale("log")
         rate = title.removeprefix(f"{workload.name}-")
         axis.set_title(f"{rate} messages/s", fontsize=9)
@@ -140,28 +129,13 @@ def percentiles(results, workload):
     return figure
 
 
-def curve(results, workload, name):
-    """[(percentile, µs)]: the median over the samples of each percentile."""
-    points = []
-    for key, percent in PERCENTILES:
-        values = results.series(workload, name, key).values()
-        if values:
-            points.append((percent, arithmetic.median(values)))
-    return points
-
-
-def _nines(percent):
-    """The percentiles' scale: one unit for each nine."""
-    return -float(matplotlib.numpy.log10(1 - percent / 100))
-
-
 # ---- the grid
 
 def grid(results, workload):
-    table = swept(results, workload)
+    table = curves.swept(results, workload)
     swept_ones = {backend for backend, _, _ in table}
     backends = [name for name in results.contenders if name in swept_ones]
-    keys = ("receiver_cpu_s_per_gib", "gib_per_s")
+    keys = curves.SWEPT
     figure, axes = pyplot.subplots(len(keys), len(backends), sharex=True, sharey="row",
                                    squeeze=False, figsize=(3.1 * len(backends) + 0.8, 5.2))
     counts = sorted({slots for _, _, slots in table})
@@ -182,7 +156,7 @@ def grid(results, workload):
             else:
                 axis.set_xlabel("slot size")
                 sizes = sorted({size for _, size, _ in table})
-                axis.set_xticks(sizes, [size_text(size) for size in sizes], rotation=60,
+                axis.set_xticks(sizes, [curves.size_text(size) for size in sizes], rotation=60,
                                 fontsize=7)
                 axis.minorticks_off()
         metric = metrics.METRICS[key]
@@ -192,26 +166,6 @@ def grid(results, workload):
     axes[0][-1].legend(fontsize=7.5, frameon=False)
     figure.suptitle("bulk over slot sizes and numbers of slots")
     return figure
-
-
-def swept(results, workload):
-    """{(backend, slot size, slots): {metric: [values]}}."""
-    table = {}
-    for sample in results.samples_of(workload):
-        size, _, slots = sample["parameter"].partition("x")
-        values = table.setdefault((sample["contender"], int(size), int(slots)),
-                                  {"receiver_cpu_s_per_gib": [], "gib_per_s": []})
-        for key, row in values.items():
-            if sample.get(key) is not None:
-                row.append(sample[key])
-    return table
-
-
-def size_text(size):
-    for unit, name in ((1 << 20, "M"), (1 << 10, "K")):
-        if size % unit == 0:
-            return f"{size // unit}{name}"
-    return str(size)
 
 
 # The pictures that show all variants of a workload, as a workload names them.

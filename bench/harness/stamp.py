@@ -177,7 +177,8 @@ def flags(words):
 
 
 def commit(source):
-    name = output_of("git", "rev-parse", "HEAD", cwd=source)
+    """Of the sources; None: there are none, what is measured was installed."""
+    name = source and output_of("git", "rev-parse", "HEAD", cwd=source)
     if name is None:
         return {"name": "unknown", "dirty": None}
     status = output_of("git", "status", "--porcelain", "--untracked-files=no", cwd=source)

@@ -81,6 +81,7 @@ def short_number(text):
     return f"{value // 1000}k" if value % 1000 == 0 else str(value)
 
 
+TUNES = ("*-save-cpu", "*-latency")  # of ours
 RUNTIMES = ("asio-*", "go", "node", "netty", "tokio")
 
 # What belongs to a question that a workload asks is in its full set; what only takes time is not,
@@ -102,7 +103,7 @@ ALL = (
     Workload(
         "fanin-64", seconds=0.6, profiled="6G", leaves=outcome.Count(),
         full=("uring", "epoll", "blocking", "plain-*", "libuv", "libevent", "sleep-*", *RUNTIMES),
-        quick=("uring", "epoll", "plain-*", "libuv")),
+        quick=("uring", "epoll", *TUNES, "plain-*", "libuv")),
     Workload(
         "fanin-1000", seconds=0.5, profiled="4G", leaves=outcome.Count(),
         full=("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent", "sleep-*")),
@@ -113,7 +114,7 @@ ALL = (
     Workload(
         "latency", seconds=0.7, figures=metrics.LATENCY,
         full=("uring", "epoll", "plain-epoll", "libuv"),
-        quick=("uring", "epoll", "plain-epoll"),
+        quick=("uring", "epoll", *TUNES, "plain-epoll"),
         sizes=(Size("--seconds=1", parameter="1000"), Size("--seconds=0.5")),
         picture=Picture("percentiles", "latency over percentiles at each rate")),
     Workload(

@@ -64,7 +64,7 @@ class Scripts(unittest.TestCase):
         for path in (BASH, FISH, ZSH):
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            for command in ("recv", "send", "probe"):
+            for command in ("recv", "send", "probe", "bench"):
                 options = re.findall(r"^  (?:-\w, |    )--([a-z0-9-]+)",
                                      run(command, "--help").output.decode(), re.M)
                 mark = "-l {}\\b" if path == FISH else "--{}\\b"

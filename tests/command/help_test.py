@@ -26,7 +26,7 @@ class Topics(unittest.TestCase):
             self.assertIn(topic["help"], text)
 
     def test_a_command_is_explained_as_by_its_help(self):
-        for command in ("recv", "send", "probe"):
+        for command in ("recv", "send", "probe", "bench"):
             self.assertEqual(run(command, "--help").output.decode(), told(command)[1])
 
     def test_an_option_is_explained_for_each_command_that_has_it(self):

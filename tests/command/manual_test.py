@@ -47,7 +47,7 @@ class Options(unittest.TestCase):
     def test_the_page_of_the_benchmarks_has_theirs(self):
         if not BENCH:
             self.skipTest("no benchmarks in this build")
-        options = set().union(*(helped(program) for program in BENCH))
+        options = helped(LASTBYTE, "bench").union(*(helped(program) for program in BENCH))
         self.assertEqual(options, described("lastbyte-bench.1"))
 
 

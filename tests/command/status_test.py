@@ -49,6 +49,8 @@ MISUSES = (
     (["send", "--connect-timeout=soon", "localhost:1"], ("--connect-timeout", "soon", "seconds")),
     (["send", "--text=x", "localhost:1", "file"], ("--text", "file")),
     (["probe", "--xml"], ("--xml", "--help")),
+    (["bench", "--pairs=0"], ("--pairs", "0", "1")),
+    (["bench", "bulk"], ("bulk", "bench takes only options")),
     (["receive"], ("receive", "recv")),
 )
 
@@ -67,12 +69,13 @@ class Usage(unittest.TestCase):
     def test_no_command_lists_the_commands(self):
         result = run()
         self.assertEqual((2, b""), (result.status, result.output), result)
-        for command in ("recv", "send", "probe"):
+        for command in ("recv", "send", "probe", "bench"):
             self.assertIn(command, result.errors)
 
     def test_help_and_version_go_to_standard_output(self):
         for arguments in (["--help"], ["--version"], ["recv", "--help"], ["recv", "--version"],
-                          ["send", "--help"], ["probe", "--help"]):
+                          ["send", "--help"], ["probe", "--help"],
+                          ["bench", "--help"]):
             with self.subTest(arguments=" ".join(arguments)):
                 result = run(*arguments)
                 self.assertEqual((0, ""), (result.status, result.errors), result)

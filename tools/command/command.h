@@ -32,14 +32,17 @@ int recv_command(int argc, char **argv);
 int send_command(int argc, char **argv);
 int pin_command(int argc, char **argv);
 int probe_command(int argc, char **argv);
+int bench_command(int argc, char **argv);
 int help_command(int argc, char **argv);
 
 int send_help(void);
 int pin_help(void);
 int probe_help(void);
+int bench_help(void);
 int help_help(void);
 
-extern const struct option_row send_options[], pin_options[], probe_options[], help_options[];
+extern const struct option_row send_options[], pin_options[], probe_options[], bench_options[],
+    help_options[];
 
 /* Prints the version. */
 int command_version(void);

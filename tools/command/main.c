@@ -25,6 +25,8 @@ const struct command commands[] = {
 #endif
     {"probe", probe_command, probe_help, probe_options,
      "tell which backends and kernel features work here"},
+    {"bench", bench_command, bench_help, bench_options,
+     "measure what receiving costs here, and which backend and tune suit"},
     {"help", help_command, help_help, help_options,
      "explain a command, an option or a topic, e.g. lastbyte help sinks"},
     {.name = NULL},
