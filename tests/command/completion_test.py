@@ -88,6 +88,7 @@ class Bash(unittest.TestCase):
                 ("lastbyte recv --sink=hash:sh", "--sink=hash:sha256 "),
                 ("lastbyte recv --sink=dir:dr", "--sink=dir:drop/"),
                 ("lastbyte recv --backend=ep", "--backend=epoll "),
+                ("lastbyte recv --tune=sa", "--tune=save-cpu "),
                 ("lastbyte recv --stats=j", "--stats=json "),
                 ("lastbyte recv --receipt=sh", "--receipt=sha256 "),
                 ("lastbyte recv --no-harden=sec", "--no-harden=seccomp "),
@@ -120,6 +121,7 @@ class Zsh(unittest.TestCase):
                 ("lastbyte recv --sink=hash:sh", "hash:sha256 "),
                 ("lastbyte recv --sink=dir:dr", "dir:drop/"),
                 ("lastbyte recv --backend=ep", "--backend=epoll "),
+                ("lastbyte recv --tune=sa", "--tune=save-cpu "),
                 ("lastbyte recv --stats=j", "--stats=json "),
                 ("lastbyte recv --seal-key=rep", "report.pdf "),
                 ("lastbyte send :1090 rep", "report.pdf ")):
@@ -145,6 +147,7 @@ class Fish(unittest.TestCase):
                 ("lastbyte recv --sink=hash:sh", "--sink=hash:sha256"),
                 ("lastbyte recv --sink=dir:dr", "--sink=dir:drop/"),
                 ("lastbyte recv --backend=ep", "--backend=epoll"),
+                ("lastbyte recv --tune=sa", "--tune=save-cpu"),
                 ("lastbyte recv --receipt=sh", "--receipt=sha256"),
                 ("lastbyte help rece", "receipts")):
             with self.subTest(typed=typed):

@@ -2,6 +2,7 @@
 """What the command exits with, and what it says about bad input."""
 
 import os
+import re
 import socket
 import unittest
 
@@ -65,6 +66,24 @@ class Usage(unittest.TestCase):
                 self.assertEqual(1, result.errors.count("\n"), result)
                 for word in words:
                     self.assertIn(word, result.errors)
+
+    def test_a_typo_is_answered_by_the_nearest(self):
+        for arguments, meant in ((["reciv"], "recv"), (["recv", "--sinks=x"], "--sink"),
+                                 (["recv", "--max-steams=1"], "--max-streams"),
+                                 (["send", "--reciept", ":1"], "--receipt")):
+            result = run(*arguments)
+            self.assertEqual((2, 1), (result.status, result.errors.count("\n")), result)
+            self.assertIn(f"did you mean {meant}?", result.errors)
+
+    def test_help_is_in_groups(self):
+        """No option stands outside one, and none has more than a screen."""
+        for command in ("recv", "send"):
+            text = run(command, "--help").output.decode()
+            groups = re.split(r"\n\n(?=[A-Z].*:\n)", text)
+            self.assertNotRegex(groups[0], r"\n  (-\w, |    )--")
+            options = [len(re.findall(r"^  (?:-\w, |    )--", group, re.M)) for group in groups]
+            self.assertGreater(sum(count > 0 for count in options), 2)
+            self.assertLess(max(options), 24)
 
     def test_no_command_lists_the_commands(self):
         result = run()

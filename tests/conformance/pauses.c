@@ -39,7 +39,7 @@ static void await_stalled(struct server *server, uint64_t tag)
 {
     struct ledger_entry *entry = server_await_tag(server, tag);
 
-    AWAIT(server, atomic_load(&entry->mark) == 1);
+    AWAIT(server, atomic_load(&entry->mark) == 1 && atomic_load(&entry->bytes) == FIRST_BYTES);
 }
 
 /* Sends without blocking until the connection takes no more. Returns how much of the payload went.
@@ -322,7 +322,8 @@ static void woken_by_number(void **state)
         fds[i] = server_connect(server);
         CHECK_OK(server, peer_send_payload(fds[i], i + 1, 0, SIZE, SIZE));
         entries[i] = server_await_tag(server, i + 1);
-        AWAIT(server, atomic_load(&entries[i]->mark) > 0);
+        AWAIT(server,
+              atomic_load(&entries[i]->mark) > 0 && atomic_load(&entries[i]->bytes) == FIRST_BYTES);
     }
     gate_open(&server->ledger.gate);
     CHECK_OK(server, lb_engine_wake(server->engine, 0));

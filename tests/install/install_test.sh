@@ -21,7 +21,8 @@ fail() {
 
 for file in "$prefix/bin/lastbyte" "$prefix/include/lastbyte/lastbyte.h" \
     "$prefix/$libdir/pkgconfig/lastbyte.pc" "$prefix/share/man/man1/lastbyte.1" \
-    "$prefix/share/man/man1/lastbyte-recv.1" "$prefix/share/man/man5/lastbyte-seal.5"; do
+    "$prefix/share/man/man1/lastbyte-recv.1" "$prefix/share/man/man5/lastbyte-seal.5" \
+    "$prefix/share/man/man7/lastbyte-tls.7" "$prefix/share/man/man3/lastbyte.3"; do
     [ -s "$root$file" ] || fail "$file is not installed"
 done
 for file in liblastbyte.so liblastbyte.so.1 liblastbyte.a; do
@@ -44,11 +45,15 @@ fi
 [[ $("$root$prefix/bin/lastbyte" --version) =~ ^lastbyte\ [0-9]+\.[0-9]+\.[0-9]+ ]] ||
     fail "the installed command does not run"
 if command -v man >/dev/null; then
-    for page in "$root$prefix"/share/man/man[135]/*; do
+    for page in "$root$prefix"/share/man/man[1357]/*; do
         LC_ALL=C man --warnings --local-file "$page" >"$root/page" 2>"$root/warnings" ||
             fail "man can't read $page"
         [ ! -s "$root/warnings" ] || fail "$page: man warns: $(cat "$root/warnings")"
     done
+fi
+
+if command -v mandoc >/dev/null; then
+    mandoc -T lint -W error "$root$prefix"/share/man/man[1357]/* || fail "mandoc finds errors"
 fi
 
 # Every function of the library is in a page.
