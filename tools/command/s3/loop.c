@@ -245,6 +245,23 @@ void s3_loop_ask(struct s3_loop *loop, struct s3_request *request)
     wait(loop, request);
 }
 
+void s3_loop_ask_bare(struct s3_loop *loop, struct s3_request *request, const char *method,
+                      const char *query)
+{
+    request->method = method;
+    request->query = query;
+    request->body = NULL;
+    request->body_count = 0;
+    request->body_size = 0;
+    sigv4_hash("", 0, request->payload);
+    s3_loop_ask(loop, request);
+}
+
+bool s3_loop_has(const struct s3_request *request)
+{
+    return request->state != S3_IDLE;
+}
+
 void s3_loop_cancel(struct s3_loop *loop, struct s3_request *request)
 {
     struct s3_transfer *transfer = request->transfer;

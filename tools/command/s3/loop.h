@@ -82,6 +82,13 @@ void s3_loop_post(struct s3_loop *loop, struct s3_task *task);
 /* The rest from the loop's thread. */
 void s3_loop_ask(struct s3_loop *loop, struct s3_request *request);
 
+/* The same without a body, whose members it sets itself. */
+void s3_loop_ask_bare(struct s3_loop *loop, struct s3_request *request, const char *method,
+                      const char *query);
+
+/* It was asked, and is not done yet. */
+bool s3_loop_has(const struct s3_request *request);
+
 /* Takes it back, without done; at any time. */
 void s3_loop_cancel(struct s3_loop *loop, struct s3_request *request);
 

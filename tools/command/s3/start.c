@@ -44,13 +44,9 @@ static int ask(const struct s3_start *start, struct question *question, const ch
         most_ns = start->timeout_ns;
     question->done = false;
     question->answer = (struct s3_answer){0};
-    *request = (struct s3_request){.method = method,
-                                   .key = key,
-                                   .query = query,
-                                   .until_ns = s3_loop_clock_ns() + most_ns,
-                                   .done = on_answer};
-    sigv4_hash("", 0, request->payload);
-    s3_loop_ask(start->loop, request);
+    *request = (struct s3_request){
+        .key = key, .until_ns = s3_loop_clock_ns() + most_ns, .done = on_answer};
+    s3_loop_ask_bare(start->loop, request, method, query);
     s3_loop_run(start->loop, &question->done);
     return request->outcome.status;
 }

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "upload.h"
 
-#include "answer.h"
-#include "etags.h"
+#include "multipart.h"
+#include "publication.h"
 #include "tell.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-
-enum { CHECK_MS = 10000, ABORT_MS = 60000 };
 
 #define NS_PER_MS 1000000ull
 
@@ -26,17 +22,11 @@ struct s3_upload {
 
     /* The loop's. */
     struct s3_task end_task, give_up_task;
-    struct s3_request request; /* whatever is not a part's */
-    bool busy;                 /* with that */
-    char *upload_id;           /* encoded, of a multipart upload; NULL: none */
-    char *query;
-    struct s3_etags etags;
-    struct iovec list; /* the body that completes it */
-    struct s3_part *parts, *last;
-    bool ended, whole, aborted; /* ended: what the stream's thread has said has been taken over */
-    bool lost;                  /* an attempt to make the object had no answer */
-    enum s3_result result;      /* what finish will tell */
-    uint64_t size, end_ns;
+    struct s3_multipart multipart;
+    struct s3_publication publication;
+    struct s3_part *only; /* which is all of the stream */
+    bool ended, whole;    /* what the stream's thread has said of its end has been taken over */
+    uint64_t end_ns;
 
     /* Handed over with end_task. */
     struct {
@@ -53,15 +43,7 @@ struct s3_upload {
     struct s3_upload *next, **link;
 };
 
-static void proceed(struct s3_upload *upload);
-
-/* ---- requests -------------------------------------------------------------------------------- */
-
-/* Until when what belongs to the stream may be tried. */
-static uint64_t patience(const struct s3_upload *upload)
-{
-    return (upload->ended ? upload->end_ns : s3_loop_clock_ns()) + upload->uploads->timeout_ns;
-}
+/* ---- what is told ---------------------------------------------------------------------------- */
 
 static void tell(const struct s3_upload *upload, const char *what, const struct s3_outcome *outcome)
 {
@@ -94,255 +76,17 @@ static void fail(struct s3_upload *upload, const char *what, const struct s3_out
     announce(upload, S3_PENDING);
 }
 
-static void fail_locally(struct s3_upload *upload)
-{
-    fail(upload, "out of memory", &(struct s3_outcome){0});
-}
-
-static void ask(struct s3_upload *upload, const char *method, uint64_t until_ns,
-                void (*done)(struct s3_request *request))
-{
-    struct s3_request *request = &upload->request;
-
-    upload->busy = true;
-    request->method = method;
-    request->key = upload->key;
-    request->until_ns = until_ns;
-    request->done = done;
-    request->owner = upload;
-    s3_loop_ask(upload->uploads->loop, request);
-}
-
-/* Without a body. */
-static void ask_briefly(struct s3_upload *upload, const char *method, const char *query,
-                        uint64_t until_ns, void (*done)(struct s3_request *request))
-{
-    struct s3_request *request = &upload->request;
-
-    request->query = query;
-    request->body = NULL;
-    request->body_count = 0;
-    request->body_size = 0;
-    sigv4_hash("", 0, request->payload);
-    ask(upload, method, until_ns, done);
-}
-
-/* ---- is it there? ---------------------------------------------------------------------------- */
-
-static void on_checked(struct s3_request *request)
-{
-    struct s3_upload *upload = request->owner;
-    const struct s3_outcome *outcome = &request->outcome;
-
-    upload->busy = false;
-    if (outcome->status == 200 && outcome->size == upload->size)
-        upload->result = S3_STORED;
-    else if (outcome->status == 200)
-        fail(upload, "has another size than was sent", &(struct s3_outcome){.status = 200});
-    else if (upload->lost || outcome->status != 404)
-        upload->result = S3_IN_DOUBT;
-    else
-        fail(upload, "is not there", outcome);
-    if (upload->result == S3_IN_DOUBT)
-        fail(upload, "nobody knows whether it is stored", outcome);
-    proceed(upload);
-}
-
-/* The key is ours and unique: if an object of the right size has it, that is the stream's. */
-static void check(struct s3_upload *upload, const struct s3_outcome *outcome)
-{
-    uint64_t least = CHECK_MS * NS_PER_MS, until = patience(upload);
-
-    if (least > upload->uploads->timeout_ns)
-        least = upload->uploads->timeout_ns;
-    least += s3_loop_clock_ns();
-    upload->lost = outcome->ever_unanswered || outcome->status == 0;
-    ask_briefly(upload, "HEAD", NULL, until > least ? until : least, on_checked);
-}
-
-/* What it said leaves open whether it is there. */
-static bool is_doubtful(const struct s3_outcome *outcome)
-{
-    return outcome->status == 0 || outcome->status >= 500 || outcome->ever_unanswered ||
-           strcmp(outcome->code, "NoSuchUpload") == 0;
-}
-
-/* ---- one part -------------------------------------------------------------------------------- */
-
-static void on_put(struct s3_request *request)
-{
-    struct s3_upload *upload = request->owner;
-    const struct s3_outcome *outcome = &request->outcome;
-    bool good = outcome->status == 200 && !*outcome->code;
-
-    upload->busy = false;
-    s3_part_close(upload->last);
-    upload->last = NULL;
-    if (good) {
-        upload->result = S3_STORED;
-    } else if (is_doubtful(outcome)) {
-        check(upload, outcome);
-        return;
-    } else {
-        fail(upload, "can't be stored", outcome);
-    }
-    proceed(upload);
-}
-
-static void put(struct s3_upload *upload)
-{
-    struct s3_request *request = &upload->request;
-    const struct s3_part *part = upload->last;
-
-    request->query = NULL;
-    request->body = part->blocks;
-    request->body_count = part->count;
-    request->body_size = part->size;
-    memcpy(request->payload, part->request.payload, sizeof(request->payload));
-    ask(upload, "PUT", patience(upload), on_put);
-}
-
-/* ---- many parts ------------------------------------------------------------------------------ */
-
-/* "partNumber=N&uploadId=ID", or without the first. */
-static char *make_query(const struct s3_upload *upload, unsigned number)
-{
-    char *query = NULL;
-    int size = number ? asprintf(&query, "partNumber=%u&uploadId=%s", number, upload->upload_id)
-                      : asprintf(&query, "uploadId=%s", upload->upload_id);
-
-    return size < 0 ? NULL : query;
-}
-
-static int keep_upload_id(struct s3_upload *upload, const struct s3_request *request)
-{
-    upload->upload_id = s3_answer_upload_id(request->answer, request->answer_size);
-    if (upload->upload_id)
-        upload->query = make_query(upload, 0);
-    return upload->query ? 0 : -EPROTO;
-}
-
-static void on_created(struct s3_request *request)
-{
-    struct s3_upload *upload = request->owner;
-
-    upload->busy = false;
-    if (request->outcome.status != 200 || keep_upload_id(upload, request) < 0)
-        fail(upload, "no upload can be begun", &request->outcome);
-    proceed(upload);
-}
-
-static void on_part(struct s3_request *request)
-{
-    struct s3_part *part = request->owner;
-    struct s3_upload *upload = part->upload;
-    const struct s3_outcome *outcome = &request->outcome;
-    bool good = outcome->status == 200 && !*outcome->code;
-
-    s3_parts_remove(&upload->parts, part);
-    if (!good)
-        fail(upload, "a part can't be stored", outcome);
-    else if (s3_etags_keep(&upload->etags, part->number, outcome->etag) < 0)
-        fail(upload, "a part was stored without a name", outcome);
-    s3_part_close(part);
-    proceed(upload);
-}
-
-static void send_parts(struct s3_upload *upload)
-{
-    for (struct s3_part *part = upload->parts; part; part = part->next) {
-        struct s3_request *request = &part->request;
-
-        if (part->sent)
-            continue;
-        part->query = make_query(upload, part->number);
-        if (!part->query) {
-            fail_locally(upload);
-            return;
-        }
-        part->sent = true;
-        request->method = "PUT";
-        request->key = upload->key;
-        request->query = part->query;
-        request->body = part->blocks;
-        request->body_count = part->count;
-        request->body_size = part->size;
-        request->until_ns = patience(upload);
-        request->done = on_part;
-        request->owner = part;
-        s3_loop_ask(upload->uploads->loop, request);
-    }
-}
-
-/* An <Error> may come with a status of 200, and so may only a part of the answer. */
-static bool is_completed(const struct s3_request *request)
-{
-    return request->outcome.status == 200 &&
-           s3_answer_is(request->answer, request->answer_size, "CompleteMultipartUploadResult");
-}
-
-static void on_completed(struct s3_request *request)
-{
-    struct s3_upload *upload = request->owner;
-    struct s3_outcome *outcome = &request->outcome;
-
-    upload->busy = false;
-    free(upload->list.iov_base);
-    upload->list.iov_base = NULL;
-    if (is_completed(request)) {
-        upload->result = S3_STORED;
-    } else if (is_doubtful(outcome) || (outcome->status == 200 && !*outcome->code)) {
-        outcome->ever_unanswered |= outcome->status == 200;
-        check(upload, outcome);
-        return;
-    } else {
-        fail(upload, "can't be completed", outcome);
-    }
-    proceed(upload);
-}
-
-static void complete(struct s3_upload *upload)
-{
-    struct s3_request *request = &upload->request;
-    char *list = s3_etags_list(&upload->etags);
-
-    if (!list) {
-        fail_locally(upload);
-        proceed(upload);
-        return;
-    }
-    upload->list = (struct iovec){list, strlen(list)};
-    request->query = upload->query;
-    request->body = &upload->list;
-    request->body_count = 1;
-    request->body_size = upload->list.iov_len;
-    sigv4_hash(list, upload->list.iov_len, request->payload);
-    ask(upload, "POST", patience(upload), on_completed);
-}
-
-static void on_aborted(struct s3_request *request)
-{
-    struct s3_upload *upload = request->owner;
-    int status = request->outcome.status;
-
-    upload->busy = false;
-    upload->aborted = true;
-    if (status != 204 && status != 200 && status != 404)
-        tell(upload, "its upload is left until the next start", &request->outcome);
-    proceed(upload);
-}
-
 /* ---- its way --------------------------------------------------------------------------------- */
 
 static void release(struct s3_upload *upload)
 {
     struct s3_uploads *uploads = upload->uploads;
 
+    s3_publication_close(&upload->publication);
+    s3_multipart_close(&upload->multipart);
+    if (upload->only)
+        s3_part_close(upload->only);
     s3_memory_leave(uploads->memory, &upload->lease);
-    s3_etags_done(&upload->etags);
-    free(upload->list.iov_base);
-    free(upload->upload_id);
-    free(upload->query);
     free(upload);
 }
 
@@ -365,44 +109,87 @@ static void drop(struct s3_upload *upload)
         release(upload);
 }
 
+/* Until when what belongs to the stream may be tried. */
+static uint64_t patience(const struct s3_upload *upload)
+{
+    return (upload->ended ? upload->end_ns : s3_loop_clock_ns()) + upload->uploads->timeout_ns;
+}
+
+static void drop_parts(struct s3_upload *upload)
+{
+    s3_multipart_drop(&upload->multipart);
+    if (upload->only)
+        s3_part_close(upload->only);
+    upload->only = NULL;
+}
+
 static void give_back(struct s3_upload *upload)
 {
-    s3_parts_drop(&upload->parts, upload->uploads->loop);
-    if (upload->last)
-        s3_part_close(upload->last);
-    upload->last = NULL;
+    enum s3_result result = upload->publication.result;
+
+    drop_parts(upload);
     /* Which need not wait for what is to be aborted. */
     if (upload->ended)
-        announce(upload, upload->result == S3_PENDING ? S3_FAILED : upload->result);
-    if (upload->upload_id && !upload->aborted)
-        ask_briefly(upload, "DELETE", upload->query, s3_loop_clock_ns() + ABORT_MS * NS_PER_MS,
-                    on_aborted);
-    else if (upload->ended)
+        announce(upload, result == S3_PENDING ? S3_FAILED : result);
+    if (!s3_multipart_abort(&upload->multipart) && upload->ended)
         drop(upload);
+}
+
+static void publish(struct s3_upload *upload)
+{
+    struct s3_publication *publication = &upload->publication;
+
+    publication->size = upload->end.size;
+    if (upload->only) {
+        s3_publication_put(publication, upload->only, patience(upload));
+    } else if (s3_publication_complete(publication, &upload->multipart, patience(upload)) < 0) {
+        fail(upload, "out of memory", &(struct s3_outcome){0});
+        give_back(upload);
+    }
 }
 
 /* Begins whatever may begin now. */
 static void proceed(struct s3_upload *upload)
 {
-    if (upload->busy)
+    struct s3_multipart *multipart = &upload->multipart;
+
+    if (s3_loop_has(&multipart->request) || s3_loop_has(&upload->publication.request))
         return;
-    if (upload->result == S3_STORED) {
+    if (upload->publication.result == S3_STORED) {
         announce(upload, S3_STORED);
         drop(upload);
     } else if (upload->error || (upload->ended && !upload->whole)) {
         give_back(upload);
-    } else if (upload->upload_id) {
-        send_parts(upload);
-        if (upload->error)
-            proceed(upload);
-        else if (upload->ended && !upload->parts)
-            complete(upload);
-    } else if (upload->parts) {
-        ask_briefly(upload, "POST", "uploads=", patience(upload), on_created);
+    } else if (multipart->parts) {
+        s3_multipart_proceed(multipart, patience(upload));
     } else if (upload->ended) {
-        put(upload);
+        publish(upload);
     }
 }
+
+static void on_multipart(struct s3_multipart *multipart, const char *wrong,
+                         const struct s3_outcome *outcome)
+{
+    struct s3_upload *upload = multipart->owner;
+
+    if (wrong && multipart->aborted)
+        tell(upload, wrong, outcome);
+    else if (wrong)
+        fail(upload, wrong, outcome);
+    proceed(upload);
+}
+
+static void on_published(struct s3_publication *publication)
+{
+    struct s3_upload *upload = publication->owner;
+
+    drop_parts(upload);
+    if (publication->wrong)
+        fail(upload, publication->wrong, &publication->request.outcome);
+    proceed(upload);
+}
+
+/* ---- what the stream's thread has handed over ------------------------------------------------ */
 
 static void take_part(struct s3_task *task)
 {
@@ -413,7 +200,7 @@ static void take_part(struct s3_task *task)
         s3_part_close(part);
         return;
     }
-    s3_parts_add(&upload->parts, part);
+    s3_multipart_add(&upload->multipart, part);
     proceed(upload);
 }
 
@@ -427,12 +214,11 @@ static void take_end(struct s3_task *task)
 
     upload->ended = true;
     upload->whole = upload->end.whole;
-    upload->size = upload->end.size;
     upload->end_ns = s3_loop_clock_ns();
     if (last && last->number == 1)
-        upload->last = last;
+        upload->only = last;
     else if (last && last->size > 0)
-        s3_parts_add(&upload->parts, last);
+        s3_multipart_add(&upload->multipart, last);
     else if (last)
         s3_part_close(last);
     proceed(upload);
@@ -444,11 +230,9 @@ static void take_give_up(struct s3_task *task)
     struct s3_upload *upload = UPLOAD_OF(task, give_up_task);
 
     if (upload->told == S3_PENDING && !upload->error) {
-        if (upload->busy)
-            s3_loop_cancel(upload->uploads->loop, &upload->request);
-        upload->busy = false;
+        s3_publication_close(&upload->publication);
+        s3_loop_cancel(upload->uploads->loop, &upload->multipart.request);
         upload->error = -ECANCELED;
-        upload->result = S3_IN_DOUBT;
         proceed(upload);
     }
     drop(upload); /* what s3_upload_give_up held */
@@ -468,6 +252,13 @@ struct s3_upload *s3_upload_open(struct s3_uploads *uploads, uint64_t stream_id,
     upload->stream_has = true;
     upload->holders = 1;
     snprintf(upload->key, sizeof(upload->key), "%s", key);
+    upload->multipart = (struct s3_multipart){
+        .loop = uploads->loop, .key = upload->key, .done = on_multipart, .owner = upload};
+    upload->publication = (struct s3_publication){.loop = uploads->loop,
+                                                  .key = upload->key,
+                                                  .timeout_ns = uploads->timeout_ns,
+                                                  .done = on_published,
+                                                  .owner = upload};
     pthread_mutex_lock(&uploads->lock);
     upload->next = uploads->first;
     upload->link = &uploads->first;
@@ -587,10 +378,6 @@ void s3_uploads_close(struct s3_uploads *uploads)
     while (uploads->first) {
         struct s3_upload *upload = uploads->first;
 
-        s3_loop_cancel(uploads->loop, &upload->request);
-        s3_parts_drop(&upload->parts, upload->uploads->loop);
-        if (upload->last)
-            s3_part_close(upload->last);
         uploads->first = upload->next;
         release(upload);
     }

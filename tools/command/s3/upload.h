@@ -9,6 +9,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "part.h"
+#include "publication.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -56,8 +57,6 @@ void s3_upload_end(struct s3_upload *upload, struct s3_part *last, bool whole, u
 
 /* Instead of s3_upload_leave, for whoever can't wait: whether it is stored nobody knows. */
 void s3_upload_give_up(struct s3_upload *upload);
-
-enum s3_result { S3_PENDING, S3_STORED, S3_FAILED, S3_IN_DOUBT };
 
 /* After s3_upload_end. The stream is woken when it is no longer pending. */
 enum s3_result s3_upload_result(struct s3_upload *upload);
