@@ -20,6 +20,7 @@ enum { CERTIFICATES_MAX = 16 << 20, HOST_MAX = 255 };
 /* An endpoint's URL, taken apart. */
 struct parts {
     char *scheme, *host, *port, *path, *user, *query, *fragment;
+    bool names_port; /* even if that is the scheme's own, which port then leaves out */
 };
 
 static void free_parts(struct parts *parts)
@@ -34,6 +35,7 @@ static void free_parts(struct parts *parts)
 static int take_apart(struct parts *parts, const char *text, struct lb_error *error)
 {
     CURLU *url = curl_url();
+    char *port = NULL;
     bool good = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK;
 
     *parts = (struct parts){0};
@@ -41,11 +43,13 @@ static int take_apart(struct parts *parts, const char *text, struct lb_error *er
         curl_url_get(url, CURLUPART_SCHEME, &parts->scheme, 0);
         curl_url_get(url, CURLUPART_HOST, &parts->host, 0);
         curl_url_get(url, CURLUPART_PORT, &parts->port, CURLU_NO_DEFAULT_PORT);
+        parts->names_port = curl_url_get(url, CURLUPART_PORT, &port, 0) == CURLUE_OK;
         curl_url_get(url, CURLUPART_PATH, &parts->path, 0);
         curl_url_get(url, CURLUPART_USER, &parts->user, 0);
         curl_url_get(url, CURLUPART_QUERY, &parts->query, 0);
         curl_url_get(url, CURLUPART_FRAGMENT, &parts->fragment, 0);
     }
+    curl_free(port);
     curl_url_cleanup(url);
     if (!parts->scheme || !parts->host || !parts->path || parts->query || parts->fragment ||
         strlen(parts->host) > HOST_MAX || strlen(parts->path) > HOST_MAX ||
@@ -74,7 +78,7 @@ static int place_bucket(struct s3_endpoint *endpoint, const struct parts *parts,
 {
     /* A certificate for *.HOST knows no dots. */
     bool in_path =
-        parts->port || is_address(parts->host) || (endpoint->https && strchr(bucket, '.'));
+        parts->names_port || is_address(parts->host) || (endpoint->https && strchr(bucket, '.'));
     size_t slash = strlen(parts->path);
     int length;
 
