@@ -2,15 +2,17 @@
 """The sink s3, against a store of ours that does everything wrong that a store can do: each stream
 becomes one object, whole, or nothing; and a receipt is given only for what is there."""
 
+import os
 import re
 import signal
 import socket
 import threading
 import unittest
 
-from harness import SMALL, Server, exchange, main, probe, reset, run, seeded, until
+from harness import (SMALL, Server, exchange, main, probe, reset, run, seeded,
+                     temporary_directory, until)
 from s3_store import (ACCESS_KEY, SECRET_KEY, Hangup, Store, answer, cut_answer, error_inside, hold,
-                      lose_answer, reset as reset_midway, truncate)
+                      lose_answer, reset as reset_midway, slow, truncate)
 
 PART = 5 << 20
 KEY = re.compile(r"in/[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9]{6,}-test-[0-9a-f]{16}")
@@ -22,10 +24,11 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.store = Store(self)
 
-    def serve(self, *options, sink="s3:bucket/in", **more):
-        return Server(self, f"--sink={sink}", "--receipt", "--stats=json", "--s3-id=test",
-                      "--s3-part-size=5M", "--s3-memory=24M", *options,
-                      env=self.store.environment, **more)
+    def serve(self, *options, sink="s3:bucket/in", memory="24M", mark=("--s3-id=test",),
+              environment=()):
+        return Server(self, f"--sink={sink}", "--receipt", "--stats=json", *mark,
+                      "--s3-part-size=5M", "--s3-memory=" + memory, *options,
+                      env={**self.store.environment, **dict(environment)})
 
     def send(self, server, data, *options):
         return run("send", "--receipt", *options, server.address, input=data)
@@ -98,6 +101,12 @@ class Whole(Case):
                 self.assertEqual(0, self.send(server, data).status)
             self.finish(server)
         self.assert_stored(ONE, MANY, ONE, MANY)
+
+    def test_of_a_session(self):
+        server = self.serve(environment={"AWS_SESSION_TOKEN": "to/ken=="})
+        self.assertEqual(0, self.send(server, MANY).status)
+        self.assertEqual({"to/ken=="}, self.store.tokens)
+        self.finish(server)
 
     def test_connections_are_kept_alive(self):
         server = self.serve()
@@ -188,6 +197,27 @@ class Faults(Case):
     def test_a_reset_in_the_only_part(self):
         self.check_overcome("put", reset_midway, ONE, times=2)
 
+    def test_a_slow_store(self):
+        for operation in ("create", "part", "complete"):
+            self.store.fail(operation, slow, times=-1)
+        self.check_overcome("put", slow, ONE)
+        self.store.objects.clear()
+        self.check_overcome("part", slow)
+
+    def test_a_store_that_never_answers(self):
+        """A part is stored or not: without an object that is the same. What makes one leaves open
+        whether it is there."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.store.fail("part", hold(gate), times=-1)
+        self.store.fail("put", hold(gate), times=-1)
+        server = self.serve("--s3-timeout=1")
+        self.assertEqual(4, self.send(server, MANY).status)
+        self.assert_told(server, b"a part can't be stored: no answer")
+        self.assertEqual(5, self.send(server, ONE).status)
+        self.assert_told(server, b"nobody knows whether it is stored")
+        self.assertEqual(1, self.finish(server).status)
+
     def test_no_answer_to_what_was_done(self):
         self.check_overcome("complete", lose_answer)
         self.assertEqual(1, self.store.count("head"))  # NoSuchUpload, but it is there
@@ -253,20 +283,27 @@ class Faults(Case):
         self.finish(server)
 
     def test_a_store_that_stalls_holds_nobody_else_up(self):
+        """However many parts it has been given: these streams have more than it is sent at once."""
         gate = threading.Event()
         self.addCleanup(gate.set)
-        server = self.serve()
+        server = self.serve(memory="256M")
         self.store.fail("part", hold(gate), times=-1)
-        connection = server.connect()
-        connection.sendall(MANY[:PART + 1000])
+        long = MANY * 2
+        connections = [server.connect() for _ in range(12)]
+        senders = [threading.Thread(target=connection.sendall, args=(long,))
+                   for connection in connections]
+        for sender in senders:
+            sender.start()
+        until(lambda: -self.store.faults[0][2] > 24, "parts that wait")
         for _ in range(3):
             self.assertEqual(0, self.send(server, ONE).status)
-        self.assertEqual(1, len(self.store.uploads))
+        self.assertEqual(12, len(self.store.uploads))
         gate.set()
-        connection.sendall(MANY[PART + 1000:])
-        connection.shutdown(socket.SHUT_WR)
-        self.assertIn(b"ok ", connection.makefile("rb").read())
-        self.assert_stored(ONE, ONE, ONE, MANY)
+        for sender, connection in zip(senders, connections):
+            sender.join()
+            connection.shutdown(socket.SHUT_WR)
+            self.assertIn(b"ok ", connection.makefile("rb").read())
+        self.assert_stored(ONE, ONE, ONE, *[long] * 12)
         self.finish(server)
 
     def test_a_stop_at_once_while_it_is_completed(self):
@@ -407,6 +444,85 @@ class Start(Case):
         self.assert_told(server, b"aborted 5 uploads")
         self.finish(server)
         self.assertEqual(theirs, self.store.uploads)
+
+
+class Mark(Case):
+    """Without --s3-id a receiver has a mark of its own, from one run to the next."""
+
+    def setUp(self):
+        super().setUp()
+        self.directory = temporary_directory(self)
+
+    def serve_marked(self, variable="STATE_DIRECTORY", directory=None):
+        environment = {"STATE_DIRECTORY": "", "XDG_STATE_HOME": "", "HOME": "/nonexistent",
+                       variable: directory or self.directory}
+        return self.serve(mark=(), environment=environment)
+
+    def mark_of(self, server):
+        key = exchange(server.connect(), ONE).decode().split()[3]
+        return re.fullmatch(r"in/[^-]+-[0-9]+-([0-9a-f]{8})-[0-9a-f]{16}", key)[1]
+
+    def kept(self, path="s3-id"):
+        with open(os.path.join(self.directory, path), encoding="ascii") as file:
+            return file.read()
+
+    def test_is_kept(self):
+        server = self.serve_marked()
+        mark = self.mark_of(server)
+        self.assertEqual(mark, self.kept())
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.store.fail("part", hold(gate))
+        connection = server.connect()
+        connection.sendall(MANY[:PART + 1000])
+        until(lambda: not self.store.faults[0][2], "a part")
+        server.kill()
+        gate.set()
+        self.assertEqual(1, len(self.store.uploads))
+        server = self.serve_marked()
+        self.assert_told(server, b"aborted 1 upload that an earlier run had left .mark "
+                         + mark.encode())
+        self.assertEqual({}, self.store.uploads)
+        self.assertEqual(mark, self.mark_of(server))
+        self.finish(server)
+
+    def test_of_two_at_a_time_is_another(self):
+        """One that starts leaves alone what the other has under way."""
+        first = self.serve_marked()
+        connection = first.connect()
+        connection.sendall(MANY[:PART + 1000])
+        self.store.wait_for("part")
+        second = self.serve_marked()
+        self.assertEqual(1, len(self.store.uploads))
+        marks = [self.mark_of(server) for server in (first, second)]
+        self.assertEqual(marks, [self.kept(), self.kept("s3-id-2")])
+        self.assertEqual(2, len(set(marks)))
+        connection.sendall(MANY[PART + 1000:])
+        connection.shutdown(socket.SHUT_WR)
+        self.assertIn(b"ok ", connection.makefile("rb").read())
+        for server in (first, second):
+            self.finish(server)
+
+    def test_in_the_directories_of_others(self):
+        for variable, path in (("XDG_STATE_HOME", "lastbyte/s3-id"),
+                               ("HOME", ".local/state/lastbyte/s3-id")):
+            server = self.serve_marked(variable)
+            self.assertEqual(self.mark_of(server), self.kept(path))
+            self.finish(server)
+
+    def check_refused(self, part, **environment):
+        result = run("recv", "--listen=127.0.0.1:0", "--sink=s3:bucket",
+                     env={**self.store.environment, "STATE_DIRECTORY": "", "XDG_STATE_HOME": "",
+                          "HOME": "", **environment})
+        self.assertEqual(3, result.status, result)
+        self.assertIn(part, result.errors)
+
+    def test_has_to_be_kept_somewhere(self):
+        self.check_refused("give --s3-id")
+        self.check_refused("can't keep this receiver's mark", STATE_DIRECTORY="/dev/null")
+        with open(os.path.join(self.directory, "s3-id"), "w", encoding="ascii") as file:
+            file.write("what is / this?")
+        self.check_refused("its file s3-id holds something else", STATE_DIRECTORY=self.directory)
 
 
 class Rights(Case):

@@ -4,6 +4,7 @@
 Nothing here sleeps: every wait is for a condition, and every wait has DEADLINE.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -304,6 +305,12 @@ def allow_many_descriptors(count):
         raise unittest.SkipTest(f"at most {hard} descriptors allowed here, {count} are needed")
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+class Stay(contextlib.ExitStack):
+    """In place of a test, where a rig runs as a program: until its standard input ends."""
+
+    addCleanup = contextlib.ExitStack.callback
 
 
 def main():

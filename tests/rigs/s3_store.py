@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: MIT
 """A store that speaks S3, with every fault that a test may want. It checks each signature by
-itself."""
+itself. As a program it stays until its standard input ends, and tells in a line of JSON what a
+client's environment needs; it is told by a line `hold` to hold parts up, by `go` no longer to, and
+answers each line by how many it was given so far."""
 
 import calendar
 import hashlib
 import hmac
 import http.server
+import json
 import os
 import socket
 import socketserver
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 from email.utils import formatdate
 
-from harness import DEADLINE, program, temporary_directory
+from harness import DEADLINE, Stay, program, temporary_directory
 
 ACCESS_KEY, SECRET_KEY, REGION = "AKTESTKEY", "sekret/that+nobody=sees", "us-east-1"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -83,6 +87,17 @@ def hold(gate):
     return fault
 
 
+def slow(request, carry_out):
+    """Takes what it is sent in small pieces, and its time between them."""
+    left, pieces = int(request.headers.get("Content-Length", 0)), []
+    while left > 0 and (piece := request.rfile.read(min(left, 1 << 18))):
+        pieces.append(piece)
+        left -= len(piece)
+        time.sleep(0.01)
+    request.data = b"".join(pieces)
+    return carry_out()
+
+
 def truncate(request, carry_out):
     """Stores less than it was given, and says that all is well."""
     done = carry_out()
@@ -119,6 +134,7 @@ class Store:
         self.faults = []
         self.log = []  # (operation, key, status), and what was in flight at most
         self.skew = 0
+        self.tokens = set()  # of the sessions that have signed
         self.connections = 0
         self.lock = threading.Lock()
         self.served = threading.Condition(self.lock)
@@ -290,6 +306,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         payload = self.headers["x-amz-content-sha256"]
         names = fields["SignedHeaders"].split(";")
         assert {"host", "x-amz-content-sha256", "x-amz-date"} <= set(names)
+        if "x-amz-security-token" in names:
+            self.store.tokens.add(self.headers["x-amz-security-token"])
         canonical = "\n".join((
             self.command, self.raw_path, "&".join(sorted(self.raw_query.split("&"))),
             *(f"{name}:{self.headers[name].strip()}" for name in names), "", ";".join(names),
@@ -431,3 +449,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def calendar_seconds(stamp):
     return calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ"))
+
+
+def main():
+    gate, given = threading.Event(), []
+    gate.set()
+
+    def take(request, carry_out):
+        given.append(request.key)
+        return hold(gate)(request, carry_out)
+
+    with Stay() as stay:
+        store = Store(stay)
+        stay.callback(gate.set)
+        store.fail("part", take, times=-1)
+        print(json.dumps({"environment": store.environment}), flush=True)
+        for line in sys.stdin:
+            if line == "hold\n":
+                gate.clear()
+            elif line == "go\n":
+                gate.set()
+            print(len(given), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@
 
 enum {
     TRANSFERS = 32, /* at a time, and so connections */
+    FOR_PARTS = 24, /* of them: a store that stalls with parts leaves the rest to other streams */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MOST_MS = 5000,
     IDLE_MS = 3600000, /* without anything to do; whoever has something wakes it */
@@ -26,7 +27,7 @@ struct s3_loop {
     struct s3_store store;
     CURLM *multi;
     struct s3_transfer *idle[TRANSFERS]; /* made as they are needed */
-    unsigned idle_count, active;
+    unsigned idle_count, active, active_parts;
     struct s3_request *waiting, **waiting_last; /* for their time, or a transfer */
     uint64_t dice;
     struct s3_took took;
@@ -93,6 +94,12 @@ static uint64_t backoff_ns(struct s3_loop *loop, unsigned attempts)
 
 /* ---- attempts -------------------------------------------------------------------------------- */
 
+static void count_out(struct s3_loop *loop, const struct s3_request *request)
+{
+    loop->active--;
+    loop->active_parts -= request->is_part;
+}
+
 static void end_attempt(struct s3_loop *loop, struct s3_transfer *transfer, CURLcode result)
 {
     struct s3_request *request = s3_transfer_request(transfer);
@@ -102,7 +109,7 @@ static void end_attempt(struct s3_loop *loop, struct s3_transfer *transfer, CURL
     s3_took_add(&loop->took, now - request->begun_ns);
     curl_multi_remove_handle(loop->multi, s3_transfer_handle(transfer));
     request->transfer = NULL;
-    loop->active--;
+    count_out(loop, request);
     loop->idle[loop->idle_count++] = transfer;
     again = now + backoff_ns(loop, request->outcome.attempts);
     if (retry && again < request->until_ns) {
@@ -132,6 +139,7 @@ static bool begin_attempt(struct s3_loop *loop, struct s3_request *request, uint
     request->transfer = transfer;
     request->begun_ns = now;
     loop->active++;
+    loop->active_parts += request->is_part;
     return true;
 }
 
@@ -148,6 +156,10 @@ static uint64_t begin_attempts(struct s3_loop *loop, uint64_t now)
         if (request->not_before_ns > now) {
             if (request->not_before_ns - now < least)
                 least = request->not_before_ns - now;
+            link = &request->next;
+            continue;
+        }
+        if (request->is_part && loop->active_parts == FOR_PARTS) {
             link = &request->next;
             continue;
         }
@@ -280,7 +292,7 @@ void s3_loop_cancel(struct s3_loop *loop, struct s3_request *request)
         s3_transfer_end(transfer, CURLE_ABORTED_BY_CALLBACK);
         request->transfer = NULL;
         request->state = S3_IDLE;
-        loop->active--;
+        count_out(loop, request);
         loop->idle[loop->idle_count++] = transfer;
     }
     free(request->answer);

@@ -40,6 +40,7 @@ struct s3_request {
     const struct iovec *body;
     unsigned body_count;
     uint64_t body_size;
+    bool is_part;                 /* of several, of which its stream may have many under way */
     char payload[SIGV4_HEX_SIZE]; /* the body's hash, or SIGV4_UNSIGNED */
     uint64_t until_ns;            /* of the loop's clock: no attempt goes on for longer */
     void (*done)(struct s3_request *request); /* on the loop's thread; the request is its owner's */

@@ -83,6 +83,7 @@ static void send(struct s3_multipart *multipart, struct s3_part *part, uint64_t 
     struct s3_request *request = &part->request;
 
     part->sent = true;
+    request->is_part = true;
     request->method = "PUT";
     request->key = multipart->key;
     request->query = part->query;
