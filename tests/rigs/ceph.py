@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A real store: Ceph with a monitor, two OSDs that hold everything twice, and its gateway for S3,
-on free ports of 127.0.0.1 and in a directory of its own."""
+on free ports of 127.0.0.1 and in a directory of its own. As a program it stays until its standard
+input ends, and tells in a line of JSON what a client's environment needs, and its processes; each
+line that it is given empties the bucket, and is answered by how many objects there were."""
 
 import contextlib
 import http.client
@@ -9,9 +11,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import uuid
 
-from harness import DEADLINE, program, temporary_directory, until
+from harness import DEADLINE, Stay, program, temporary_directory, until
 
 ACCESS_KEY, SECRET_KEY = "AKCEPHTEST", "secret-of-the-ceph-test"
 
@@ -57,7 +60,9 @@ def free_ports(count):
 
 
 class Ceph:
-    def __init__(self, test):
+    """What anybody may do needs no signature."""
+
+    def __init__(self, test, anybody=("s3:GetObject",)):
         for name in ("ceph-mon", "ceph-osd", "ceph-mgr", "radosgw", "radosgw-admin", "ceph"):
             program(name)
         self.base = temporary_directory(test)
@@ -69,6 +74,7 @@ class Ceph:
             file.write(CONF.format(fsid=self.fsid, mon=self.mon, rgw=self.port, base=self.base))
         test.addCleanup(self.stop)
         self.begin()
+        self.allow(anybody)
 
     def run(self, name, *arguments):
         done = subprocess.run([program(name), "-c", self.conf, *arguments], check=False,
@@ -101,10 +107,12 @@ class Ceph:
                  "--display-name=t", "--access-key=" + ACCESS_KEY, "--secret-key=" + SECRET_KEY)
         until(self.answers, "the gateway")
         self.aws("s3", "mb", "s3://bucket")
-        # Whoever reads need not sign: awscli takes a second for each object.
+
+    def allow(self, anybody):
+        """awscli takes a second for each object, and curl can't sign."""
         self.aws("s3api", "put-bucket-policy", "--bucket", "bucket", "--policy", json.dumps(
             {"Version": "2012-10-17",
-             "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+             "Statement": [{"Effect": "Allow", "Principal": "*", "Action": anybody,
                             "Resource": "arn:aws:s3:::bucket/*"}]}))
 
     def add_osd(self):
@@ -171,6 +179,13 @@ class Ceph:
                           "Uploads[].Key", "--output", "text").decode().split()
         return [key for key in listed if key != "None"]
 
+    def empty(self):
+        """At once, where the store itself would keep what it holds for hours."""
+        keys = self.keys()
+        self.aws("s3", "rm", "--quiet", "--recursive", "s3://bucket/")
+        self.run("radosgw-admin", "-n", "client.rgw", "gc", "process", "--include-all")
+        return len(keys)
+
     def read(self, key):
         """Pieces of the object."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE * 5)
@@ -182,3 +197,15 @@ class Ceph:
         connection.close()
 
 
+def main():
+    with Stay() as stay:
+        ceph = Ceph(stay, anybody=("s3:GetObject", "s3:PutObject"))
+        print(json.dumps({"environment": ceph.environment, "aws": ceph.aws_command()[0],
+                          "processes": [process.pid for process in ceph.running.values()]}),
+              flush=True)
+        for _ in sys.stdin:
+            print(ceph.empty(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Programs that stand between a sender and the server."""
+"""Programs that stand between a sender and the server. As a program this is one of them, NAME PORT,
+before a server at that port of 127.0.0.1, until standard input ends: it tells in a line of JSON its
+own port and process."""
 
 import csv
 import getpass
+import json
 import os
 import re
 import shlex
 import signal
 import socket
 import subprocess
+import sys
+import types
 
-from harness import DEADLINE, Capture, exchange, program, temporary_directory
+from harness import DEADLINE, Capture, Stay, exchange, program, temporary_directory
 from plain import make_file
 
 
@@ -51,7 +56,7 @@ class Socat(Front):
 class Nginx(Front):
     MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-    def __init__(self, test, server, options=""):
+    def __init__(self, test, server, options="", half_close=True):
         target = "unix:" + server.path if server.path else f"127.0.0.1:{server.port}"
         module = f"load_module {self.MODULE};" if os.path.exists(self.MODULE) else ""
         directory = temporary_directory(test)
@@ -64,7 +69,7 @@ class Nginx(Front):
                 events {{}}
                 stream {{ server {{
                     listen 127.0.0.1:{self.port} reuseport; proxy_pass {target};
-                    proxy_half_close on; # or no answer comes back behind an EOF
+                    proxy_half_close {"on" if half_close else "off"}; # off: no answer behind an EOF
                     {options}
                 }} }}""".encode())
             super().__init__(test, [program("nginx"), "-e", "stderr", "-c", path])
@@ -74,7 +79,7 @@ class Nginx(Front):
 class HAProxy(Front):
     """options are those of each of its servers, which are all the same one."""
 
-    def __init__(self, test, server, options="", servers=1):
+    def __init__(self, test, server, options="", servers=1, patience=int(DEADLINE)):
         self.control = os.path.join(temporary_directory(test), "control")
         target = "unix@" + server.path if server.path else f"127.0.0.1:{server.port}"
         with socket.create_server(("127.0.0.1", 0)) as listener, \
@@ -82,7 +87,7 @@ class HAProxy(Front):
             self.port = listener.getsockname()[1]
             path = make_file(test, "\n".join((
                 "global", f"stats socket fd@{control.fileno()}",
-                "defaults", "mode tcp", *(f"timeout {what} {int(DEADLINE)}s" for what in
+                "defaults", "mode tcp", *(f"timeout {what} {patience}s" for what in
                                           ("connect", "client", "server")),
                 "listen front", f"bind fd@{listener.fileno()}",
                 *(f"server behind{number} {target} {options}" for number in range(servers)),
@@ -126,3 +131,15 @@ class Ssh(Front):
             os.makedirs("/run/sshd", exist_ok=True)  # where none was started since the boot
         return [program("sshd"), "-i", "-e", "-f", "none", "-h", host, "-o", "StrictModes=no",
                 "-o", f"AuthorizedKeysFile={user}.pub", "-o", "PidFile=none"]
+
+
+def main():
+    begin = {front.__name__.lower(): front for front in (Socat, Nginx, HAProxy, Ssh)}[sys.argv[1]]
+    with Stay() as stay:
+        front = begin(stay, types.SimpleNamespace(path=None, port=int(sys.argv[2])))
+        print(json.dumps({"port": front.port, "processes": [front.process.pid]}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
