@@ -2,6 +2,7 @@
 /* The benchmark's sender, for receivers that are programs of their own. */
 #include "clock.h"
 #include "core.h"
+#include "gaps.h"
 #include "options.h"
 #include "payload.h"
 #include "sender.h"
@@ -38,30 +39,49 @@ static int make_plan(struct trial *trial, const struct options *options)
     return 0;
 }
 
-static json_t *describe(const struct sender *sender, uint64_t end_ns, int rc)
+/* Seconds of it in which neither core had a processor; negative: not known. */
+static double host_gap(struct gap_watch *watch, const struct sender *sender, uint64_t end_ns)
+{
+    gap_watch_stop(watch);
+    return gaps_shared(&watch->watchers[0].gaps, &watch->watchers[1].gaps, sender->report->begin_ns,
+                       end_ns);
+}
+
+static double core_cpu(const struct sender_report *report, const struct machine_time *after,
+                       enum side side)
+{
+    return after->core_busy_s[side] - report->machine.core_busy_s[side];
+}
+
+static json_t *describe(const struct sender *sender, uint64_t end_ns, double host_gap_s, int rc)
 {
     const struct sender_report *report = sender->report;
     const struct trial *trial = sender->trial;
     struct machine_time after = report->machine;
     double wall = sender->begun ? clock_seconds(end_ns - report->begin_ns) : 0;
 
-    machine_time_read(&after);
-    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:s}", "workload",
-                     trial->workload->name,                                   /* */
-                     "streams", (json_int_t)trial->streams,                   /* */
-                     "bytes", (json_int_t)trial_bytes(trial), "wall_s", wall, /* */
-                     "cpu_s", meter_cpu(&report->spent),                      /* */
-                     "user_s", report->spent.user_s,                          /* */
-                     "system_s", report->spent.system_s,                      /* */
-                     "system_cpu_s", after.busy_s - report->machine.busy_s,   /* */
-                     "steal_s", after.steal_s - report->machine.steal_s,      /* */
-                     "started_s", report->started_s,                          /* */
+    machine_time_read(&after, trial->cores);
+    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:s}",
+                     "workload", trial->workload->name,                          /* */
+                     "streams", (json_int_t)trial->streams,                      /* */
+                     "bytes", (json_int_t)trial_bytes(trial), "wall_s", wall,    /* */
+                     "cpu_s", meter_cpu(&report->spent),                         /* */
+                     "user_s", report->spent.user_s,                             /* */
+                     "system_s", report->spent.system_s,                         /* */
+                     "system_cpu_s", after.busy_s - report->machine.busy_s,      /* */
+                     "steal_s", after.steal_s - report->machine.steal_s,         /* */
+                     "receiver_core_cpu_s", core_cpu(report, &after, RECEIVING), /* */
+                     "sender_core_cpu_s", core_cpu(report, &after, SENDING),     /* */
+                     "host_gap_s", host_gap_s,                                   /* */
+                     "started_s", report->started_s,                             /* */
                      "ok", rc == 0, "why", report->why);
 }
 
 static int load(const struct trial *trial, const struct options *options)
 {
     static struct sender_report report;
+    static struct gap_watch watch;
+    bool watched;
     struct sender sender;
     json_t *object;
     uint64_t end;
@@ -73,9 +93,10 @@ static int load(const struct trial *trial, const struct options *options)
     }
     sender.retry_ns = options->retry_ms * 1000000;
     sender.await = !options->no_await;
+    watched = gap_watch_start(&watch, trial->cores) == 0;
     rc = sender_run(&sender);
     end = clock_now();
-    object = describe(&sender, end, rc);
+    object = describe(&sender, end, watched ? host_gap(&watch, &sender, end) : -1, rc);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
@@ -102,8 +123,8 @@ int main(int argc, char **argv)
         return 1;
     }
     signal(SIGPIPE, SIG_IGN);
-    if (core_pin(trial.sender_core) < 0) {
-        fprintf(stderr, "--core=%d: this process can't use that core\n", trial.sender_core);
+    if (core_pin(trial.cores[SENDING]) < 0) {
+        fprintf(stderr, "--core=%d: this process can't use that core\n", trial.cores[SENDING]);
         return 2;
     }
     return load(&trial, &options);

@@ -3,6 +3,7 @@
  * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
 #include "arrivals.h"
 #include "payload.h"
+#include "switches.h"
 #include "tally.h"
 #include "ways_to_receive.h"
 
@@ -151,6 +152,10 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
     config.slots = trial->slots;
     config.gather_max_us = trial->gather_max_us ? trial->gather_max_us : contender->gather_max_us;
     config.tune = contender->tune;
+    if (contender->switches && contender->switches->gather)
+        config.tune = LB_TUNE_SAVE_CPU;
+    else if (contender->switches)
+        config.gather_max_us = LB_NO_GATHER;
     config.rcvbuf = trial->rcvbuf;
     config.count = trial->streams;
     if (config.max_streams < trial->streams)
@@ -199,6 +204,8 @@ int ours_receive(const struct contender *contender, struct receiver *receiver)
     int rc;
 
     ours = (struct ours){.receiver = receiver};
+    switches_set(contender->switches);
+    switches_record(receiver->schedule);
     rc = choose_sink(contender);
     if (rc == 0)
         rc = open_engine(&engine, contender);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contenders.h"
 
+#include "switches.h"
 #include "ways_to_receive.h"
 #include "workload.h"
 
@@ -51,6 +52,25 @@
         .backend = #backend_name, .sink = "discard", .direct = true, .missing = ours_missing,      \
         .receive = ours_receive                                                                    \
     }
+
+/* One cell of the factorial: its letters are the switches that are on. */
+#define CELL(backend_name, letters, gathers, spares, bundled, incremented)                         \
+    {                                                                                              \
+        .name = "cell-" #backend_name "-" letters,                                                 \
+        .what = "lastbyte, " #backend_name ", of gathering, ACKs spared, bundles and incremental " \
+                "buffers only: " letters,                                                          \
+        .kind = "cell", .label = "", .offers = TAKES | DEMAND_64 | DEMAND_ANY,                     \
+        .backend = #backend_name, .sink = "discard", .only_by_name = true,                         \
+        .switches = &(const struct switches){gathers, spares, bundled, incremented},               \
+        .missing = ours_missing, .receive = ours_receive                                           \
+    }
+
+/* With and without bundles and incremental buffers, which only uring has. */
+#define CELLS(letters, gathers, spares)                                                            \
+    CELL(uring, letters "", gathers, spares, false, false),                                        \
+        CELL(uring, letters "b", gathers, spares, true, false),                                    \
+        CELL(uring, letters "i", gathers, spares, false, true),                                    \
+        CELL(uring, letters "bi", gathers, spares, true, true)
 
 #define LOOP(suffix, size)                                                                         \
     {                                                                                              \
@@ -117,6 +137,23 @@ const struct contender contenders[] = {
         .receive = plain_uring_receive,
     },
     {
+        .name = "best-epoll",
+        .what = "the best of epoll in one file: large buffer, gathers and spares ACKs under load",
+        .kind = "loop",
+        .label = "",
+        .offers = SERVES_ALL,
+        .receive = best_epoll_receive,
+    },
+    {
+        .name = "best-uring",
+        .what = "the best of io_uring in one file: bundles, incremental buffers, likewise",
+        .kind = "loop",
+        .label = "",
+        .offers = SERVES_ALL,
+        .missing = plain_uring_missing,
+        .receive = best_uring_receive,
+    },
+    {
         .name = "libuv",
         .what = "libuv, a 64 KiB buffer",
         .kind = "library",
@@ -166,5 +203,34 @@ const struct contender contenders[] = {
         .drops = true,
         .receive = sleep_receive,
     },
+    {
+        .name = "floor-copy",
+        .what = "io_uring by hand, asleep when and as long as uring was, its ACKs; a warm copy",
+        .kind = "floor",
+        .label = "under uring's own wakes",
+        .offers = DEMAND_ONE | DEMAND_64 | DEMAND_ANY,
+        .follows = "uring",
+        .missing = plain_uring_missing,
+        .receive = best_uring_receive,
+    },
+    {
+        .name = "floor-trunc",
+        .what = "the same with MSG_TRUNC: the kernel drops the bytes",
+        .kind = "floor",
+        .label = "under uring's own wakes, no payload copy",
+        .offers = DEMAND_ONE | DEMAND_64 | DEMAND_ANY,
+        .drops = true,
+        .follows = "uring",
+        .missing = plain_uring_missing,
+        .receive = best_uring_receive,
+    },
+    CELLS("", false, false),
+    CELLS("g", true, false),
+    CELLS("a", false, true),
+    CELLS("ga", true, true),
+    CELL(epoll, "", false, false, false, false),
+    CELL(epoll, "g", true, false, false, false),
+    CELL(epoll, "a", false, true, false, false),
+    CELL(epoll, "ga", true, true, false, false),
     {.name = NULL},
 };

@@ -20,6 +20,10 @@ int sleep_receive(const struct contender *contender, struct receiver *receiver);
 int plain_uring_receive(const struct contender *contender, struct receiver *receiver);
 const char *plain_uring_missing(const struct contender *contender, char *buffer, size_t size);
 
+/* The best of either kind without our engine. */
+int best_epoll_receive(const struct contender *contender, struct receiver *receiver);
+int best_uring_receive(const struct contender *contender, struct receiver *receiver);
+
 int libuv_receive(const struct contender *contender, struct receiver *receiver);
 int libevent_receive(const struct contender *contender, struct receiver *receiver);
 

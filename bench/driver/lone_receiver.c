@@ -95,7 +95,7 @@ int lone_receiver_run(const struct options *options)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    core_pin(trial.receiver_core);
+    core_pin(trial.cores[RECEIVING]);
     files = trial.workload->demands & DEMAND_FILES;
     rc = files ? files_make_directory(directory, trial.directory) : 0;
     if (rc < 0) {

@@ -25,10 +25,10 @@ static bool workload_wanted(const struct options *options, const struct workload
 static bool contender_wanted(const struct options *options, const struct contender *contender)
 {
     if (!options->contenders && !options->backends)
-        return true;
+        return !contender->only_by_name;
     if (options->contenders && options_listed(options->contenders, contender->name))
         return true;
-    return options->backends && contender->backend &&
+    return options->backends && contender->backend && !contender->only_by_name &&
            options_listed(options->backends, contender->backend);
 }
 
@@ -182,11 +182,15 @@ int suite_open(struct suite **suite_out, const struct options *options)
     suite->options = options;
     suite->available = calloc(contender_count() + 1, sizeof(*suite->available));
     suite->sample = sample_open();
-    if (suite->available && suite->sample) {
+    suite->schedule = schedule_open();
+    if (suite->available && suite->sample && suite->schedule) {
         find_missing(suite);
         if (select_cases(suite) == 0) {
-            for (size_t i = 0; i < suite->count; i++)
+            for (size_t i = 0; i < suite->count; i++) {
                 suite->cases[i].sample = suite->sample;
+                suite->cases[i].schedule = suite->schedule;
+                suite->cases[i].latencies = options->latencies;
+            }
             *suite_out = suite;
             return 0;
         }
@@ -199,6 +203,7 @@ int suite_open(struct suite **suite_out, const struct options *options)
 void suite_close(struct suite *suite)
 {
     sample_close(suite->sample);
+    schedule_close(suite->schedule);
     free(suite->available);
     free(suite->cases);
     free(suite);
@@ -259,12 +264,40 @@ static int count_syscalls(struct suite_case *chosen)
     return 0;
 }
 
+/* Of a floor: has the one that it follows show when it gathers, just before. */
+static int record_schedule(struct suite_case *chosen)
+{
+    struct trial trial = chosen->trial;
+
+    if (!trial.contender->follows)
+        return 0;
+    memset(chosen->schedule, 0, sizeof(*chosen->schedule));
+    chosen->trial.schedule = chosen->schedule;
+    trial.schedule = chosen->schedule;
+    trial.contender = contender_find(trial.contender->follows);
+    return take_sample(chosen->sample, &trial);
+}
+
+static int write_latencies(struct suite_case *chosen)
+{
+    const struct histogram *latency = &chosen->sample->arrivals.latency;
+    int rc =
+        chosen->latencies && latency->count > 0 ? histogram_write(latency, chosen->latencies) : 0;
+
+    return rc < 0
+               ? sample_fail(chosen->sample, "--latencies=%s: %s", chosen->latencies, strerror(-rc))
+               : 0;
+}
+
 int suite_case_run(struct suite_case *chosen, struct figures *figures, char why[SUITE_WHY_SIZE])
 {
     const struct figures *syscalls = &chosen->syscalls;
 
     *figures = (struct figures){0};
-    if (count_syscalls(chosen) < 0 || take_sample(chosen->sample, &chosen->trial) < 0)
+    if (record_schedule(chosen) < 0 || count_syscalls(chosen) < 0 ||
+        take_sample(chosen->sample, &chosen->trial) < 0)
+        return fail(chosen, why);
+    if (write_latencies(chosen) < 0)
         return fail(chosen, why);
     sample_figures(figures, &chosen->trial, chosen->sample);
     for (size_t i = 0; i < syscalls->count; i++)

@@ -3,6 +3,7 @@
 
 #include "core.h"
 #include "files.h"
+#include "gaps.h"
 #include "payload.h"
 
 #include <errno.h>
@@ -75,7 +76,7 @@ static void tell_ready(struct receiver *receiver)
 static int start_receiver(struct sample *sample, const struct trial *trial, const char *directory,
                           const struct pipes *pipes)
 {
-    pid_t pid = fork_child(trial, trial->receiver_core, trial->receiver_net);
+    pid_t pid = fork_child(trial, trial->cores[RECEIVING], trial->receiver_net);
     struct receiver receiver;
 
     if (pid < 0)
@@ -96,7 +97,7 @@ static int start_receiver(struct sample *sample, const struct trial *trial, cons
 
 static int start_sender(struct sample *sample, const struct trial *trial, const struct pipes *pipes)
 {
-    pid_t pid = fork_child(trial, trial->sender_core, trial->sender_net);
+    pid_t pid = fork_child(trial, trial->cores[SENDING], trial->sender_net);
     struct sender sender;
 
     if (pid < 0)
@@ -204,11 +205,21 @@ static void stop_children(void)
             kill(children[i], SIGKILL);
 }
 
+static void stop_watching(struct gap_watch *watch, struct sample *sample)
+{
+    gap_watch_stop(watch);
+    sample->host_gap_s =
+        gaps_shared(&watch->watchers[0].gaps, &watch->watchers[1].gaps, sample->sender.begin_ns,
+                    atomic_load(&sample->arrivals.last_end_ns));
+}
+
 /* Sender and receiver, from fork to exit. Takes over the descriptors. */
 static void run_children(struct sample *sample, const struct trial *trial, const char *directory,
                          const struct pipes *pipes)
 {
+    static struct gap_watch watch;
     int rc = start_receiver(sample, trial, directory, pipes);
+    bool watched;
 
     close(pipes->ready[PIPE_WRITE]);
     if (rc == 0)
@@ -217,6 +228,8 @@ static void run_children(struct sample *sample, const struct trial *trial, const
         rc = observe_before(sample, trial);
     if (rc == 0)
         rc = start_sender(sample, trial, pipes);
+    /* Only after the forks: a child of a process with threads may not do everything. */
+    watched = rc == 0 && gap_watch_start(&watch, trial->cores) == 0;
     close(pipes->release[PIPE_READ]);
     if (rc == 0 && trial->workload->observe)
         rc = trial->workload->observe(trial, sample);
@@ -225,6 +238,8 @@ static void run_children(struct sample *sample, const struct trial *trial, const
     if (rc < 0)
         stop_children();
     await_children(sample, trial);
+    if (watched)
+        stop_watching(&watch, sample);
 }
 
 /* What went wrong first is what a reader wants to know. */
@@ -286,6 +301,7 @@ int take_sample(struct sample *sample, const struct trial *trial)
     int rc = payload_open();
 
     memset(sample, 0, sizeof(*sample));
+    sample->host_gap_s = -1;
     arrivals_init(&sample->arrivals, trial->streams, trial->stream_bytes);
     if (rc < 0)
         return sample_fail(sample, "no payload: %s", strerror(-rc));

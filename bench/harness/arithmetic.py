@@ -58,15 +58,23 @@ def _interval_ranks(count, tail):
 
 
 class Ratio:
-    """A against B over pairs: the median of the per-pair ratios and its interval."""
+    """A against B over pairs: the median of the per-pair ratios and its interval. A figure alone is
+    one against 1."""
 
     def __init__(self, pairs):
-        logs = [math.log(a / b) for a, b in pairs]
-        low, high = bootstrap_interval(logs)
-        self.pairs = len(logs)
-        self.median = math.exp(median(logs))
-        self.low = math.exp(low)
-        self.high = math.exp(high) if high < 700 else math.inf
+        self.logs = [math.log(a / b) for a, b in pairs]
+        self.pairs = len(self.logs)
+        self.median = math.exp(median(self.logs))
+        self.low, self.high = self.interval()
+
+    def interval(self, level=0.95):
+        low, high = bootstrap_interval(self.logs, level)
+        return math.exp(low), math.exp(high) if high < 700 else math.inf
+
+    @property
+    def half_width(self):
+        """Of the interval, as a part of what it is about: 0.03 for ±3 %."""
+        return math.sqrt(self.high / self.low) - 1 if self.low > 0 else math.inf
 
     def __repr__(self):
         return f"Ratio({self.median:.3f} [{self.low:.3f}, {self.high:.3f}], {self.pairs} pairs)"

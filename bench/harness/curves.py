@@ -3,7 +3,7 @@
 
 import math
 
-from harness import arithmetic
+from harness import arithmetic, hdr
 
 PERCENTILES = (("p10_us", 10), ("p25_us", 25), ("p50_us", 50), ("p75_us", 75), ("p90_us", 90),
                ("p95_us", 95), ("p99_us", 99), ("p995_us", 99.5), ("p999_us", 99.9),
@@ -12,7 +12,11 @@ SWEPT = ("receiver_cpu_s_per_gib", "gib_per_s")
 
 
 def percentiles(results, title, name):
-    """[(percentile, µs)]: the median over the samples of each percentile."""
+    """[(percentile, µs)]: of all messages together, or where only their percentiles were kept the
+    median over the samples of each."""
+    merged = results.histogram(title, name)
+    if merged:
+        return [(percent, hdr.percentile(merged, percent) / 1e3) for _, percent in PERCENTILES]
     points = []
     for key, percent in PERCENTILES:
         values = results.series(title, name, key).values()

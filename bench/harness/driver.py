@@ -8,6 +8,8 @@ import re
 import subprocess
 import tempfile
 
+from harness import hdr
+
 # What Google Benchmark adds that says nothing here: one sample is one iteration.
 NOISE = {
     "family_index", "per_family_instance_index", "run_type", "repetitions", "repetition_index",
@@ -68,16 +70,21 @@ class Driver:
         """One sample: the counters of one iteration, by their names in Google Benchmark's JSON."""
         parts = [workload, contender, *([parameter] if parameter else []),
                  *(["control"] if control else [])]
-        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        with tempfile.NamedTemporaryFile(suffix=".json") as out, \
+                tempfile.NamedTemporaryFile(mode="r") as latencies:
             done = self._run([
                 f"--workload={workload}", f"--contender={contender}", *options,
                 *([f"--control={contender}"] if control else []),
                 *([] if syscalls else ["--no-syscalls"]),
                 f"--benchmark_filter=^{'/'.join(parts)}/iterations",
+                f"--latencies={latencies.name}",
                 f"--benchmark_out={out.name}", "--benchmark_out_format=json",
             ])
-            text = pathlib.Path(out.name).read_text()
-        return sample_of(text, done)
+            sample = sample_of(pathlib.Path(out.name).read_text(), done)
+            histogram = hdr.parse(pathlib.Path(latencies.name).read_text())
+        if histogram:
+            sample["histogram"] = hdr.encode(histogram)
+        return sample
 
     def verify(self, workload, contenders, options=()):
         """An untimed pass with every byte checked, or counted where the contender sees none:

@@ -31,7 +31,7 @@ def html(results, name, notes="", flames=()):
         ("targets", "Targets", _targets(results)),
         ("notes", "What explains it", prose.html(notes) if notes.strip() else ""),
         *((html_plots.slug(title), title, _workload(results, title))
-          for title in results.workloads()),
+          for title in results.workloads() if not page.is_factorial(results, title)),
         *_pictures(results),
         ("flames", "Where the time goes", _flames(flames)),
         ("left-out", "Left out", _left_out(results)),
@@ -219,7 +219,7 @@ def _targets(results):
         kind = ("bad" if "not met" in verdict else "good" if verdict == "met" else "open")
         rows.append((kind, [*((escape(cell), None) for cell in cells),
                             (f'<span class="pill {kind}">{escape(verdict)}</span>', None)]))
-    return _table(("workload", "figure", "target", "measured", "verdict"), rows, "targets")
+    return _table(("workload", "figure", "target", "measured", "pairs", "verdict"), rows, "targets")
 
 
 # ---- workload by workload

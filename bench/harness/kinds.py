@@ -18,7 +18,10 @@ OWN_SENDER = Kind("own sender", False, "pink: with a sender of its own", "#CC79A
 # Shows what is possible at most: neither a win nor a loss.
 FLOOR = Kind("floor", False, "hatched: floors", "#DDDDDD", hatched=True)
 
-ALL = (OURS, LOOP, LIBRARY, PROGRAM, OWN_SENDER, FLOOR)
+# Ours with what it decides set from outside, to be told apart: compared in factorial.py alone.
+CELL = Kind("cell", False, "pale blue: ours, with switches set", "#56B4E9")
+
+ALL = (OURS, LOOP, LIBRARY, PROGRAM, OWN_SENDER, FLOOR, CELL)
 
 
 def of(name):

@@ -167,10 +167,11 @@ def sample_of(sent, usage, before):
     if "system_cpu_s" in sent:
         sample["system_cpu_s"] = sent["system_cpu_s"]
         sample["system_cpu_s_per_gib"] = sent["system_cpu_s"] / gib
-    for source, name in (("steal_s", "steal_s"), ("cpu_s", "sender_cpu_s"),
-                         ("started_s", "started_s")):
-        if source in sent:
-            sample[name] = sent[source]
+    if "cpu_s" in sent:
+        sample["sender_cpu_s"] = sent["cpu_s"]
+    for name in ("steal_s", "host_gap_s", "receiver_core_cpu_s", "sender_core_cpu_s", "started_s"):
+        if sent.get(name, -1) >= 0:
+            sample[name] = sent[name]
     return {key: rounded(value) for key, value in sample.items()}
 
 

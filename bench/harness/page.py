@@ -3,22 +3,33 @@
 
 import pathlib
 
-from harness import arithmetic, comparison, metrics, targets, workloads
+from harness import (arithmetic, beside, comparison, factorial, floors, kinds, latencies, metrics,
+                     targets, workloads)
+from harness import results as results_module
 
 
-def page(results, name, pictures, notes="", where="results"):
+def page(results, name, pictures, notes="", where="results", more=()):
     """The page's text. name: of the result file without .json; pictures: as plots.draw gives them;
-    notes: what a person has to say; where: the way from the page to the result."""
+    notes: what a person has to say; where: the way from the page to the result; more: other
+    Results, of other paths and questions, with their names."""
+    everything = [results, *(other for other, _ in more)]
     link = f"{where}/{name}" if where else name
     parts = [
         head(results, name, link),
+        also(more, where),
+        dropped(results),
         lost(results),
         within_noise(results),
         among_ours(results),
         target_table(results),
+        *(target_table(other, f", {beside.title(other)}") for other, _ in more),
+        floors.part(results),
+        *(factorial.part(other) for other in everything),
+        beside.part(everything),
+        latencies.part(results, link),
         notes.strip() + "\n" if notes.strip() else "",
         workload_parts(results, pictures, link),
-        left_out(results),
+        *map(left_out, everything),
         stamp_part(results),
     ]
     return "\n".join(part for part in parts if part)
@@ -82,11 +93,40 @@ def among_ours(results):
     return "\n".join(lines) + "\n"
 
 
-def target_table(results):
-    lines = ["## Targets\n",
-             "*Met, not proven*: the median is on the right side, the interval is not wholly.\n",
-             "| workload | figure | target | measured | |", "| --- | --- | --- | --- | --- |"]
-    lines += ["| " + " | ".join(row) + " |" for row in targets.evaluate(results)]
+def also(more, where):
+    """The other results that the page is made from."""
+    if not more:
+        return ""
+    told = ", ".join(f"[{name}.json]({where}/{name}.json) ({beside.title(other)})"
+                     for other, name in more)
+    return f"Other paths and questions: {told}.\n"
+
+
+def dropped(results):
+    """How many samples the host spoilt."""
+    if not results.dropped:
+        return ""
+    counts = {}
+    for sample in results.dropped:
+        counts[sample["workload"]] = counts.get(sample["workload"], 0) + 1
+    told = ", ".join(f"{workload} {count}" for workload, count in counts.items())
+    return (f"{len(results.dropped)} of {len(results.samples)} samples are dropped, for nothing "
+            f"but that the host took the processor away for more than "
+            f"{results_module.HOST_MAX:.0%} of their time (steal, or both cores late at once): "
+            f"{told}.\n")
+
+
+def target_table(results, where=""):
+    rows = targets.evaluate(results)
+    if all(verdict == targets.NO_DATA for *_, verdict in rows):
+        return ""
+    lines = [f"## Targets{where}\n",
+             "A target is decided if its 95 % interval lies on one side of the limit, or is narrow "
+             "(to ±3 % for processor time, throughput and p50, ±15 % for p99): then its median "
+             "decides. Pairs are added until then, or time is up: *undecided*.\n",
+             "| workload | figure | target | measured | pairs | |",
+             "| --- | --- | --- | --- | ---: | --- |"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -97,9 +137,16 @@ def figure(key):
 
 # ---- workload by workload
 
+def is_factorial(results, title):
+    """Nothing but cells ran: they have a part of their own."""
+    return all(results.kind(name) == kinds.CELL for name in results.ran(title))
+
+
 def workload_parts(results, pictures, link):
     parts = []
     for workload in results.workloads():
+        if is_factorial(results, workload):
+            continue
         cost = metrics.METRICS[results.figures(workload).cost]
         _, titles = comparison.headings(results, workload)
         lines = [f"## {workload}\n", f"Medians, sorted by {cost.label} ({cost.unit}).\n",
@@ -112,7 +159,7 @@ def workload_parts(results, pictures, link):
                          f"({link}/{pictures[workload]})")
         parts.append("\n".join(lines) + "\n")
     for name, text in ((workload.name, workload.picture.caption)
-                       for workload in workloads.ALL if workload.picture):
+                       for workload in workloads.PICTURED):
         if name in pictures:
             parts.append(f"## {text.capitalize()}\n\n![{text}]({link}/{pictures[name]})\n")
     return "\n".join(parts)

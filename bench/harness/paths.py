@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The path between sender and receiver: loopback, or a veth pair between two network namespaces.
 
+Who does the softirq work of a pair is a matter of placement, and figures change with it: the
+sender's core, which is what a veth pair does by itself; each side's own core, as between two
+machines (RPS); or a thread of its own (threaded NAPI, for which a segment has to be a packet here).
+
 The namespaces have no names: two processes that sleep hold them, and die with whoever made them. So
 nothing is left, however a run ends: the kernel takes the namespaces away with the last process in
 them, and the pair with the namespaces.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -19,7 +24,11 @@ MTU = 1500
 
 class Loopback:
     name = "loopback"
+    softirq = None
     options = ()
+
+    def napi_cpu(self):
+        return None
 
     def __enter__(self):
         return self
@@ -31,9 +40,12 @@ class Loopback:
 class Veth:
     """options: for lastbyte-bench, while it is entered."""
 
-    def __init__(self, name, like_a_nic):
+    def __init__(self, name, softirq, cores):
         self.name = name
-        self.like_a_nic = like_a_nic
+        self.like_a_nic = name == "veth-nic"
+        self.softirq = None if self.like_a_nic else softirq
+        self.cores = cores  # of receiver and sender
+        self.napi = ()      # accounts of the NAPI threads, one for each queue
         self.holders = []
         self.options = ()
 
@@ -53,8 +65,8 @@ class Veth:
         self.holders = []
 
     def _make(self):
-        for program in ("ip", "unshare", "nsenter", "setpriv",
-                        *(["ethtool"] if self.like_a_nic else [])):
+        threaded = self.like_a_nic or self.softirq == "own"
+        for program in ("ip", "unshare", "nsenter", "setpriv", *(["ethtool"] if threaded else [])):
             if not shutil.which(program):
                 raise Failed(f"{program} is not installed (tools/setup bench)")
         if os.geteuid() != 0:
@@ -69,11 +81,26 @@ class Veth:
         if self.like_a_nic:
             # One segment for each packet, put together again by the receiver's NAPI, in a thread.
             _call(*_inside(sender), "ethtool", "-K", DEVICE, "tso", "off", "gso", "off")
+        elif threaded:
+            # The pair leaves packets that are to be cut up later to no NAPI (veth_xmit).
+            _call(*_inside(sender), "ethtool", "-K", DEVICE, "tso", "off")
+        if threaded:
+            others = _napi_threads()
             _call(*_inside(receiver), "ethtool", "-K", DEVICE, "gro", "on")
-            _call(*_inside(receiver), "unshare", "--mount", "sh", "-c",
-                  f"mount -t sysfs none /sys && echo 1 >/sys/class/net/{DEVICE}/threaded")
+            _write(receiver, "threaded", "1")
+            self.napi = _napi_threads() - others
+        if self.softirq == "receiver":
+            for holder, core in zip((receiver, sender), self.cores):
+                _write(holder, "queues/rx-*/rps_cpus", _mask(core))
         self.options = (f"--address={RECEIVER}", f"--receiver-net=/proc/{receiver}/ns/net",
                         f"--sender-net=/proc/{sender}/ns/net")
+
+    def napi_cpu(self):
+        """CPU-seconds of the NAPI threads until now, or None where there are none."""
+        if not self.napi:
+            return None
+        return sum(int((thread / "schedstat").read_text().split()[0])
+                   for thread in self.napi) / 1e9
 
     def _hold(self):
         """Its namespace is there once it has said so. Returns its number."""
@@ -86,6 +113,31 @@ class Veth:
         if said != "here":
             raise Failed(f"no network namespace: {said}")
         return holder.pid
+
+
+def _napi_threads():
+    """Of this device's name, in any namespace: the folders of their accounts."""
+    found = set()
+    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().startswith(f"napi/{DEVICE}-"):
+                found.add(comm.parent)
+        except OSError:
+            continue
+    return found
+
+
+def _mask(core):
+    """A set of cores as the kernel writes it: 32 of them in each group, the highest first."""
+    groups = [0] * (core // 32 + 1)
+    groups[core // 32] = 1 << core % 32
+    return ",".join(f"{group:08x}" for group in reversed(groups))
+
+
+def _write(holder, name, value):
+    """An attribute of the device: /sys shows the network namespace that it was mounted in."""
+    _call(*_inside(holder), "unshare", "--mount", "sh", "-c",
+          f"mount -t sysfs none /sys && echo {value} | tee /sys/class/net/{DEVICE}/{name}")
 
 
 def _inside(holder):
@@ -101,7 +153,8 @@ def _call(*command):
 
 
 NAMES = ("loopback", "veth", "veth-nic")
+PLACEMENTS = ("sender", "receiver", "own")
 
 
-def of(name):
-    return Loopback() if name == "loopback" else Veth(name, like_a_nic=name == "veth-nic")
+def of(name, softirq="sender", cores=(0, 0)):
+    return Loopback() if name == "loopback" else Veth(name, softirq, cores)

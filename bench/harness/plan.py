@@ -54,12 +54,15 @@ class Plan:
     def rounds(self, workload):
         return min(self.pairs, workload.rounds or self.pairs)
 
-    def order(self, number):
-        """The items of a round, one workload after the other."""
+    def of_round(self, number):
+        return [item for item in self.items if number < self.rounds(item.workload)]
+
+    def order(self, number, items=None):
+        """The items of a round (all that it may hold, or those given), one workload after the
+        other."""
         by_title = collections.defaultdict(list)
-        for item in self.items:
-            if number < self.rounds(item.workload):
-                by_title[item.title].append(item)
+        for item in self.of_round(number) if items is None else items:
+            by_title[item.title].append(item)
         ordered = []
         for title, items in by_title.items():
             random.Random(f"{SEED} {title} {number // 2}").shuffle(items)
@@ -76,35 +79,55 @@ class Plan:
         return item.workload.seconds / (8 if self.quick else 1) + OVERHEAD
 
 
-def make(driver, programs, names=None, contenders=None, pairs=15, quick=False):
-    """The plan for what was asked for; what can't run is named in its `skipped`."""
-    plan = Plan(pairs, quick)
+class Asked:
+    """Who is asked for by names of workloads and patterns of contenders, None where nobody said."""
+
+    def __init__(self, names=None, contenders=None, quick=False):
+        self.names = names
+        self.contenders = contenders
+        self.quick = quick
+
+    def holds(self, workload):
+        return workload.name in self.names if self.names else workload.in_set(self.quick)
+
+    def patterns(self, workload, title):
+        return self.contenders or workload.contenders(self.quick)
+
+    def wants(self, contender):
+        """By its name, so that it is told if it is missing."""
+        return not self.contenders or contender in self.contenders
+
+
+def make(driver, programs, asked, pairs=15):
+    """The plan for what was asked for (an Asked, or one of sets.py); what can't run is named in its
+    `skipped`."""
+    plan = Plan(pairs, asked.quick)
     available = {entry["name"] for entry in driver.contenders() if entry["available"]}
     for entry in driver.contenders():
-        if not entry["available"] and (not contenders or entry["name"] in contenders):
+        if not entry["available"] and asked.wants(entry["name"]):
             plan.skip(entry["name"], entry["why"])
     for entry in driver.catalogue["workloads"]:
         workload = workloads.of(entry["name"])
-        if not (workload.name in names if names else workload.in_set(quick)):
+        if not asked.holds(workload):
             continue
-        patterns = contenders or workload.contenders(quick)
-        wanted = [contender for contender in entry["contenders"]
-                  if contender in available and chosen(contender, patterns)]
-        _add_driver(plan, driver, workload, entry["params"], wanted)
-        _add_programs(plan, programs, workload, patterns)
+        here = [name for name in entry["contenders"] if name in available]
+        for parameter in [str(value) for value in entry["params"]] or [None]:
+            patterns = asked.patterns(workload, workload.title(parameter))
+            _add_driver(plan, driver, workload, parameter,
+                        [name for name in here if chosen(name, patterns)])
+        _add_programs(plan, programs, workload, asked.patterns(workload, workload.name))
     return plan
 
 
-def _add_driver(plan, driver, workload, parameters, wanted):
+def _add_driver(plan, driver, workload, parameter, wanted):
     control = next((ours for ours in ours_in_order(driver) if ours in wanted), None)
     if control is None and wanted:
         control = wanted[0]
-    for parameter in [str(value) for value in parameters] or [None]:
-        title = workload.title(parameter)
-        for contender in wanted:
-            plan.add(Item(title, workload, parameter, contender, False, None))
-        if control and workload.compared:
-            plan.add(Item(title, workload, parameter, control, True, None))
+    title = workload.title(parameter)
+    for contender in wanted:
+        plan.add(Item(title, workload, parameter, contender, False, None))
+    if control and workload.compared:
+        plan.add(Item(title, workload, parameter, control, True, None))
 
 
 def _add_programs(plan, programs, workload, patterns):

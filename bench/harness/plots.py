@@ -10,7 +10,8 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot  # noqa: E402 (the backend has to be chosen first)
 
-from harness import arithmetic, comparison, curves, kinds, metrics, workloads  # noqa: E402
+from harness import (arithmetic, comparison, crossover, curves, kinds, metrics,  # noqa: E402
+                     workloads)
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 LINES = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
@@ -32,14 +33,30 @@ def draw(results, directory):
     made = {}
     with pyplot.rc_context(STYLE):
         for title in results.workloads():
-            if workloads.of(title).picture or len(results.ran(title)) < 2:
+            if workloads.of(title).picture or len(comparable(results, title)) < 2:
                 continue
             made[title] = _save(bars(results, title), directory / f"{title}.svg")
-        for workload in workloads.ALL:
-            if workload.picture and results.samples_of(workload):
+    return {**made, **_draw_pictured(results, directory, workloads.PICTURED)}
+
+
+def draw_questions(results, directory):
+    """Of a result that stands beside another: only what that has not."""
+    return _draw_pictured(results, pathlib.Path(directory), (workloads.MAP,))
+
+
+def _draw_pictured(results, directory, pictured):
+    made = {}
+    with pyplot.rc_context(STYLE):
+        for workload in pictured:
+            if results.samples_of(workload):
                 picture = PICTURES[workload.picture.kind](results, workload)
                 made[workload.name] = _save(picture, directory / f"{workload.name}.svg")
     return made
+
+
+def comparable(results, title):
+    """Those that are drawn beside each other: the factorial's have a table of their own."""
+    return [name for name in results.ran(title) if results.kind(name) != kinds.CELL]
 
 
 def _save(figure, path):
@@ -53,7 +70,7 @@ def _save(figure, path):
 def bars(results, workload):
     keys = results.figures(workload).judged
     cost = results.figures(workload).cost
-    names = sorted((name for name in results.ran(workload)
+    names = sorted((name for name in comparable(results, workload)
                     if results.median(workload, name, cost) is not None),
                    key=lambda name: -results.median(workload, name, cost))
     figure, axes = pyplot.subplots(1, len(keys), sharey=True, squeeze=False,
@@ -125,7 +142,7 @@ def percentiles(results, workload):
         axis.grid(alpha=0.25, which="both", linewidth=0.4)
     axes[0][0].set_ylabel("from the planned send time to delivery, µs")
     axes[0][-1].legend(fontsize=7.5, frameon=False)
-    figure.suptitle(f"{workload.name}: median of the samples at each percentile")
+    figure.suptitle(f"{workload.name}: of all messages of all samples")
     return figure
 
 
@@ -168,5 +185,50 @@ def grid(results, workload):
     return figure
 
 
+# ---- the map
+
+WINNERS = {"uring": "#0072B2", "epoll": "#E69F00", "plain-epoll": "#999999"}
+FULL_COLOUR = 0.5  # the winner takes half of what the next one does, or less
+
+
+def crossover_map(results, workload):
+    """A square for each point; the colour is the winner's, the deeper the more it wins by."""
+    points = crossover.points(results)
+    rates = sorted({point.rate for point in points}, key=lambda rate: (rate is None, rate))
+    streams = sorted({point.streams for point in points})
+    sizes = sorted({point.size for point in points})
+    figure, axes = pyplot.subplots(
+        1, len(rates), sharey=True, squeeze=False,
+        figsize=(1.0 + 1.35 * len(streams) * len(rates), 1.5 + len(sizes)))
+    for axis, rate in zip(axes[0], rates):
+        for point in points:
+            if point.rate == rate:
+                _square(axis, streams.index(point.streams), sizes.index(point.size), point)
+        axis.set_xticks(range(len(streams)), [f"{count:,}" for count in streams])
+        axis.set_yticks(range(len(sizes)), [curves.size_text(size) for size in sizes])
+        axis.set_xlim(-0.5, len(streams) - 0.5)
+        axis.set_ylim(-0.5, len(sizes) - 0.5)
+        axis.set_title("flat out" if rate is None else f"{rate:,} messages/s", fontsize=9)
+        axis.set_xlabel("streams")
+    axes[0][0].set_ylabel("bytes in a message")
+    figure.suptitle(f"{workload.name}: who takes the least processor time, and how much of what "
+                    "the next one takes\n(≈: the interval holds 1; last line: its throughput by "
+                    "the next one's, flat out)", fontsize=9)
+    return figure
+
+
+def _square(axis, x, y, point):
+    depth = min(1.0, (1 - point.ratio.median) / (1 - FULL_COLOUR))
+    sure = point.ratio.high < 1
+    axis.add_patch(pyplot.Rectangle((x - 0.5, y - 0.5), 1, 1, edgecolor="#FFFFFF", linewidth=1,
+                                    facecolor=WINNERS.get(point.winner, "#CC79A7"),
+                                    alpha=0.15 + 0.7 * max(0.0, depth) if sure else 0.06))
+    lines = [f"{point.winner}{'' if sure else ' ≈'}",
+             f"{point.ratio.median:.2f} of {point.next}"]
+    if point.rate is None:
+        lines.append(f"×{point.throughput.median:.2f}")
+    axis.text(x, y, "\n".join(lines), ha="center", va="center", fontsize=6.5)
+
+
 # The pictures that show all variants of a workload, as a workload names them.
-PICTURES = {"percentiles": percentiles, "grid": grid}
+PICTURES = {"percentiles": percentiles, "grid": grid, "crossover": crossover_map}

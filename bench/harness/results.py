@@ -4,9 +4,20 @@
 import json
 import pathlib
 
-from harness import arithmetic, kinds, metrics, workloads
+from harness import arithmetic, hdr, kinds, metrics, workloads
 
 FORMAT = 1
+
+
+# A sample is dropped if for more than this part of its time it had no processor, which no contender
+# can help. A gap makes all later that is to come in it, so that more of it would be seen in a p99.
+HOST_MAX = 0.01
+
+
+def host_took(sample):
+    """The part of its time in which both cores had none, or one of them by the account of steal."""
+    taken = max(sample.get("steal_s", 0), sample.get("host_gap_s", 0))
+    return taken / sample["wall_s"] if sample.get("wall_s") else 0.0
 
 
 class Unreadable(Exception):
@@ -25,6 +36,8 @@ class Results:
         for sample in self.samples:
             if not workloads.of(sample["workload"]).compared:
                 continue
+            if self.is_dropped(sample):
+                continue
             key = (sample["workload"], sample["contender"], sample["control"])
             self._series.setdefault(key, {})[sample["round"]] = sample
 
@@ -32,6 +45,25 @@ class Results:
     def auto(self):
         """The contender of ours that the command would choose by itself."""
         return self.document["auto"]
+
+    @staticmethod
+    def is_dropped(sample):
+        """The host had taken the processor away: it has no part in anything."""
+        return host_took(sample) > HOST_MAX
+
+    @property
+    def dropped(self):
+        return [sample for sample in self.samples if self.is_dropped(sample)]
+
+    @property
+    def path(self):
+        """Between sender and receiver; a result that doesn't say was taken on loopback."""
+        return self.document["settings"].get("path", "loopback")
+
+    @property
+    def softirq(self):
+        """On whose core a veth pair's packets were received by the kernel, or None."""
+        return self.document["settings"].get("softirq")
 
     def workloads(self):
         """Those that are compared, in the order in which they were first run."""
@@ -66,6 +98,12 @@ class Results:
         samples = self._series.get((workload, contender, control), {})
         return {number: sample[key] for number, sample in samples.items()
                 if sample.get(key) is not None}
+
+    def histogram(self, workload, contender):
+        """Of the latencies of all its samples, or an empty one."""
+        samples = self._series.get((workload, contender, False), {}).values()
+        return hdr.merged(hdr.decode(sample["histogram"]) for sample in samples
+                          if "histogram" in sample)
 
     def median(self, workload, contender, key):
         values = self.series(workload, contender, key).values()

@@ -20,7 +20,8 @@ class Load:
     def send(self, workload, port, options):
         done = subprocess.run(
             [self.driver.load, f"--workload={workload.name}", f"--to=127.0.0.1:{port}",
-             f"--core={self.driver.sender_core}", *options],
+             f"--core={self.driver.sender_core}",
+             f"--receiver-core={self.driver.receiver_core}", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             timeout=SAMPLE_SECONDS)
         try:

@@ -8,7 +8,7 @@ import sys
 import time
 
 from harness import metrics, results, workloads
-from harness.driver import Failed
+from harness.driver import Failed, rounded
 
 
 class Progress:
@@ -34,7 +34,8 @@ class Progress:
 
 
 class Session:
-    def __init__(self, plan, driver, outside, document, progress, options=(), clock=time.monotonic):
+    def __init__(self, plan, driver, outside, document, progress, options=(), clock=time.monotonic,
+                 napi_cpu=lambda: None):
         self.plan = plan
         self.driver = driver
         self.outside = outside
@@ -42,6 +43,8 @@ class Session:
         self.progress = progress
         self.options = tuple(options)
         self.clock = clock
+        self.napi_cpu = napi_cpu  # CPU-seconds so far of a thread that receives packets, or None
+        self.pace = 1.0  # what a round took of what it was expected to
         self.samples = document["samples"]
         self.failed = document["failed"]
 
@@ -90,25 +93,50 @@ class Session:
     def run(self, deadline, save):
         """All rounds, or as many whole ones as end before the deadline (of the clock), one at
         least. save() is called after each."""
-        pace = 1.0
         for number in range(self.plan.pairs):
-            expected = self.plan.seconds(number, number + 1)
-            if number and self.clock() + expected * pace > deadline:
+            left = self.plan.seconds(number)
+            if not self._round_in_time(number, self.plan.of_round(number), deadline,
+                                       self.plan.pairs, left):
                 self.progress.say(f"time is up: {number} of {self.plan.pairs} rounds")
                 return
-            start = self.clock()
-            done = self._round(number)
-            took = self.clock() - start
-            pace = took / expected if expected else 1.0
             self.document["settings"]["rounds"] = number + 1
             save()
-            left = self.plan.seconds(number + 1) * pace
-            self.progress.say(f"round {number + 1} of {self.plan.pairs}: {done} samples in "
-                              f"{took:.0f} s, {minutes(left)} to go")
 
-    def _round(self, number):
+    def pair_on(self, deadline, save, wanted):
+        """Further rounds, two at a time, of the items whose (title, contender) is among wanted(),
+        until there are none or the deadline would be missed."""
+        first = number = self.document["settings"]["rounds"]
+        while True:
+            if (number - first) % 2 == 0:
+                names = wanted()
+                items = [item for item in self.plan.items
+                         if (item.title, item.contender) in names and not item.control]
+            if not items or not self._round_in_time(number, items, deadline):
+                break
+            number += 1
+            self.document["settings"]["more_rounds"] = number - first
+            save()
+        if items:
+            titles = dict.fromkeys(item.title for item in items)
+            self.progress.say(f"time is up: undecided: {', '.join(titles)}")
+
+    def _round_in_time(self, number, items, deadline, of=None, left=0.0):
+        """Makes a round unless it would end after the deadline; the first is made in any case."""
+        expected = sum(map(self.plan.seconds_of, items))
+        if number and self.clock() + expected * self.pace > deadline:
+            return False
+        start = self.clock()
+        done = self._round(number, items)
+        took = self.clock() - start
+        self.pace = took / expected if expected else 1.0
+        where = f"of {of}" if of else "to decide targets"
+        to_go = f", {minutes((left - expected) * self.pace)} to go" if of else ""
+        self.progress.say(f"round {number + 1} {where}: {done} samples in {took:.0f} s{to_go}")
+        return True
+
+    def _round(self, number, items):
         done = 0
-        for position, item in enumerate(self.plan.order(number)):
+        for position, item in enumerate(self.plan.order(number, items)):
             if item not in self.plan.items:
                 continue
             sample = self._sample(item, first=number == 0)
@@ -119,7 +147,7 @@ class Session:
                 "workload": item.title, "contender": item.contender, "control": item.control,
                 "round": number, "position": position, **item.workload.told(item.parameter),
                 **sample})
-            self.progress.step(f"[{number + 1}/{self.plan.pairs}] {told(item, sample)}")
+            self.progress.step(f"[{number + 1}] {told(item, sample)}")
         return done
 
     def _sample(self, item, first):
@@ -127,9 +155,7 @@ class Session:
             os.sync()  # the last one's unwritten pages are not this one's burden
         try:
             if item.program is None:
-                return self.driver.sample(item.workload.name, item.contender, item.parameter,
-                                          item.control, syscalls=first and not item.control,
-                                          options=(*self.options, *self.plan.options(item)))
+                return self._driver_sample(item, syscalls=first and not item.control)
             sample = self.outside.sample(item.program, item.workload, self.plan.options(item))
             if first:
                 count = self.outside.count_syscalls(item.program, item.workload)
@@ -139,6 +165,16 @@ class Session:
         except Failed as failure:
             self._fail(item.workload.name, item.contender, str(failure))
             return None
+
+    def _driver_sample(self, item, syscalls):
+        before = self.napi_cpu()
+        sample = self.driver.sample(item.workload.name, item.contender, item.parameter,
+                                    item.control, syscalls=syscalls,
+                                    options=(*self.options, *self.plan.options(item)))
+        # With another pass in it that counts system calls, it would be too much.
+        if before is not None and not syscalls:
+            sample["napi_cpu_s"] = rounded(self.napi_cpu() - before)
+        return sample
 
     def grow(self, contender):
         """One stream of 1 GiB and one of 64 GiB: does memory grow with the bytes received?"""

@@ -43,7 +43,7 @@ class Workload:
 
     def contenders(self, quick):
         """Patterns of those that take part where nobody says who should."""
-        return (quick and self.quick) or self.full or ("*",)
+        return ("!cell-*", *((quick and self.quick) or self.full or ("*",)))
 
     def options(self, contender, parameter):
         """The options that give a sample its size in the full set."""
@@ -102,18 +102,20 @@ ALL = (
         sizes=(Size("--bytes=256M", "naive"), Size("--bytes=1G"))),
     Workload(
         "fanin-64", seconds=0.6, profiled="6G", leaves=outcome.Count(),
-        full=("uring", "epoll", "blocking", "plain-*", "libuv", "libevent", "sleep-*", *RUNTIMES),
+        full=("uring", *TUNES, "epoll", "blocking", "plain-*", "best-*", "libuv", "libevent",
+              "sleep-*", "floor-*", *RUNTIMES),
         quick=("uring", "epoll", *TUNES, "plain-*", "libuv")),
     Workload(
         "fanin-1000", seconds=0.5, profiled="4G", leaves=outcome.Count(),
-        full=("!*-hash", "uring*", "epoll", "plain-*", "libuv", "libevent", "sleep-*")),
+        full=("!*-hash", "uring*", "epoll", "plain-*", "best-*", "libuv", "libevent", "sleep-*",
+              "floor-*")),
     Workload(
         "short", seconds=0.6, figures=metrics.STREAMS,
-        full=("uring", "epoll", "blocking", "plain-*", "libuv", "libevent"),
+        full=("uring", "epoll", "blocking", "plain-*", "best-*", "libuv", "libevent"),
         quick=("uring", "epoll", "plain-epoll", "libuv")),
     Workload(
         "latency", seconds=0.7, figures=metrics.LATENCY,
-        full=("uring", "epoll", "plain-epoll", "libuv"),
+        full=("uring", *TUNES, "epoll", "plain-epoll", "best-*", "libuv"),
         quick=("uring", "epoll", *TUNES, "plain-epoll"),
         sizes=(Size("--seconds=1", parameter="1000"), Size("--seconds=0.5")),
         picture=Picture("percentiles", "latency over percentiles at each rate")),
@@ -137,12 +139,17 @@ ALL = (
         sizes=(Size("--bytes=512M"),),
         picture=Picture("grid", "bulk over slot sizes and numbers of slots, per backend")),
 )
+# Messages of each size, on so many streams, at each rate: for sets.py.
+MAP = Swept("map", seconds=0.35,
+            picture=Picture("crossover", "who takes the least processor time for which messages"))
 # Bulk with a short stream and with a very long one, after both of which a receiver must have taken
 # as much memory. Not lastbyte-bench's: the parameter is --bytes of its bulk.
 MEMORY = Swept("memory")
 MEMORY_SIZES = ("1G", "64G")
 
-_KNOWN = {workload.name: workload for workload in (*ALL, MEMORY)}
+PICTURED = tuple(workload for workload in (*ALL, MAP) if workload.picture)
+
+_KNOWN = {workload.name: workload for workload in (*ALL, MAP, MEMORY)}
 
 
 def of(title):

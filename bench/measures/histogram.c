@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "histogram.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { SUB_BUCKETS = 1 << HISTOGRAM_SUB_BITS };
 #define VALUE_MAX (((uint64_t)1 << HISTOGRAM_VALUE_BITS) - 1)
@@ -56,6 +59,18 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
         }
     }
     return histogram->max;
+}
+
+int histogram_write(const struct histogram *histogram, const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (!file)
+        return -errno;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (histogram->buckets[i] > 0)
+            fprintf(file, "%zu %" PRIu64 "\n", i, histogram->buckets[i]);
+    return fclose(file) == 0 ? 0 : -errno;
 }
 
 double histogram_mean(const struct histogram *histogram)

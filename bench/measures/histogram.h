@@ -25,6 +25,11 @@ void histogram_add(struct histogram *histogram, uint64_t value);
  * never beyond the greatest value added; 0 if there is none. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
+/* Writes the index and the count of each bucket that is not empty, a line for each. Bucket 0 is of
+ * values below 1; they are those of an HdrHistogram of nanoseconds with two significant digits.
+ * Returns 0 or -errno. */
+int histogram_write(const struct histogram *histogram, const char *path);
+
 /* 0 if there is no value. */
 double histogram_mean(const struct histogram *histogram);
 

@@ -52,21 +52,39 @@ static int read_text(const char *path, char *text, size_t size)
     return 0;
 }
 
-int machine_time_read(struct machine_time *time)
+/* The line of text that begins with name: seconds spent, and stolen. */
+static int read_line(const char *text, const char *name, double *busy_s, double *steal_s)
 {
     double user, nice, system, idle, iowait, irq, softirq, steal;
     double ticks = (double)sysconf(_SC_CLK_TCK);
-    char text[512];
+    size_t length = strlen(name);
+
+    while (text && strncmp(text, name, length) != 0) {
+        text = strchr(text, '\n');
+        text = text ? text + 1 : NULL;
+    }
+    if (!text || sscanf(text + length, "%lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system,
+                        &idle, &iowait, &irq, &softirq, &steal) != 8)
+        return -EPROTO;
+    *busy_s = (user + nice + system + irq + softirq) / ticks;
+    *steal_s = steal / ticks;
+    return 0;
+}
+
+int machine_time_read(struct machine_time *time, const int cores[2])
+{
+    char text[16384], name[16];
+    double stolen;
     int rc = read_text("/proc/stat", text, sizeof(text));
 
-    if (rc < 0)
-        return rc;
-    if (sscanf(text, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &iowait,
-               &irq, &softirq, &steal) != 8)
-        return -EPROTO;
-    time->busy_s = (user + nice + system + irq + softirq) / ticks;
-    time->steal_s = steal / ticks;
-    return 0;
+    if (rc == 0)
+        rc = read_line(text, "cpu ", &time->busy_s, &time->steal_s);
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        snprintf(name, sizeof(name), "cpu%d ", cores[i]);
+        if (read_line(text, name, &time->core_busy_s[i], &stolen) < 0)
+            time->core_busy_s[i] = 0;
+    }
+    return rc;
 }
 
 int meter_resident(pid_t pid, uint64_t *bytes)

@@ -23,13 +23,15 @@ static inline double meter_cpu(const struct meter *meter)
     return meter->user_s + meter->system_s;
 }
 
-/* Of all cores since the machine started: spent on anything, and taken away by the hypervisor. */
+/* Of all cores since the machine started: spent on anything, and taken away by the hypervisor. Of
+ * two of them, what was spent, interrupts included. */
 struct machine_time {
     double busy_s, steal_s;
+    double core_busy_s[2];
 };
 
 /* Returns 0, or -errno if /proc/stat can't be understood. */
-int machine_time_read(struct machine_time *time);
+int machine_time_read(struct machine_time *time, const int cores[2]);
 
 /* Bytes of user space that another process has resident. Returns 0 or -errno. */
 int meter_resident(pid_t pid, uint64_t *bytes);

@@ -18,6 +18,7 @@ void receiver_init(struct receiver *receiver, const struct trial *trial, struct 
         .trial = trial,
         .arrivals = arrivals,
         .report = report,
+        .schedule = trial->schedule,
         .ready_fd = -1,
         .syscalls_fd = trial->count_syscalls ? syscalls_open() : -1,
     };
@@ -96,6 +97,6 @@ void receiver_done(struct receiver *receiver)
         report->syscalls = count < 0 ? count : count - receiver->syscalls_before;
         close(receiver->syscalls_fd);
     }
-    if (machine_time_read(&report->machine) < 0)
+    if (machine_time_read(&report->machine, receiver->trial->cores) < 0)
         report->machine = (struct machine_time){0};
 }

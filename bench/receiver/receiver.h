@@ -23,6 +23,7 @@ struct receiver {
     const struct trial *trial;
     struct arrivals *arrivals;
     struct receiver_report *report;
+    struct schedule *schedule;                /* the trial's */
     const char *directory;                    /* of this trial, where files go */
     void (*ready)(struct receiver *receiver); /* tells that report->address accepts */
     int ready_fd;

@@ -42,6 +42,11 @@ double sample_system_cpu(const struct sample *sample)
     return sample->receiver.machine.busy_s - sample->sender.machine.busy_s;
 }
 
+double sample_core_cpu(const struct sample *sample, unsigned side)
+{
+    return sample->receiver.machine.core_busy_s[side] - sample->sender.machine.core_busy_s[side];
+}
+
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = {0};

@@ -24,6 +24,7 @@ struct sample {
     struct receiver_report receiver;
     struct sender_report sender;
     struct idle idle;
+    double host_gap_s; /* in which neither core had a processor; negative: not known */
     pid_t receiver_pid, sender_pid;
     char why[SAMPLE_WHY_SIZE]; /* it failed */
 };
@@ -44,5 +45,8 @@ double sample_wall(const struct sample *sample);
 
 /* CPU-seconds of all cores in that time, whoever spent them. */
 double sample_system_cpu(const struct sample *sample);
+
+/* Of one core; side is of enum side. */
+double sample_core_cpu(const struct sample *sample, unsigned side);
 
 #endif

@@ -31,8 +31,12 @@ void sample_figures(struct figures *figures, const struct trial *trial, const st
     figures_add(figures, "receiver_rss_kib", spent->rss_kib);
     figures_add(figures, "receiver_switches", spent->switches);
     figures_add(figures, "system_cpu_s", sample_system_cpu(sample));
+    figures_add(figures, "receiver_core_cpu_s", sample_core_cpu(sample, RECEIVING));
+    figures_add(figures, "sender_core_cpu_s", sample_core_cpu(sample, SENDING));
     figures_add(figures, "steal_s",
                 sample->receiver.machine.steal_s - sample->sender.machine.steal_s);
+    if (sample->host_gap_s >= 0)
+        figures_add(figures, "host_gap_s", sample->host_gap_s);
     figures_add(figures, "sender_cpu_s", meter_cpu(&sample->sender.spent));
     if (trial->workload->tell)
         trial->workload->tell(trial, sample, figures);

@@ -17,7 +17,10 @@
  * one address has not enough of them for a minute of short streams. */
 enum { SOURCES = 64 };
 
-enum { RETRY_EVERY_NS = 10000000 };
+enum {
+    RETRY_EVERY_NS = 10000000,
+    WAKE_EARLY_NS = 80000, /* sleeping is no more precise than this; the rest is spun */
+};
 
 int sender_fail(struct sender *sender, const char *what, int error)
 {
@@ -107,7 +110,7 @@ static int try_connect(struct sender *sender, uint64_t stream)
         return -1;
     }
     if (!sender->begun) {
-        machine_time_read(&sender->report->machine);
+        machine_time_read(&sender->report->machine, sender->trial->cores);
         sender->report->started_s = clock_seconds(clock_read(CLOCK_REALTIME));
         sender->report->begin_ns = clock_now();
     }
@@ -173,6 +176,23 @@ int sender_send(struct sender *sender, int fd, const void *data, size_t size)
         size -= (size_t)sent;
     }
     return 0;
+}
+
+void sender_wait_until(uint64_t due)
+{
+    uint64_t now = clock_now();
+
+    if (due > now + 2 * WAKE_EARLY_NS) {
+        uint64_t until = due - WAKE_EARLY_NS;
+        struct timespec time = {
+            .tv_sec = (time_t)(until / NS_PER_S),
+            .tv_nsec = (long)(until % NS_PER_S),
+        };
+
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+    }
+    while (clock_now() < due)
+        ;
 }
 
 static int half_close(struct sender *sender, int fd)

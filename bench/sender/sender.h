@@ -49,6 +49,9 @@ int *sender_connect_all(struct sender *sender);
 /* Sends all of data. Returns 0, or -1 with why. */
 int sender_send(struct sender *sender, int fd, const void *data, size_t size);
 
+/* Until due (CLOCK_MONOTONIC, ns), to the microsecond where the timer slack is nothing. */
+void sender_wait_until(uint64_t due);
+
 /* Half-closes every one of the streams, waits for the peer's close of each, and frees. */
 int sender_finish_all(struct sender *sender, int *fds);
 

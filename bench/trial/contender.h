@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct receiver;
+struct switches;
 struct workload;
 
 struct contender {
@@ -21,7 +22,10 @@ struct contender {
     unsigned tune;          /* ours: of enum lb_tune */
     bool direct;            /* ours: past the page cache; serves only what writes files */
     size_t buffer_size;     /* loops */
-    bool drops;             /* what it receives is counted and never seen */
+    bool only_by_name;      /* no part of "everybody" */
+    const char *follows;    /* floors: the contender of ours whose gathering it does likewise */
+    const struct switches *switches; /* ours: NULL: as it decides itself */
+    bool drops;                      /* what it receives is counted and never seen */
 
     /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */
     const char *(*missing)(const struct contender *contender, char *buffer, size_t size);

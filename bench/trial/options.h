@@ -18,7 +18,8 @@ struct options {
     const char *directory;  /* never NULL */
     const char *congestion; /* never NULL */
     const char *to;
-    const char *address;                   /* that receivers listen on; never NULL */
+    const char *latencies; /* a file for those of each sample, the last one's at the end */
+    const char *address;   /* that receivers listen on; never NULL */
     const char *receiver_net, *sender_net; /* network namespaces, by their files; NULL: this one */
     uint64_t bytes, streams, rcvbuf, rate;
     uint64_t seconds_ms, retry_ms;

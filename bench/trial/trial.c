@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "trial.h"
 
-#include "message.h"
 #include "options.h"
 
 #include <math.h>
@@ -11,7 +10,7 @@ enum { QUICK = 8, BYTES_A_SECOND_AT_LEAST = 16 << 20, LIMIT_AT_LEAST_S = 60 };
 /* A whole number of writes, at least one. */
 static uint64_t whole_writes(const struct trial *trial, uint64_t bytes)
 {
-    uint64_t size = trial->workload->write_size;
+    uint64_t size = trial->write_size;
 
     if (bytes < size)
         return size;
@@ -26,7 +25,7 @@ static void settle(struct trial *trial)
     if (trial->rate > 0) {
         double messages = ceil(trial->seconds * trial->rate / trial->streams);
 
-        trial->stream_bytes = (uint64_t)fmax(messages, 1) * sizeof(struct message);
+        trial->stream_bytes = (uint64_t)fmax(messages, 1) * trial->write_size;
     }
     trial->at_once = workload->at_once ? workload->at_once : trial->streams;
     if (trial->at_once > trial->streams)
@@ -42,15 +41,31 @@ static unsigned rate_of(const struct param *param, const struct options *options
     return rate > 0 && options->rate > 0 ? (unsigned)options->rate : rate;
 }
 
+static unsigned streams_of(const struct workload *workload, const struct param *param,
+                           const struct options *options)
+{
+    bool vary = workload->extent == BY_STREAMS || (workload->demands & DEMAND_IDLE);
+
+    if (vary && options->streams)
+        return (unsigned)options->streams;
+    return param && param->streams ? param->streams : workload->streams;
+}
+
+static uint64_t bytes_of(const struct workload *workload, const struct param *param,
+                         const struct options *options)
+{
+    if (options->bytes)
+        return options->bytes;
+    return param && param->bytes ? param->bytes : workload->bytes;
+}
+
 void trial_make(struct trial *trial, const struct workload *workload, const struct param *param,
                 const struct options *options)
 {
-    bool streams_vary = workload->extent == BY_STREAMS || (workload->demands & DEMAND_IDLE);
-
     *trial = (struct trial){
         .workload = workload,
-        .streams =
-            streams_vary && options->streams ? (unsigned)options->streams : workload->streams,
+        .streams = streams_of(workload, param, options),
+        .write_size = param && param->write_size ? param->write_size : workload->write_size,
         .seconds = options->seconds_ms ? (double)options->seconds_ms / 1e3 : workload->seconds,
         .rate = rate_of(param, options),
         .slot_size = param ? param->slot_size : 0,
@@ -61,17 +76,15 @@ void trial_make(struct trial *trial, const struct workload *workload, const stru
         .address = options->address,
         .receiver_net = options->receiver_net,
         .sender_net = options->sender_net,
-        .receiver_core = (int)options->receiver_core,
-        .sender_core = (int)options->sender_core,
+        .cores = {[RECEIVING] = (int)options->receiver_core, [SENDING] = (int)options->sender_core},
         .directory = options->directory,
     };
     if (workload->extent == BY_BYTES) {
-        uint64_t bytes = options->bytes ? options->bytes : workload->bytes;
-
-        trial->stream_bytes = whole_writes(trial, bytes / trial->streams);
+        trial->stream_bytes =
+            whole_writes(trial, bytes_of(workload, param, options) / trial->streams);
     } else if (workload->extent == BY_STREAMS) {
         /* A stream that is smaller than one write is that small on purpose. */
-        bool fixed = workload->bytes < workload->write_size || !options->bytes;
+        bool fixed = workload->bytes < trial->write_size || !options->bytes;
 
         trial->stream_bytes =
             fixed ? workload->bytes : whole_writes(trial, options->bytes / trial->streams);
@@ -85,7 +98,10 @@ void trial_shrink(struct trial *trial, unsigned divisor)
 {
     switch (trial->workload->extent) {
     case BY_BYTES:
-        trial->stream_bytes = whole_writes(trial, trial->stream_bytes / divisor);
+        if (trial->rate > 0)
+            trial->seconds /= divisor;
+        else
+            trial->stream_bytes = whole_writes(trial, trial->stream_bytes / divisor);
         break;
     case BY_STREAMS:
         trial->streams = trial->streams / divisor ? trial->streams / divisor : 1;

@@ -7,11 +7,16 @@
 #include "workload.h"
 
 struct options;
+struct schedule;
+
+/* Whose core. */
+enum side { RECEIVING, SENDING };
 
 struct trial {
     const struct workload *workload;
     const struct contender *contender; /* NULL: a program outside */
     uint64_t stream_bytes;             /* of each stream */
+    size_t write_size;
     unsigned streams;
     unsigned at_once;
     double seconds;
@@ -23,11 +28,14 @@ struct trial {
     const char *congestion;
     const char *address;                   /* that the receiver listens on */
     const char *receiver_net, *sender_net; /* files of network namespaces; NULL: this one */
-    int receiver_core, sender_core;        /* negative: any */
+    int cores[2];                          /* of enum side; negative: any */
     const char *directory;                 /* where it may write */
     unsigned timeout_s;                    /* after this it has failed */
     bool verify;                           /* compare content; time is no matter */
     bool count_syscalls;                   /* likewise */
+    /* Shared by the processes, or NULL: where ours records its gathering, or that a floor follows.
+     */
+    struct schedule *schedule;
 };
 
 /* Sizes come from the workload and the options. param may be NULL. */

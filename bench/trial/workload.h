@@ -33,6 +33,11 @@ struct param {
     unsigned rate;    /* messages a second */
     size_t slot_size; /* 0: the contender's default */
     unsigned slots;   /* 0: the contender's default */
+
+    /* 0: the workload's */
+    unsigned streams;
+    size_t write_size;
+    uint64_t bytes;
 };
 
 struct workload {

@@ -32,7 +32,7 @@ static int send_pages(struct sender *sender, int fd, uint64_t position, size_t s
 static int send_stream(const struct trial *trial, struct sender *sender,
                        int (*part)(struct sender *, int fd, uint64_t position, size_t size))
 {
-    size_t size = trial->workload->write_size;
+    size_t size = trial->write_size;
     int fd = sender_connect(sender, 0);
     int rc = fd < 0 ? -1 : 0;
 

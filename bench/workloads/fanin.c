@@ -5,7 +5,7 @@
 
 int fanin_send(const struct trial *trial, struct sender *sender)
 {
-    size_t size = trial->workload->write_size;
+    size_t size = trial->write_size;
     int *fds = sender_connect_all(sender);
     int rc = 0;
 

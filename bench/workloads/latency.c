@@ -13,27 +13,9 @@
 #include <sys/prctl.h>
 
 enum {
-    WAKE_EARLY_NS = 80000, /* sleeping is no more precise than this; the rest is spun */
-    LEAD_NS = 20000000,    /* from the last connect to the first message */
+    LEAD_NS = 20000000, /* from the last connect to the first message */
     WARM_UP_NS = 100000000
 };
-
-static void wait_until(uint64_t due)
-{
-    uint64_t now = clock_now();
-
-    if (due > now + 2 * WAKE_EARLY_NS) {
-        uint64_t until = due - WAKE_EARLY_NS;
-        struct timespec time = {
-            .tv_sec = (time_t)(until / NS_PER_S),
-            .tv_nsec = (long)(until % NS_PER_S),
-        };
-
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
-    }
-    while (clock_now() < due)
-        ;
-}
 
 static int send_messages(const struct trial *trial, struct sender *sender, const int *fds)
 {
@@ -47,7 +29,7 @@ static int send_messages(const struct trial *trial, struct sender *sender, const
         struct message message;
 
         message_make(&message, due < warm ? 0 : due, i / trial->streams);
-        wait_until(due);
+        sender_wait_until(due);
         if (due >= warm)
             histogram_add(&sender->report->lag, clock_now() - due);
         rc = sender_send(sender, fds[i % trial->streams], &message, sizeof(message));

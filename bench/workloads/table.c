@@ -51,6 +51,29 @@ static const struct param pools[] = {
     POOL(1048576, 128), {.name = NULL},
 };
 
+/* SIZExSTREAMSxRATE; flat out as many bytes as take some tenths of a second. */
+#define POINT(size, count, per_s)                                                                  \
+    {                                                                                              \
+        .name = #size "x" #count "x" #per_s, .write_size = (size), .streams = (count),             \
+        .rate = (per_s)                                                                            \
+    }
+#define FLAT_OUT(size, count, total)                                                               \
+    {                                                                                              \
+        .name = #size "x" #count "xmax", .write_size = (size), .streams = (count),                 \
+        .bytes = (total)                                                                           \
+    }
+/* Of 1,000 streams only what is more than their being accepted. */
+#define POINTS(size, total)                                                                        \
+    POINT(size, 1, 2000), POINT(size, 64, 2000), POINT(size, 1, 20000), POINT(size, 64, 20000),    \
+        POINT(size, 1, 100000), POINT(size, 64, 100000), POINT(size, 1000, 100000),                \
+        FLAT_OUT(size, 1, total), FLAT_OUT(size, 64, total), FLAT_OUT(size, 1000, total)
+
+static const struct param points[] = {
+    POINTS(64, 16 * MIB),      POINTS(1024, 128 * MIB),     POINTS(16384, 512 * MIB),
+    POINT(262144, 1, 2000),    POINT(262144, 64, 2000),     FLAT_OUT(262144, 1, GIB),
+    FLAT_OUT(262144, 64, GIB), FLAT_OUT(262144, 1000, GIB), {.name = NULL},
+};
+
 const struct workload workloads[] = {
     {
         .name = "bulk",
@@ -156,6 +179,21 @@ const struct workload workloads[] = {
         .send = idle_send,
         .observe = idle_observe,
         .tell = idle_tell,
+    },
+    {
+        .name = "map",
+        .what = "messages of a size on some streams at a rate, or flat out",
+        .figures = byte_figures,
+        .demands = DEMAND_ANY,
+        .extent = BY_BYTES,
+        .bytes = 16 * MIB,
+        .streams = 64,
+        .seconds = 0.25,
+        .write_size = 64,
+        .only_by_name = true,
+        .params = points,
+        .send = map_send,
+        .tell = map_tell,
     },
     {
         .name = "sweep",

@@ -25,6 +25,10 @@ int idle_send(const struct trial *trial, struct sender *sender);
 int idle_observe(const struct trial *trial, struct sample *sample);
 void idle_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
+/* A point of the map: so large, on so many streams, at such a rate. */
+int map_send(const struct trial *trial, struct sender *sender);
+void map_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
+
 void sweep_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "histogram.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -117,6 +121,38 @@ static void too_long_is_kept(void **state)
     assert_in_range(at(50), 1000, 1008);
 }
 
+/* The buckets are HdrHistogram's: of 1 ns up to 256, then 128 for each doubling. */
+static void what_is_written_can_be_read(void **state)
+{
+    static const struct {
+        uint64_t value;
+        size_t bucket;
+    } known[] = {{1, 1}, {255, 255}, {256, 256}, {257, 256}, {511, 383}, {512, 384}, {70000, 1288}};
+    char path[] = "/tmp/lastbyte-histogram-XXXXXX";
+    int fd = mkstemp(path);
+    uint64_t count;
+    size_t bucket;
+    FILE *file;
+
+    (void)state;
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+        clear(NULL);
+        histogram_add(&histogram, known[i].value);
+        histogram_add(&histogram, known[i].value);
+        assert_int_equal(0, histogram_write(&histogram, path));
+        file = fopen(path, "r");
+        assert_int_equal(2, fscanf(file, "%zu %" SCNu64, &bucket, &count));
+        assert_int_equal(known[i].bucket, bucket);
+        assert_int_equal(2, count);
+        assert_int_equal(EOF, fscanf(file, "%zu", &bucket));
+        fclose(file);
+    }
+    close(fd);
+    unlink(path);
+    assert_int_equal(-ENOENT, histogram_write(&histogram, "/nowhere/histogram"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -127,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup(a_tail, clear),
         cmocka_unit_test_setup(powers_of_two, clear),
         cmocka_unit_test_setup(too_long_is_kept, clear),
+        cmocka_unit_test(what_is_written_can_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

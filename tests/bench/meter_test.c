@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "clock.h"
+#include "core.h"
+#include "gaps.h"
 #include "meter.h"
 #include "syscalls.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,14 +79,17 @@ static void cpu_of_a_process(void **state)
 /* Ticks are coarse, and others run too: at least about what was spent here. */
 static void cpu_of_the_machine(void **state)
 {
+    const int cores[2] = {core_usable(0), 4095};
     struct machine_time before, after;
 
     (void)state;
-    assert_int_equal(machine_time_read(&before), 0);
+    assert_int_equal(machine_time_read(&before, cores), 0);
     spin();
-    assert_int_equal(machine_time_read(&after), 0);
+    assert_int_equal(machine_time_read(&after, cores), 0);
     assert_true(after.busy_s - before.busy_s >= 0.1);
     assert_true(after.steal_s >= before.steal_s);
+    assert_true(after.core_busy_s[0] > 0 && after.core_busy_s[0] <= after.busy_s + 0.1);
+    assert_true(after.core_busy_s[1] == 0); /* there is no such core */
 }
 
 static void resident_memory(void **state)
@@ -122,12 +128,50 @@ static void system_calls(void **state)
     close(fd);
 }
 
+/* Late alone is what runs there; late together is the host. */
+static void time_without_a_processor(void **state)
+{
+    static const struct gap_list one = {2, {{10, 30}, {50, 90}}};
+    static const struct gap_list other = {3, {{0, 15}, {25, 40}, {60, 70}}};
+    static const struct gap_list none = {0};
+
+    (void)state;
+    /* 10 to 15, 25 to 30, 60 to 70 */
+    assert_int_equal(20, gaps_shared(&one, &other, 0, 1000) * 1e9 + 0.5);
+    assert_int_equal(20, gaps_shared(&other, &one, 0, 1000) * 1e9 + 0.5);
+    assert_int_equal(7, gaps_shared(&one, &other, 28, 65) * 1e9 + 0.5);
+    assert_true(gaps_shared(&one, &none, 0, 1000) == 0);
+}
+
+/* Whatever runs here beside it: all that is late is noted, and nothing else. */
+static void watching_ends(void **state)
+{
+    static struct gap_watch watch;
+    const int cores[GAP_CORES] = {core_usable(0), core_usable(1)};
+    uint64_t begin = clock_now();
+    int rc = gap_watch_start(&watch, cores);
+
+    (void)state;
+    if (rc == -EPERM || cores[0] == cores[1])
+        skip(); /* no right to real-time priority, or one core */
+    assert_int_equal(rc, 0);
+    spin();
+    gap_watch_stop(&watch);
+    for (size_t i = 0; i < GAP_CORES; i++)
+        for (size_t j = 0; j < watch.watchers[i].gaps.count; j++) {
+            const struct gap *gap = &watch.watchers[i].gaps.items[j];
+
+            assert_true(gap->due > begin && gap->woke > gap->due && gap->woke <= clock_now());
+        }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_of_this_process), cmocka_unit_test(cpu_of_a_thread),
-        cmocka_unit_test(cpu_of_a_process),    cmocka_unit_test(cpu_of_the_machine),
-        cmocka_unit_test(resident_memory),     cmocka_unit_test(system_calls),
+        cmocka_unit_test(cpu_of_this_process),      cmocka_unit_test(cpu_of_a_thread),
+        cmocka_unit_test(cpu_of_a_process),         cmocka_unit_test(cpu_of_the_machine),
+        cmocka_unit_test(resident_memory),          cmocka_unit_test(system_calls),
+        cmocka_unit_test(time_without_a_processor), cmocka_unit_test(watching_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

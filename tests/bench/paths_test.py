@@ -17,6 +17,7 @@ from run_test import Temporary
 
 BUILD = pathlib.Path(os.environ["LASTBYTE_BUILD"])
 SMALL = "--bytes=8M"
+CORES = (max(os.sched_getaffinity(0)), min(os.sched_getaffinity(0)))
 
 
 def until(condition):
@@ -33,8 +34,8 @@ def inside(net, *command):
 
 
 class Veth(Temporary):
-    def enter(self, name):
-        path = paths.of(name)
+    def enter(self, name, softirq="sender"):
+        path = paths.of(name, softirq, CORES)
         try:
             path.__enter__()
         except driver.Failed as failure:
@@ -50,8 +51,8 @@ class Veth(Temporary):
         told = inside(self.nets(path)[0], "ip", "-s", "link", "show", paths.DEVICE)
         return int(re.search(r"RX:.*\n\s*(\d+)", told)[1])
 
-    def check(self, name):
-        path = self.enter(name)
+    def check(self, name, softirq="sender"):
+        path = self.enter(name, softirq)
         bench = driver.Driver(BUILD)
         for contender in ("epoll", "plain-epoll"):
             before = self.received(path)
@@ -60,12 +61,31 @@ class Veth(Temporary):
             self.assertGreater(self.received(path) - before, 8 << 20)
         self.assertEqual({"bulk/epoll": ""},
                          bench.verify("bulk", ["epoll"], (SMALL, *path.options)))
+        return path
 
     def test_bytes_go_over_the_pair(self):
         self.check("veth")
 
     def test_bytes_go_over_the_pair_like_a_nic(self):
         self.check("veth-nic")
+
+    def test_packets_are_received_by_each_sides_own_core(self):
+        path = self.check("veth", "receiver")
+        for net, core in zip(self.nets(path), CORES):
+            told = inside(net, "unshare", "--mount", "sh", "-c", "mount -t sysfs none /sys && "
+                          f"cat /sys/class/net/{paths.DEVICE}/queues/rx-0/rps_cpus")
+            self.assertEqual(1 << core, int(told.strip().replace(",", ""), 16))
+        self.assertIsNone(path.napi_cpu())
+
+    def test_packets_are_received_by_a_thread_of_their_own(self):
+        path = self.enter("veth", "own")
+        before = path.napi_cpu()
+        driver.Driver(BUILD).sample("bulk", "epoll", options=(SMALL, *path.options))
+        self.assertGreater(path.napi_cpu(), before)
+
+    def test_sets_of_cores_as_the_kernel_writes_them(self):
+        self.assertEqual("00000001", paths._mask(0))
+        self.assertEqual("00000002,00000000", paths._mask(33))
 
     def test_nothing_is_left_after_a_kill(self):
         self.enter("veth")
@@ -86,12 +106,16 @@ class Veth(Temporary):
 
     def test_a_run_says_which_path_it_took(self):
         self.enter("veth")
-        done = self.run_bench(BUILD, "--path=veth", "--pairs=1", "--quick", "--workload=bulk",
-                              "--contender=epoll,plain-epoll")
+        done = self.run_bench(BUILD, "--path=veth", "--softirq=own", "--pairs=2", "--quick",
+                              "--workload=bulk", "--contender=epoll,plain-epoll")
         self.assertEqual(0, done.returncode, done.stderr + done.stdout)
         self.assertIn("skipped: programs and runtimes: they are measured on loopback only",
                       done.stdout)
-        self.assertEqual("veth", self.only_result().document["settings"]["path"])
+        settings = self.only_result().document["settings"]
+        self.assertEqual(("veth", "own"), (settings["path"], settings["softirq"]))
+        # In the first round system calls are counted besides.
+        self.assertEqual([1], sorted(self.only_result().series("bulk", "plain-epoll",
+                                                               "napi_cpu_s")))
 
     def test_a_namespace_that_is_none_is_named(self):
         done = subprocess.run(

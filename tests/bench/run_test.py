@@ -96,7 +96,8 @@ class Run(Temporary):
         build = support.fake_build(self.directory / "build")
         for argument, wanted in (("--workload=bluk", "bulk, latency"),
                                  ("--contender=libvu", "libuv"),
-                                 ("--pairs=0", "1 to 9999")):
+                                 ("--pairs=0", "1 to 9999"),
+                                 ("--softirq=own", "--path=veth")):
             done = self.run_bench(build, argument)
             self.assertEqual(done.returncode, 2)
             told = done.stderr.splitlines()[-1]

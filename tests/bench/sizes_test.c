@@ -130,6 +130,37 @@ static void messages_follow_the_rate(void **state)
     assert_int_equal(trial.stream_bytes, 8 * 64);
 }
 
+static struct trial point(const char *name)
+{
+    const struct workload *map = workload_find("map");
+    const struct param *param = map->params;
+    struct trial trial;
+
+    while (param->name && strcmp(param->name, name) != 0)
+        param++;
+    assert_non_null(param->name);
+    trial_make(&trial, map, param, &options);
+    return trial;
+}
+
+static void a_point_of_the_map_has_its_own_size(void **state)
+{
+    struct trial trial;
+
+    (void)state;
+    assert_int_equal(parse(NULL, NULL, NULL), 0);
+    trial = point("1024x64x2000");
+    assert_int_equal(trial.write_size, 1024);
+    assert_int_equal(trial.streams, 64);
+    /* 500 messages in a quarter of a second: 8 on each stream, the last round whole. */
+    assert_int_equal(trial.stream_bytes, 8 * 1024);
+    trial_shrink(&trial, 4);
+    assert_int_equal(trial.stream_bytes, 2 * 1024);
+    trial = point("16384x1000xmax");
+    assert_int_equal(trial.rate, 0);
+    assert_int_equal(trial.stream_bytes, (512 << 20) / 1000 / 16384 * 16384);
+}
+
 static void quick_is_less(void **state)
 {
     uint64_t bytes;
@@ -170,6 +201,7 @@ int main(void)
         cmocka_unit_test(bytes_are_whole_writes),
         cmocka_unit_test(streams_vary_where_they_may),
         cmocka_unit_test(messages_follow_the_rate),
+        cmocka_unit_test(a_point_of_the_map_has_its_own_size),
         cmocka_unit_test(quick_is_less),
         cmocka_unit_test(every_workload_is_served),
     };

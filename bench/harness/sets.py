@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Questions that take a set of workloads and contenders of their own: bench/run --set=NAME."""
+
+from harness import beside, plan, targets, workloads
+
+FULL = "full"
+TUNES = ("{auto}-save-cpu", "{auto}-latency")
+# Where it is seen what a tune saves, and what it costs.
+TUNED = ("bulk", "fanin-64", "fanin-1000", "latency-1k", "latency-10k", "latency-50k")
+FLOORED = ("bulk", "fanin-64", "fanin-1000")
+FACTORED = ("bulk", "fanin-64", "fanin-1000", "latency-50k")
+MAPPED = ("uring", "epoll", "plain-epoll")
+
+
+class Set(plan.Asked):
+    """by_title: {title of a workload: patterns of contenders}."""
+
+    def __init__(self, by_title, quick):
+        super().__init__(quick=quick)
+        self.by_title = by_title
+
+    def holds(self, workload):
+        return any(workloads.of(title) is workload for title in self.by_title)
+
+    def patterns(self, workload, title):
+        return self.by_title.get(title, ())
+
+    def wants(self, contender):
+        return any(contender in names for names in self.by_title.values())
+
+
+def of_targets(path, softirq, auto):
+    """Whom the targets of a path compare, what stands under them, and the tunes."""
+    by_title = {}
+    for target in targets.BY_PATH.get((path, softirq), ()):
+        if target.workload != "any":
+            by_title.setdefault(target.workload, set()).update(
+                name.format(auto=auto) for name in target.patterns())
+    if path == "loopback":
+        for title in TUNED:
+            by_title[title].update(name.format(auto=auto) for name in TUNES)
+        for title in FLOORED:
+            by_title[title].update(("floor-*", "best-*"))
+    else:
+        for title in FLOORED:
+            by_title.setdefault(title, set()).update((auto, *beside.AGAINST))
+    return {title: tuple(sorted(names)) for title, names in by_title.items()}
+
+
+def of_factorial(*_):
+    return {title: ("cell-*",) for title in FACTORED}
+
+
+def of_map(*_):
+    return {workloads.MAP.name: MAPPED}
+
+
+_ALL = {"targets": of_targets, "factorial": of_factorial, "map": of_map}
+NAMES = (FULL, *_ALL)
+
+
+def of(name, path, softirq, auto, quick):
+    return Set(_ALL[name](path, softirq, auto), quick)
