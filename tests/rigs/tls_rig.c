@@ -2,40 +2,23 @@
 #include "tls_rig.h"
 
 #include "support.h"
+#include "tools/command/certificate.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int tls_rig_identity(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
 
-    if (!file || !key || !certificate)
-        return -ENOMEM;
-    X509_set_version(certificate, X509_VERSION_3);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                               (const unsigned char *)"rig", -1, -1, 0);
-    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 24L * 3600);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, EVP_sha256());
-    PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
-    PEM_write_X509(file, certificate);
-    EVP_PKEY_free(key);
-    X509_free(certificate);
-    return fclose(file) == 0 ? 0 : -errno;
+    if (fd < 0 || !certificate_write(fd))
+        rc = -EIO;
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 SSL_CTX *tls_rig_context(void)
