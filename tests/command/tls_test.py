@@ -6,7 +6,8 @@ import stat
 import subprocess
 import unittest
 
-from harness import Server, each_backend, main, probe, run, seeded, temporary_directory, until
+from harness import (DEADLINE, LASTBYTE, Server, each_backend, main, probe, program, run, seeded,
+                     temporary_directory, until)
 from tls_peers import Damager, TlsServer, WRONG_PIN, end, make_certificate, openssl
 
 if any(item["name"] == "tls" for item in probe()["build"]):
@@ -62,6 +63,20 @@ class Pins(unittest.TestCase):
         self.assertEqual(["recv.pem"], os.listdir(directory))
         self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
         self.assertEqual(0o600, stat.S_IMODE(os.stat(directory + "/recv.pem").st_mode))
+
+    def test_the_pin_is_the_first_line(self):
+        server = TlsServer(self, "--sink=discard")
+        server.errors.wait_for(lambda data: b"listening on " in data, "listening on")
+        self.assertRegex(server.errors.data, rb"\Apin sha256//\S{44}\nlistening on ")
+
+    def test_of_many_at_once_all_have_the_same(self):
+        directory = temporary_directory(self) + "/state"
+        at_once = [subprocess.Popen([LASTBYTE, "pin", "--tls-dir=" + directory],
+                                    stdout=subprocess.PIPE) for _ in range(8)]
+        pins = {process.communicate(timeout=DEADLINE)[0] for process in at_once}
+        self.assertEqual([0] * 8, [process.returncode for process in at_once])
+        self.assertEqual(1, len(pins))
+        self.assertEqual(["send.pem"], os.listdir(directory))
 
     def test_the_pin_is_the_one_that_openssl_makes(self):
         directory = temporary_directory(self)
@@ -212,6 +227,33 @@ class Ends(unittest.TestCase):
             server.signal(15)
             self.assertEqual(int(taken), server.finish().stats["ends"]["eof"])
 
+    def test_nothing_to_come_back_with(self):
+        """No tickets, so no early data; no other handshake within a connection."""
+        server = TlsServer(self, "--sink=discard", "--tls-min=1.2")
+        for version, words in (("-tls1_3", ("Early data was not sent",)),
+                               ("-tls1_2", ("Compression: NONE",))):
+            done = subprocess.run([program("openssl"), "s_client", "-connect", server.address,
+                                   version, "-msg"], input=b"hello\nR\nhello\n",
+                                  capture_output=True, timeout=DEADLINE, check=False)
+            told = (done.stdout + done.stderr).decode()
+            for word in words:
+                self.assertIn(word, told)
+            self.assertNotIn("NewSessionTicket", told)
+            self.assertEqual(1, told.count(", ServerHello\n"), told)
+
+    def test_behind_a_front(self):
+        """What it says of whom it comes for stands in the open, before TLS."""
+        server = TlsServer(self, "--once", "--receipt", "-v", "--sink=hash",
+                           "--proxy-protocol=127.0.0.1")
+        connection = server.connect()
+        connection.sendall(b"PROXY TCP4 192.0.2.7 203.0.113.1 4711 1090\r\n")
+        connection = server.wrap(connection)
+        connection.sendall(b"hello")
+        self.assertTrue(end(connection).startswith(b"ok 5 "))
+        ended = server.finish()
+        self.assertEqual(0, ended.status, ended)
+        self.assertIn("from 192.0.2.7:4711: eof after 5 bytes", ended.errors)
+
     def test_seals_receipts_answers_and_commands(self):
         server = TlsServer(self, "--once", "--seal", "--receipt", "--greeting=hello\\n",
                            "--sink=exec:tr a-z A-Z")
@@ -298,6 +340,32 @@ class Rights(unittest.TestCase):
         os.rename(other[1], key)
         until(lambda: not sends(before) and b"was taken up" in server.errors.data,
               "the new certificate")
+
+    def test_a_key_that_can_not_be_read_again(self):
+        """Once rights are given up: that is told at start, and later changes change nothing."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        directory = temporary_directory(self)
+        os.chmod(directory, 0o755)
+        certificate, key = make_certificate(directory, "one")
+        os.chmod(certificate, 0o644)
+        os.chmod(key, 0o600)
+        server = TlsServer(self, "--tls-cert=" + certificate, "--tls-key=" + key, "--sink=discard",
+                           "--user=nobody")
+        told = (f"{key}: Permission denied for whom we are now; when it changes, that will not be "
+                "taken up without a restart\n")
+        server.errors.wait_for(lambda data: told.encode() in data, told)
+        self.assertNotIn((certificate + ":").encode(), server.errors.data)
+        os.rename(make_certificate(directory, "two")[1], key)
+        os.rename(directory + "/two.pem", certificate)
+        os.chmod(certificate, 0o644)
+
+        def sends():
+            return run("send", "--pin=" + server.pin, server.address, "--text=x").status == 0
+
+        until(lambda: sends() and b"stays as it was: " in server.errors.data,
+              "a warning that the new certificate can't be taken up")
+        self.assertTrue(sends())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,6 @@
 
 #include "suite.h"
 
-extern const struct test_case tls_cases[];
+extern const struct test_case tls_cases[], tls_strangers_cases[];
 
 #endif

@@ -14,10 +14,10 @@ static struct tls_relay relay;
 static char file[300];
 
 const struct test_case *const suite_tables[] = {
-    tls_cases,      bytes_cases,    ends_cases,     sinks_cases,         pauses_cases,
-    slow_end_cases, stops_cases,    limits_cases,   stream_limits_cases, admission_cases,
-    load_cases,     scenario_cases, receipts_cases, descriptors_cases,   answers_cases,
-    decided_cases,  told_cases,     NULL,
+    tls_cases,       tls_strangers_cases, bytes_cases,    ends_cases,     sinks_cases,
+    pauses_cases,    slow_end_cases,      stops_cases,    limits_cases,   stream_limits_cases,
+    admission_cases, load_cases,          scenario_cases, receipts_cases, descriptors_cases,
+    answers_cases,   decided_cases,       told_cases,     NULL,
 };
 
 void suite_reset(void)

@@ -86,10 +86,14 @@ unsigned process_count_threads(void)
 
 size_t process_raise_fd_limit(size_t count)
 {
+    const struct rlimit more = {count, count};
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 0;
+    if (limit.rlim_max < count)
+        (void)setrlimit(RLIMIT_NOFILE, &more); /* as root */
+    getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < count) {
         limit.rlim_cur = limit.rlim_max < count ? limit.rlim_max : count;
         setrlimit(RLIMIT_NOFILE, &limit);
