@@ -30,7 +30,7 @@ static int make_plan(struct trial *trial, const struct options *options)
     if (!workload)
         return refuse(
             "--workload=NAME is needed: bulk, bulk-sendfile, fanin-64, fanin-1000, short, "
-            "latency, file or dir");
+            "latency, file, dir, tls-bulk or tls-short");
     if (!options->to)
         return refuse("--to=HOST:PORT is needed");
     if (workload->demands & (DEMAND_IDLE | DEMAND_POOL))

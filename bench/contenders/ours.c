@@ -2,6 +2,7 @@
 /* lastbyte, through its public library and with its default options. The built-in sinks are used
  * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
 #include "arrivals.h"
+#include "identity.h"
 #include "payload.h"
 #include "switches.h"
 #include "tally.h"
@@ -158,6 +159,10 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
         config.gather_max_us = LB_NO_GATHER;
     config.rcvbuf = trial->rcvbuf;
     config.count = trial->streams;
+    if (trial->workload->demands & DEMAND_TLS) {
+        config.tls = true;
+        config.tls_cert = config.tls_key = identity_path();
+    }
     if (config.max_streams < trial->streams)
         config.max_streams = trial->streams;
     if (lb_engine_open(engine, &config, &error) < 0)

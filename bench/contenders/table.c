@@ -11,11 +11,19 @@
 #define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)
 #define SERVES_ALL (TAKES | DEMAND_64 | DEMAND_ANY | DEMAND_IDLE)
 
+/* What ours can through TLS, in a build that has it. */
+#ifdef HAVE_TLS
+#define OURS_TLS DEMAND_TLS
+#else
+#define OURS_TLS 0
+#endif
+
 #define OURS(backend_name, offered)                                                                \
     {                                                                                              \
         .name = #backend_name, .what = "lastbyte, " #backend_name ", sink discard",                \
-        .kind = "ours", .label = "", .offers = (offered) | DEMAND_POOL, .backend = #backend_name,  \
-        .sink = "discard", .missing = ours_missing, .receive = ours_receive                        \
+        .kind = "ours", .label = "", .offers = (offered) | DEMAND_POOL | OURS_TLS,                 \
+        .backend = #backend_name, .sink = "discard", .missing = ours_missing,                      \
+        .receive = ours_receive                                                                    \
     }
 
 #define OURS_HASH(backend_name)                                                                    \
@@ -49,8 +57,8 @@
     {                                                                                              \
         .name = #backend_name "-direct", .what = "lastbyte, " #backend_name ", --direct",          \
         .kind = "ours", .label = "", .offers = DEMAND_ONE | DEMAND_TURNS | DEMAND_FILES,           \
-        .backend = #backend_name, .sink = "discard", .direct = true, .missing = ours_missing,      \
-        .receive = ours_receive                                                                    \
+        .only = DEMAND_FILES, .backend = #backend_name, .sink = "discard", .direct = true,         \
+        .missing = ours_missing, .receive = ours_receive                                           \
     }
 
 /* One cell of the factorial: its letters are the switches that are on. */
@@ -152,6 +160,34 @@ const struct contender contenders[] = {
         .offers = SERVES_ALL,
         .missing = plain_uring_missing,
         .receive = best_uring_receive,
+    },
+    {
+        .name = "plain-openssl",
+        .what = "level-triggered epoll, SSL_read of 64 KiB until it wants more",
+        .kind = "loop",
+        .label = "",
+        .offers = DEMAND_ONE | DEMAND_TURNS | DEMAND_TLS,
+        .only = DEMAND_TLS,
+        .receive = plain_openssl_receive,
+    },
+    {
+        .name = "plain-openssl-ahead",
+        .what = "the same, and libssl reads 256 KiB ahead",
+        .kind = "loop",
+        .label = "",
+        .offers = DEMAND_ONE | DEMAND_TURNS | DEMAND_TLS,
+        .only = DEMAND_TLS,
+        .buffer_size = 256 << 10,
+        .receive = plain_openssl_receive,
+    },
+    {
+        .name = "cipher",
+        .what = "deciphers as many records of 16 KiB from its own memory",
+        .kind = "floor",
+        .label = "receives nothing",
+        .offers = DEMAND_ONE | DEMAND_TLS,
+        .only = DEMAND_TLS,
+        .receive = cipher_receive,
     },
     {
         .name = "libuv",

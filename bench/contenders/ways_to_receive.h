@@ -23,6 +23,9 @@ const char *plain_uring_missing(const struct contender *contender, char *buffer,
 /* The best of either kind without our engine. */
 int best_epoll_receive(const struct contender *contender, struct receiver *receiver);
 int best_uring_receive(const struct contender *contender, struct receiver *receiver);
+/* Through TLS: an SSL_read loop; and what deciphering alone costs. */
+int plain_openssl_receive(const struct contender *contender, struct receiver *receiver);
+int cipher_receive(const struct contender *contender, struct receiver *receiver);
 
 int libuv_receive(const struct contender *contender, struct receiver *receiver);
 int libevent_receive(const struct contender *contender, struct receiver *receiver);

@@ -40,6 +40,15 @@ class Count(Stream):
         return ""
 
 
+class Told(Stream):
+    """There are many streams, and whoever is behind the program tells what they had."""
+
+    countable = False
+
+    def wrong_content(self, job, reference):
+        return ""
+
+
 class OneFile(Stream):
     """The one stream is in a file."""
 

@@ -6,6 +6,7 @@ reports, less what it had used when it began to listen, so that nobody pays for 
 interpreter.
 """
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -15,7 +16,7 @@ import socket
 import tempfile
 import threading
 
-from harness import process, senders
+from harness import fronts, metrics, process, senders, workloads
 from harness.driver import Failed, last_line, rounded
 from harness.programs import Job
 
@@ -29,6 +30,7 @@ class Outside:
         self.driver = driver
         self.scratch = pathlib.Path(scratch)
         self.digests = {}
+        self.identity = self.scratch / "identity.pem"
 
     def sample(self, program, workload, options=()):
         """One timed run; options give the sender's size."""
@@ -49,7 +51,8 @@ class Outside:
 
     def count_syscalls(self, program, workload):
         """System calls per MiB, or None where perf may not count them. Untimed."""
-        if not (shutil.which("perf") and workload.leaves.countable and program.sender.known):
+        if not (shutil.which("perf") and workload.leaves.countable and program.sender.known
+                and not program.serves):
             return None
         counts = []
         for size in COUNTED:
@@ -75,13 +78,18 @@ class Outside:
     def _job(self, workload, directory, options, checked=False):
         keep = checked or workload.leaves.on_disk or workload.leaves.kept
         streams = self.driver.streams(workload.name, options)
+        if workload.plain and not self.identity.exists():
+            fronts.make_identity(self.identity)
         return Job(process.free_port(), directory / "received" if keep else os.devnull, directory,
-                   streams, checked)
+                   streams, checked, self.identity)
 
     def _run(self, program, workload, job, options, watch=()):
-        stdout = os.devnull if workload.name in program.writes else job.received
-        with tempfile.TemporaryFile() as errors:
+        writes = workload.name in program.writes or program.behind
+        stdout = os.devnull if writes else job.received
+        with tempfile.TemporaryFile() as errors, contextlib.ExitStack() as behind:
             try:
+                if program.behind:
+                    behind.enter_context(program.behind.start(job, self.driver.sender_core))
                 command = [*watch, *program.calls[workload.name](job)]
                 with process.Process(command, self.driver.receiver_core, stdout,
                                      errors.fileno()) as receiver:
@@ -95,6 +103,8 @@ class Outside:
         process.await_listening(receiver, job.port)
         before = receiver.cpu_so_far() or 0.0
         sent = program.sender(self.driver).send(workload, job.port, options)
+        if program.behind:
+            program.behind.check(sent)
         if program.serves:
             process.await_condition(receiver, lambda: not process.children(receiver.pid))
             receiver.kill(15)
@@ -104,7 +114,7 @@ class Outside:
         wrong = workload.leaves.wrong(job, sent)
         if wrong:
             raise process.Broken(wrong)
-        return sample_of(sent, receiver.usage, before)
+        return sample_of(workload, sent, receiver.usage, before)
 
     # ---- content
 
@@ -115,6 +125,7 @@ class Outside:
 
     def _reference(self, workload):
         """The digest of what the sender sends, taken by a receiver of our own."""
+        plain = workloads.of(workload.plain) if workload.plain else workload
         digest = hashlib.sha256()
 
         def receive():
@@ -127,7 +138,7 @@ class Outside:
             listener.settimeout(process.START_SECONDS)
             thread = threading.Thread(target=receive)
             thread.start()
-            senders.Load(self.driver).send(workload, listener.getsockname()[1], CHECKED)
+            senders.Load(self.driver).send(plain, listener.getsockname()[1], CHECKED)
             thread.join()
         return digest.hexdigest()
 
@@ -145,7 +156,7 @@ class _Directory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def sample_of(sent, usage, before):
+def sample_of(workload, sent, usage, before):
     """The counters of a run, by the names that lastbyte-bench gives its own."""
     gib = sent["bytes"] / GIB
     cpu = max(usage.ru_utime + usage.ru_stime - before, 0.0)
@@ -161,12 +172,17 @@ def sample_of(sent, usage, before):
         "receiver_system_s": usage.ru_stime,
         "receiver_switches": usage.ru_nvcsw,
     }
+    if workload.figures is metrics.STREAMS:
+        sample["streams_per_s"] = sent["streams"] / sent["wall_s"]
+        sample["receiver_cpu_us_per_stream"] = cpu * 1e6 / sent["streams"]
     # A child inherits its parent's peak over fork and exec: a smaller one of its own is not known.
     if usage.ru_maxrss > 1.1 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
         sample["receiver_rss_kib"] = usage.ru_maxrss
     if "system_cpu_s" in sent:
         sample["system_cpu_s"] = sent["system_cpu_s"]
         sample["system_cpu_s_per_gib"] = sent["system_cpu_s"] / gib
+        if workload.figures is metrics.STREAMS:
+            sample["system_cpu_us_per_stream"] = sent["system_cpu_s"] * 1e6 / sent["streams"]
     if "cpu_s" in sent:
         sample["sender_cpu_s"] = sent["cpu_s"]
     for name in ("steal_s", "host_gap_s", "receiver_core_cpu_s", "sender_core_cpu_s", "started_s"):

@@ -192,7 +192,7 @@ def stamp_rows(results):
         ("load before, after", f"{' '.join(stamp['busy_before']['load'])}; "
                                f"{' '.join(stamp.get('busy_after', {}).get('load', []))}"),
         ("compiler", f"{build.get('compiler')} `{build.get('flags')}`"),
-        ("liburing", build.get("liburing")),
+        *((name, build[name]) for name in ("liburing", "libssl") if name in build),
         *((name.replace("_", " "), text) for name, text in network.items()),
         *((name.replace("_", " "), text) for name, text in settings.items()
           if not isinstance(text, (list, dict))),

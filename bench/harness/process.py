@@ -66,7 +66,7 @@ class Process:
 
     def cpu_so_far(self):
         """CPU-seconds of all its threads until now, from the scheduler's own account; None where
-        the kernel keeps none."""
+        the kernel keeps none. What it has started isn't in there."""
         total = 0
         try:
             for thread in pathlib.Path(f"/proc/{self.pid}/task").iterdir():

@@ -7,14 +7,15 @@ import pathlib
 import shutil
 import subprocess
 
-from harness import kinds, senders
+from harness import fronts, kinds, senders
 
 TEXTBOOK = pathlib.Path(__file__).resolve().parent.parent / "contenders" / "textbook.py"
 
 
-class Job(collections.namedtuple("Job", "port received directory streams checked")):
+class Job(collections.namedtuple("Job", "port received directory streams checked identity")):
     """What a program is asked to do: listen on port; put one stream into the file `received`, or
-    `streams` streams into `directory`. checked: every byte must come out, the run is not timed."""
+    `streams` streams into `directory`. checked: every byte must come out, the run is not timed.
+    identity: a PEM file of a key and its certificate, of a server that is reached through TLS."""
 
     __slots__ = ()
 
@@ -26,7 +27,7 @@ class Program:
     label = ""
 
     def __init__(self, name, what, calls, needs=None, writes=(), kind=kinds.PROGRAM,
-                 serves=False, refusal=lambda: "", sender=senders.Load):
+                 serves=False, refusal=lambda: "", sender=senders.Load, behind=None):
         self.name = name
         self.what = what
         self.calls = calls
@@ -36,6 +37,7 @@ class Program:
         self.serves = serves    # does not end by itself
         self.refusal = refusal  # why an installed program is of no use, or ""
         self.sender = sender    # who sends to it
+        self.behind = behind    # passes on what it receives: to whom
 
     def missing(self):
         """Why it can't run here, or ""."""
@@ -60,6 +62,16 @@ def nc(job):
 
 def ncat(job):
     return ["ncat", "-l", "--recv-only", "127.0.0.1", job.port]
+
+
+def ncat_ssl(job):
+    return ["ncat", "-l", "--recv-only", "--ssl", "--ssl-cert", job.identity, "--ssl-key",
+            job.identity, "127.0.0.1", job.port]
+
+
+def socat_ssl(job):
+    return ["socat", "-b", "262144", "-u", f"OPENSSL-LISTEN:{job.port},bind=127.0.0.1,reuseaddr,"
+            f"cert={job.identity},verify=0", "STDOUT"]
 
 
 def mbuffer(job):
@@ -87,15 +99,18 @@ def socat_fork(job):
 
 
 def _lastbyte(command, *options):
-    def call(sink, count="--once"):
+    def call(sink, *more):
         return lambda job: [command, "recv", f"--listen=127.0.0.1:{job.port}", "--quiet",
-                            "--stats=none", *options, count.format(job=job),
+                            "--stats=none", *options,
+                            *(word.format(job=job) for word in more or ("--once",)),
                             "--sink=stdout" if job.checked and sink == "discard"
                             else "--sink=" + sink.format(job=job)]
     return {
         "bulk": call("discard"),
         "file": call("file:{job.received}"),
         "dir": call("dir:{job.directory}", "--count={job.streams}"),
+        "tls-bulk": call("discard", "--once", "--tls", "--tls-cert={job.identity}",
+                         "--tls-key={job.identity}"),
     }
 
 
@@ -105,8 +120,14 @@ def _other_nc():
     return "" if b"OpenBSD" in done.stdout else "nc is not OpenBSD's (package netcat-openbsd)"
 
 
+def _both(call):
+    return {"tls-bulk": call, "tls-short": call}
+
+
 def programs(lastbyte):
     """All of them; lastbyte is our own command, of the build under test."""
+    def no_one_behind():
+        return "" if shutil.which(lastbyte) else "lastbyte, which would be behind it, is not built"
     return (
         Program("lastbyte-recv", "lastbyte recv", _lastbyte(lastbyte), needs=str(lastbyte),
                 writes=("file", "dir"), kind=kinds.OURS),
@@ -118,6 +139,14 @@ def programs(lastbyte):
         Program("socat-256k", "socat -u -b 262144",
                 {"bulk": _socat("-b", "262144"), "file": _socat_file("-b", "262144")},
                 needs="socat", writes=("file",)),
+        Program("ncat-ssl", "ncat -l --ssl --recv-only", {"tls-bulk": ncat_ssl}, needs="ncat"),
+        Program("socat-256k-ssl", "socat -u -b 262144 OPENSSL-LISTEN:…", {"tls-bulk": socat_ssl},
+                needs="socat"),
+        Program("nginx-stream", "nginx, stream, TLS ends there", _both(fronts.nginx),
+                needs="nginx", serves=True, refusal=no_one_behind,
+                behind=fronts.Behind(lastbyte)),
+        Program("haproxy", "HAProxy, mode tcp, TLS ends there", _both(fronts.haproxy),
+                serves=True, refusal=no_one_behind, behind=fronts.Behind(lastbyte)),
         Program("socat-fork", "socat -u TCP-LISTEN:…,fork SYSTEM:'cat >…'", {"dir": socat_fork},
                 needs="socat", writes=("dir",), serves=True),
         Program("mbuffer", "mbuffer -I", {"bulk": mbuffer}),

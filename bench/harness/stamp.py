@@ -142,7 +142,8 @@ def network():
 # ---- the build
 
 def built(build):
-    found = {"liburing": output_of("pkg-config", "--modversion", "liburing")}
+    found = {name: output_of("pkg-config", "--modversion", name)
+             for name in ("liburing", "libssl")}
     try:
         units = json.loads((pathlib.Path(build) / "compile_commands.json").read_text())
     except (OSError, ValueError):

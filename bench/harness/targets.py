@@ -192,8 +192,23 @@ def best_other(results, target):
     return _best(results, target, lambda name: results.kind(name).rival)
 
 
+FRONTS = ("nginx-stream", "haproxy")
+TLS = ("plain-openssl", "ncat-ssl", "socat-256k-ssl", *FRONTS)
+
+
+def best_tls(results, target):
+    """Of what people receive TLS with today."""
+    return _best(results, target, lambda name: name in TLS)
+
+
+def best_front(results, target):
+    return _best(results, target, lambda name: name in FRONTS)
+
+
 best_loop.patterns = ("loop-*",)
 best_other.patterns = ("plain-*", "best-*", "libuv", "libevent")
+best_tls.patterns = TLS
+best_front.patterns = FRONTS
 
 
 # ---- the targets
@@ -235,6 +250,9 @@ LOOPBACK = (
     Ratio("dir", CPU, "socat-fork", 0.30),
     Figure("idle", "rss_bytes_per_stream", 512),
     Figure("idle", "idle_cpu_s_per_s", 0.0001),
+    Ratio("tls-bulk", CPU, best_tls, 0.95),
+    Ratio("tls-short", STREAM_CPU, best_front, 1.10),
+    Ratio("tls-short", STREAM_RATE, best_front, 1 / 1.10),
     Growth(),
 )
 

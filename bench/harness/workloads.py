@@ -26,7 +26,8 @@ class Workload:
     compared = True
 
     def __init__(self, name, full=None, quick=None, seconds=1.0, rounds=None, sizes=(),
-                 figures=metrics.BYTES, leaves=outcome.Stream(), picture=None, profiled=None):
+                 figures=metrics.BYTES, leaves=outcome.Stream(), picture=None, profiled=None,
+                 plain=None):
         self.name = name
         self.full = full
         self.quick = quick
@@ -37,6 +38,7 @@ class Workload:
         self.leaves = leaves      # what a receiver makes of the bytes
         self.picture = picture    # None: one for each title, with a bar for each contender
         self.profiled = profiled  # --bytes for a few thousand samples of bench/profile
+        self.plain = plain        # goes through TLS: which sends the same bytes in the open
 
     def in_set(self, quick):
         return (self.quick if quick else self.full) is not None
@@ -133,6 +135,12 @@ ALL = (
     Workload(
         "idle", seconds=3.0, rounds=3, figures=metrics.IDLE,
         full=("uring", "epoll", "plain-epoll", "libuv")),
+    # Five minutes of their own, so they have to be asked for.
+    Workload(
+        "tls-bulk", seconds=0.8, profiled="12G", plain="bulk",
+        sizes=(Size("--bytes=512M"),)),
+    Workload(
+        "tls-short", seconds=1.0, figures=metrics.STREAMS, leaves=outcome.Told(), plain="short"),
     Swept(
         "sweep", seconds=0.25, rounds=3,
         full=("*",),

@@ -78,10 +78,15 @@ void receiver_ready(struct receiver *receiver, const char *address)
 {
     if (address)
         snprintf(receiver->report->address, sizeof(receiver->report->address), "%s", address);
+    receiver_restart(receiver);
+    receiver->ready(receiver);
+}
+
+void receiver_restart(struct receiver *receiver)
+{
     if (receiver->syscalls_fd >= 0)
         receiver->syscalls_before = syscalls_read(receiver->syscalls_fd);
     meter_read(&receiver->before);
-    receiver->ready(receiver);
 }
 
 void receiver_done(struct receiver *receiver)

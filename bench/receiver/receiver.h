@@ -45,6 +45,9 @@ int receiver_listen(struct receiver *receiver);
  * receiver_listen. What it spends counts from here. */
 void receiver_ready(struct receiver *receiver, const char *address);
 
+/* What it spends counts from here instead. */
+void receiver_restart(struct receiver *receiver);
+
 /* Every stream has ended. What it spends counts up to here. */
 void receiver_done(struct receiver *receiver);
 

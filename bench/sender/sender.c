@@ -200,7 +200,7 @@ static int half_close(struct sender *sender, int fd)
     return shutdown(fd, SHUT_WR) < 0 ? sender_fail(sender, "shutdown", errno) : 0;
 }
 
-static int await_close(struct sender *sender, int fd)
+int sender_await_close(struct sender *sender, int fd)
 {
     char answer[4096];
     ssize_t size;
@@ -216,16 +216,6 @@ static int await_close(struct sender *sender, int fd)
     return 0;
 }
 
-int sender_finish(struct sender *sender, int fd)
-{
-    int rc = half_close(sender, fd);
-
-    if (rc == 0)
-        rc = await_close(sender, fd);
-    close(fd);
-    return rc;
-}
-
 int sender_finish_all(struct sender *sender, int *fds)
 {
     unsigned count = sender->trial->streams;
@@ -234,7 +224,7 @@ int sender_finish_all(struct sender *sender, int *fds)
     for (unsigned i = 0; rc == 0 && i < count; i++)
         rc = half_close(sender, fds[i]);
     for (unsigned i = 0; rc == 0 && i < count; i++)
-        rc = await_close(sender, fds[i]);
+        rc = sender_await_close(sender, fds[i]);
     close_all(fds, count);
     return rc;
 }

@@ -55,8 +55,8 @@ void sender_wait_until(uint64_t due);
 /* Half-closes every one of the streams, waits for the peer's close of each, and frees. */
 int sender_finish_all(struct sender *sender, int *fds);
 
-/* Half-closes, waits for the peer's close, and closes. Returns 0, or -1 with why. */
-int sender_finish(struct sender *sender, int fd);
+/* Waits for the peer's close, if the sender is to. Returns 0, or -1 with why. */
+int sender_await_close(struct sender *sender, int fd);
 
 /* Keeps why, with error's text if error (an errno) is not 0. Returns -1. */
 int sender_fail(struct sender *sender, const char *what, int error);

@@ -5,9 +5,8 @@
 
 bool contender_serves(const struct contender *contender, const struct workload *workload)
 {
-    if (contender->direct && !(workload->demands & DEMAND_FILES))
-        return false;
-    return (workload->demands & ~contender->offers) == 0;
+    return (workload->demands & ~contender->offers) == 0 &&
+           (contender->only & ~workload->demands) == 0;
 }
 
 const char *contender_missing(const struct contender *contender, char *buffer, size_t size)

@@ -16,11 +16,12 @@ struct contender {
     const char *kind;       /* "ours", "loop", "library" or "floor" */
     const char *label;      /* what a reader must not overlook, or "" */
     unsigned offers;        /* of enum demand */
+    unsigned only;          /* of them: what a workload must demand to be served; 0: nothing */
     const char *backend;    /* ours: lastbyte's name of it */
     const char *sink;       /* ours: the sink */
     unsigned gather_max_us; /* ours: 0 is the default */
     unsigned tune;          /* ours: of enum lb_tune */
-    bool direct;            /* ours: past the page cache; serves only what writes files */
+    bool direct;            /* ours: past the page cache */
     size_t buffer_size;     /* loops */
     bool only_by_name;      /* no part of "everybody" */
     const char *follows;    /* floors: the contender of ours whose gathering it does likewise */

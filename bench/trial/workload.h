@@ -21,7 +21,8 @@ enum demand {
     DEMAND_CONTENT = 1 << 4, /* looks at what arrives, while it arrives */
     DEMAND_FILES = 1 << 5,   /* writes what arrives to a file for each stream */
     DEMAND_POOL = 1 << 6,    /* takes the size and the number of its slots */
-    DEMAND_IDLE = 1 << 7     /* keeps quiet about streams that send nothing */
+    DEMAND_IDLE = 1 << 7,    /* keeps quiet about streams that send nothing */
+    DEMAND_TLS = 1 << 8      /* deciphers it */
 };
 
 /* What makes one trial of a workload longer. */

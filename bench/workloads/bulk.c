@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "channel.h"
 #include "figures.h"
 #include "payload.h"
 #include "sample.h"
@@ -8,21 +9,31 @@
 #include <errno.h>
 #include <sys/sendfile.h>
 
-static int send_copy(struct sender *sender, int fd, uint64_t position, size_t size)
+static int send_copy(struct channel *channel, uint64_t position, size_t size)
 {
-    return sender_send(sender, fd, payload_at(position), size);
+    const uint8_t *data = payload_at(position);
+
+    while (size > 0) {
+        ssize_t sent = channel_send(channel, data, size);
+
+        if (sent < 0)
+            return -1;
+        data += sent;
+        size -= (size_t)sent;
+    }
+    return 0;
 }
 
-static int send_pages(struct sender *sender, int fd, uint64_t position, size_t size)
+static int send_pages(struct channel *channel, uint64_t position, size_t size)
 {
     while (size > 0) {
         off_t offset = (off_t)payload_offset(position);
-        ssize_t sent = sendfile(fd, payload_fd(), &offset, size);
+        ssize_t sent = sendfile(channel->fd, payload_fd(), &offset, size);
 
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
-            return sender_fail(sender, "sendfile", sent < 0 ? errno : EIO);
+            return sender_fail(channel->sender, "sendfile", sent < 0 ? errno : EIO);
         position += (uint64_t)sent;
         size -= (size_t)sent;
     }
@@ -30,17 +41,17 @@ static int send_pages(struct sender *sender, int fd, uint64_t position, size_t s
 }
 
 static int send_stream(const struct trial *trial, struct sender *sender,
-                       int (*part)(struct sender *, int fd, uint64_t position, size_t size))
+                       int (*part)(struct channel *, uint64_t position, size_t size))
 {
     size_t size = trial->write_size;
-    int fd = sender_connect(sender, 0);
-    int rc = fd < 0 ? -1 : 0;
+    struct channel channel;
+    int rc = 0;
 
-    for (uint64_t sent = 0; rc == 0 && sent < trial->stream_bytes; sent += size)
-        rc = part(sender, fd, payload_phase(0) + sent, size);
-    if (fd < 0)
+    if (channel_open(&channel, sender, 0, true) < 0)
         return -1;
-    return sender_finish(sender, fd) < 0 ? -1 : rc;
+    for (uint64_t sent = 0; rc == 0 && sent < trial->stream_bytes; sent += size)
+        rc = part(&channel, payload_phase(0) + sent, size);
+    return channel_finish(&channel) < 0 ? -1 : rc;
 }
 
 int bulk_send(const struct trial *trial, struct sender *sender)

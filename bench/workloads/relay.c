@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Each stream that has ended makes place for the next. */
+#include "channel.h"
 #include "figures.h"
 #include "payload.h"
 #include "sample.h"
@@ -7,7 +8,6 @@
 #include "ways_to_send.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,7 +16,7 @@
 enum { EVENTS_MAX = 64 };
 
 struct runner {
-    int fd;
+    struct channel channel;
     uint64_t phase, sent;
 };
 
@@ -32,13 +32,13 @@ static int watch(struct relay *relay, struct runner *runner, int operation, uint
 {
     struct epoll_event event = {.events = events, .data.ptr = runner};
 
-    if (epoll_ctl(relay->epoll, operation, runner->fd, &event) < 0)
+    if (epoll_ctl(relay->epoll, operation, runner->channel.fd, &event) < 0)
         return sender_fail(relay->sender, "epoll_ctl", errno);
     return 0;
 }
 
-/* Sends what the socket takes; half-closes after the last byte. Returns 1 when all is sent, 0 when
- * the socket is full, -1 with why. */
+/* Sends what is taken; half-closes after the last byte. Returns 1 when all is sent, 0 when the
+ * channel wants something first, -1 with why. */
 static int push(struct relay *relay, struct runner *runner)
 {
     uint64_t total = relay->trial->stream_bytes;
@@ -47,40 +47,39 @@ static int push(struct relay *relay, struct runner *runner)
         uint64_t left = total - runner->sent;
         size_t size = left < PAYLOAD_WRITE_MAX ? (size_t)left : PAYLOAD_WRITE_MAX;
         const uint8_t *data = payload_at(runner->phase + runner->sent);
-        ssize_t sent = send(runner->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = channel_send(&runner->channel, data, size);
 
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0)
-            return errno == EAGAIN ? 0 : sender_fail(relay->sender, "send", errno);
+        if (sent <= 0)
+            return (int)sent;
         runner->sent += (uint64_t)sent;
     }
-    if (shutdown(runner->fd, SHUT_WR) < 0)
-        return sender_fail(relay->sender, "shutdown", errno);
-    return 1;
+    return channel_half_close(&runner->channel) < 0 ? -1 : 1;
+}
+
+/* What it waits for after push has returned rc. */
+static int await(struct relay *relay, struct runner *runner, int operation, int rc)
+{
+    if (rc < 0)
+        return -1;
+    return watch(relay, runner, operation, rc == 1 ? EPOLLIN : runner->channel.wants);
 }
 
 static int start(struct relay *relay, struct runner *runner)
 {
     unsigned number = relay->started++;
-    int rc;
 
-    runner->fd = sender_connect(relay->sender, number);
+    if (channel_open(&runner->channel, relay->sender, number, false) < 0)
+        return -1;
     runner->phase = payload_phase(number);
     runner->sent = 0;
-    if (runner->fd < 0)
-        return -1;
-    rc = push(relay, runner);
-    if (rc < 0)
-        return -1;
-    return watch(relay, runner, EPOLL_CTL_ADD, rc == 1 ? EPOLLIN : EPOLLOUT);
+    return await(relay, runner, EPOLL_CTL_ADD, push(relay, runner));
 }
 
 /* The peer has closed, or said something. Returns 1 if the stream has ended. */
 static int hear(struct relay *relay, struct runner *runner)
 {
     char answer[4096];
-    ssize_t size = recv(runner->fd, answer, sizeof(answer), MSG_DONTWAIT);
+    ssize_t size = recv(runner->channel.fd, answer, sizeof(answer), MSG_DONTWAIT);
 
     if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
         return 0;
@@ -89,8 +88,7 @@ static int hear(struct relay *relay, struct runner *runner)
 
 static int end(struct relay *relay, struct runner *runner)
 {
-    close(runner->fd);
-    runner->fd = -1;
+    channel_close(&runner->channel);
     relay->ended++;
     return relay->started < relay->trial->streams ? start(relay, runner) : 0;
 }
@@ -100,8 +98,11 @@ static int serve(struct relay *relay, struct runner *runner)
     int rc;
 
     if (runner->sent < relay->trial->stream_bytes) {
+        uint32_t wanted = runner->channel.wants;
+
         rc = push(relay, runner);
-        return rc == 1 ? watch(relay, runner, EPOLL_CTL_MOD, EPOLLIN) : rc;
+        return rc == 0 && runner->channel.wants == wanted ? 0
+                                                          : await(relay, runner, EPOLL_CTL_MOD, rc);
     }
     rc = hear(relay, runner);
     return rc == 1 ? end(relay, runner) : rc;
@@ -136,14 +137,13 @@ int relay_send(const struct trial *trial, struct sender *sender)
     int rc;
 
     for (unsigned i = 0; relay.runners && i < trial->at_once; i++)
-        relay.runners[i].fd = -1;
+        relay.runners[i].channel.fd = -1;
     if (relay.epoll < 0 || !relay.runners)
         rc = sender_fail(sender, "epoll_create1", errno);
     else
         rc = relay_loop(&relay);
     for (unsigned i = 0; relay.runners && i < trial->at_once; i++)
-        if (relay.runners[i].fd >= 0)
-            close(relay.runners[i].fd);
+        channel_close(&relay.runners[i].channel);
     free(relay.runners);
     if (relay.epoll >= 0)
         close(relay.epoll);
