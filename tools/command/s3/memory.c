@@ -39,6 +39,8 @@ struct s3_memory *s3_memory_open(size_t size, size_t part, void (*wake)(void *co
     }
     /* What peers send is nothing for a core. */
     madvise(memory->mapping, memory->size, MADV_DONTDUMP);
+    /* Blocks are taken from the lowest on, so that few pages are touched by few streams. */
+    madvise(memory->mapping, memory->size, MADV_HUGEPAGE);
     pthread_mutex_init(&memory->lock, NULL);
     memory->wake = wake;
     memory->context = context;
