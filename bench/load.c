@@ -2,10 +2,12 @@
 /* The benchmark's sender, for receivers that are programs of their own. */
 #include "clock.h"
 #include "core.h"
+#include "far_sender.h"
 #include "gaps.h"
 #include "options.h"
 #include "payload.h"
 #include "sender.h"
+#include "serve.h"
 #include "workloads.h"
 
 #include <jansson.h>
@@ -15,7 +17,9 @@
 
 static const char usage[] =
     "lastbyte-load --workload=NAME --to=HOST:PORT [options]\n"
-    "Sends a benchmark's workload to a receiver, and says what that took as JSON.\n\n";
+    "lastbyte-load --server[=ADDR] [--token-file=FILE]\n"
+    "Sends a benchmark's workload to a receiver, and says what that took as JSON; or has another\n"
+    "host say what to send.\n\n";
 
 static int refuse(const char *text)
 {
@@ -116,6 +120,10 @@ int main(int argc, char **argv)
         options_help(OPTIONS_LOAD);
         return 0;
     }
+    if (options.server)
+        return serve(options.server, options.token_file, (int)options.sender_core);
+    if (options.ask)
+        return far_sender_ask(options.ask, options.token_file);
     if (make_plan(&trial, &options) < 0)
         return 2;
     if (payload_open() < 0) {

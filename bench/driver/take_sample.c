@@ -2,6 +2,7 @@
 #include "take_sample.h"
 
 #include "core.h"
+#include "far_sender.h"
 #include "files.h"
 #include "gaps.h"
 #include "payload.h"
@@ -107,6 +108,8 @@ static int start_sender(struct sample *sample, const struct trial *trial, const 
         return 0;
     }
     close(pipes->release[PIPE_WRITE]);
+    if (trial->far)
+        _exit(far_sender_run(trial, &sample->sender, sample->receiver.address) == 0 ? 0 : 1);
     if (sender_init(&sender, trial, &sample->sender, sample->receiver.address) < 0)
         _exit(1);
     sender.release_fd = pipes->release[PIPE_READ];

@@ -214,7 +214,10 @@ def _tabs(name, tabs, panels):
 
 def _targets(results):
     rows = []
-    for *cells, verdict in targets.evaluate(results):
+    evaluated = targets.evaluate(results)
+    if not evaluated:
+        return ""
+    for *cells, verdict in evaluated:
         verdict = verdict.strip("*")
         kind = ("bad" if "not met" in verdict else "good" if verdict == "met" else "open")
         rows.append((kind, [*((escape(cell), None) for cell in cells),

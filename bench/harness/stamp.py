@@ -4,6 +4,7 @@
 Nothing of it names a person, a host or a path.
 """
 
+import calendar
 import json
 import os
 import pathlib
@@ -40,6 +41,13 @@ def take(source, build):
         "commit": commit(source),
         "busy_before": busy(),
     }
+
+
+def took(stamp):
+    """Seconds that a whole run took."""
+    begin, end = (calendar.timegm(time.strptime(stamp[name], "%Y-%m-%dT%H:%M:%SZ"))
+                  for name in ("started", "finished"))
+    return end - begin
 
 
 def finish(stamp):
@@ -85,13 +93,15 @@ def caches():
     return found
 
 
-def memory_mib():
-    found = re.search(r"^MemTotal:\s+(\d+) kB", read("/proc/meminfo", ""), re.MULTILINE)
+def memory_mib(text=None):
+    text = read("/proc/meminfo", "") if text is None else text
+    found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     return int(found.group(1)) // 1024 if found else None
 
 
-def distribution():
-    found = re.search(r'^PRETTY_NAME="?(.*?)"?$', read("/etc/os-release", ""), re.MULTILINE)
+def distribution(text=None):
+    text = read("/etc/os-release", "") if text is None else text
+    found = re.search(r'^PRETTY_NAME="?(.*?)"?$', text, re.MULTILINE)
     return found.group(1) if found else "unknown"
 
 

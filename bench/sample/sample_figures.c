@@ -14,6 +14,17 @@ static void add_rates(struct figures *figures, const struct trial *trial,
     figures_add(figures, "system_cpu_s_per_gib", sample_system_cpu(sample) / amount);
 }
 
+/* What two hosts add. */
+static void add_far(struct figures *figures, const struct sender_far *far)
+{
+    figures_add(figures, "clock_error_us", far->clock_error_us);
+    figures_add(figures, "sender_system_cpu_s", far->system_cpu_s);
+    figures_add(figures, "sender_steal_s", far->steal_s);
+    figures_add(figures, "sender_dropped", far->dropped);
+    figures_add(figures, "sender_sent_again", far->sent_again);
+    figures_add(figures, "receiver_dropped", far->receiver_dropped);
+}
+
 void sample_figures(struct figures *figures, const struct trial *trial, const struct sample *sample)
 {
     const struct meter *spent = &sample->receiver.spent;
@@ -38,6 +49,8 @@ void sample_figures(struct figures *figures, const struct trial *trial, const st
     if (sample->host_gap_s >= 0)
         figures_add(figures, "host_gap_s", sample->host_gap_s);
     figures_add(figures, "sender_cpu_s", meter_cpu(&sample->sender.spent));
+    if (sample->sender.far.there)
+        add_far(figures, &sample->sender.far);
     if (trial->workload->tell)
         trial->workload->tell(trial, sample, figures);
 }

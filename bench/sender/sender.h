@@ -11,6 +11,16 @@
 
 enum { SENDER_WHY_SIZE = 256 };
 
+/* Of a sender on another host: what only the two together know. Times are the receiver's clock's.
+ */
+struct sender_far {
+    bool there;
+    double clock_error_us;            /* both clocks may be so far apart, after all */
+    double system_cpu_s, steal_s;     /* of the sender's host */
+    double dropped, receiver_dropped; /* packets, by the interfaces that both hosts use */
+    double sent_again;                /* segments of TCP, by the sender's host */
+};
+
 /* What the sender tells; in shared memory. */
 struct sender_report {
     uint64_t begin_ns;           /* CLOCK_MONOTONIC: just before the first connection was made */
@@ -19,6 +29,7 @@ struct sender_report {
     _Atomic uint64_t connected;  /* streams so far */
     struct meter spent;
     struct histogram lag; /* latency: how late it was itself */
+    struct sender_far far;
     char why[SENDER_WHY_SIZE];
 };
 
@@ -26,9 +37,10 @@ struct sender {
     const struct trial *trial;
     struct sender_report *report;
     struct sockaddr_in to;
-    uint64_t retry_ns; /* the first connection may be tried for so long */
-    bool await;        /* the peer's close of each stream */
-    int release_fd;    /* idle: closed by the driver when streams shall end; -1: none */
+    uint64_t retry_ns;      /* the first connection may be tried for so long */
+    bool await;             /* the peer's close of each stream */
+    int64_t clock_ahead_ns; /* the receiver's CLOCK_MONOTONIC of this one: 0 on one host */
+    int release_fd;         /* idle: closed by the driver when streams shall end; -1: none */
     bool begun;
 };
 

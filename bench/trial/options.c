@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, OPTIONAL_TEXT, SIZE, COUNT, SECONDS, GATHER };
+enum kind { FLAG, TEXT, FORM, ADDRESS, SIZE, COUNT, SECONDS, GATHER };
 
-enum { BOTH = OPTIONS_BENCH | OPTIONS_LOAD, ROWS_MAX = 32 };
+enum { BOTH = OPTIONS_BENCH | OPTIONS_LOAD, ROWS_MAX = 48 };
 
 struct row {
     const char *name;
@@ -29,7 +29,7 @@ static const struct row rows[] = {
     {"contender", TEXT, OPTIONS_BENCH, AT(contenders), "NAME[,NAME]", "who receives"},
     {"backend", TEXT, OPTIONS_BENCH, AT(backends), "NAME[,NAME]", "lastbyte with this backend"},
     {"control", TEXT, OPTIONS_BENCH, AT(control), "NAME", "run this contender a second time (A/A)"},
-    {"list", OPTIONAL_TEXT, OPTIONS_BENCH, AT(list), "text|json", "say what there is"},
+    {"list", FORM, OPTIONS_BENCH, AT(list), "text|json", "say what there is"},
     {"verify", FLAG, OPTIONS_BENCH, AT(verify), NULL, "compare all content, measure nothing"},
     {"receive", TEXT, OPTIONS_BENCH, AT(receive), "NAME", "only receive, in this process"},
     {"no-syscalls", FLAG, OPTIONS_BENCH, AT(no_syscalls), NULL, "don't count system calls"},
@@ -44,7 +44,12 @@ static const struct row rows[] = {
     {"sender-net", TEXT, OPTIONS_BENCH, AT(sender_net), "FILE", "the sender's (this one)"},
     {"receiver-core", COUNT, BOTH, AT(receiver_core), "N", "the second that is usable"},
     {"sender-core", COUNT, OPTIONS_BENCH, AT(sender_core), "N", "the first that is usable"},
+    {"sender", TEXT, OPTIONS_BENCH, AT(sender), "HOST[:PORT]", "have lastbyte-load --server send"},
     {"to", TEXT, OPTIONS_LOAD, AT(to), "HOST:PORT", "who receives"},
+    {"server", ADDRESS, OPTIONS_LOAD, AT(server), "ADDR", "send what --sender asks for"},
+    {"ask", TEXT, OPTIONS_LOAD, AT(ask), "HOST[:PORT]", "what a server there says of its host"},
+    {"token-file", TEXT, BOTH, AT(token_file), "FILE",
+     "what both hosts know (LASTBYTE_BENCH_TOKEN)"},
     {"core", COUNT, OPTIONS_LOAD, AT(sender_core), "N", "the first that is usable"},
     {"rate", COUNT, BOTH, AT(rate), "N", "latency: messages a second (1000)"},
     {"retry", SECONDS, OPTIONS_LOAD, AT(retry_ms), "SECONDS", "until somebody listens (5)"},
@@ -70,6 +75,12 @@ void options_init(struct options *options)
         .receiver_core = (uint64_t)core_usable(1),
         .sender_core = (uint64_t)core_usable(0),
     };
+}
+
+/* Its value may be left out. */
+static bool is_optional(const struct row *row)
+{
+    return row->kind == FORM || row->kind == ADDRESS;
 }
 
 static int refuse(const struct row *row, const char *value, const char *right)
@@ -103,8 +114,11 @@ static int store(struct options *options, const struct row *row, const char *val
             return refuse(row, value, "a value is needed");
         *(const char **)place = value;
         return 0;
-    case OPTIONAL_TEXT:
+    case FORM:
         *(const char **)place = value ? value : "text";
+        return 0;
+    case ADDRESS:
+        *(const char **)place = value ? value : "";
         return 0;
     case SIZE:
         return value_size(value, place) == 0
@@ -163,9 +177,9 @@ int options_parse(struct options *options, enum options_program program, int arg
         if (!(row->programs & program))
             continue;
         table[count].name = row->name;
-        table[count].has_arg = row->kind == FLAG            ? no_argument
-                               : row->kind == OPTIONAL_TEXT ? optional_argument
-                                                            : required_argument;
+        table[count].has_arg = row->kind == FLAG  ? no_argument
+                               : is_optional(row) ? optional_argument
+                                                  : required_argument;
         chosen[count++] = row;
     }
     optind = 0; /* getopt(3): scan from the beginning, as often as asked */
@@ -193,7 +207,7 @@ void options_help(enum options_program program)
 
         if (!(row->programs & program))
             continue;
-        if (row->kind == OPTIONAL_TEXT)
+        if (is_optional(row))
             snprintf(option, sizeof(option), "--%s[=%s]", row->name, row->shape);
         else
             snprintf(option, sizeof(option), "--%s%s%s", row->name, row->shape ? "=" : "",

@@ -18,6 +18,8 @@ struct options {
     const char *directory;  /* never NULL */
     const char *congestion; /* never NULL */
     const char *to;
+    const char *sender, *server, *ask; /* HOST[:PORT]; server may be "" */
+    const char *token_file;
     const char *latencies; /* a file for those of each sample, the last one's at the end */
     const char *address;   /* that receivers listen on; never NULL */
     const char *receiver_net, *sender_net; /* network namespaces, by their files; NULL: this one */

@@ -76,6 +76,8 @@ void trial_make(struct trial *trial, const struct workload *workload, const stru
         .address = options->address,
         .receiver_net = options->receiver_net,
         .sender_net = options->sender_net,
+        .far = options->sender,
+        .token_file = options->token_file,
         .cores = {[RECEIVING] = (int)options->receiver_core, [SENDING] = (int)options->sender_core},
         .directory = options->directory,
     };

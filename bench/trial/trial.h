@@ -28,11 +28,12 @@ struct trial {
     const char *congestion;
     const char *address;                   /* that the receiver listens on */
     const char *receiver_net, *sender_net; /* files of network namespaces; NULL: this one */
-    int cores[2];                          /* of enum side; negative: any */
-    const char *directory;                 /* where it may write */
-    unsigned timeout_s;                    /* after this it has failed */
-    bool verify;                           /* compare content; time is no matter */
-    bool count_syscalls;                   /* likewise */
+    const char *far, *token_file; /* the host that sends, and the file with the token; or NULL */
+    int cores[2];                 /* of enum side; negative: any */
+    const char *directory;        /* where it may write */
+    unsigned timeout_s;           /* after this it has failed */
+    bool verify;                  /* compare content; time is no matter */
+    bool count_syscalls;          /* likewise */
     /* Shared by the processes, or NULL: where ours records its gathering, or that a floor follows.
      */
     struct schedule *schedule;

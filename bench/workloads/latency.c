@@ -28,7 +28,8 @@ static int send_messages(const struct trial *trial, struct sender *sender, const
         uint64_t due = begin + i * NS_PER_S / trial->rate;
         struct message message;
 
-        message_make(&message, due < warm ? 0 : due, i / trial->streams);
+        message_make(&message, due < warm ? 0 : due + (uint64_t)sender->clock_ahead_ns,
+                     i / trial->streams);
         sender_wait_until(due);
         if (due >= warm)
             histogram_add(&sender->report->lag, clock_now() - due);

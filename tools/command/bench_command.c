@@ -14,7 +14,8 @@
 
 /* What bench/run of the sources is called with: it reads the same options once more. */
 struct bench_settings {
-    const char *workload, *contender, *output, *dir, *path;
+    const char *set, *workload, *contender, *output, *dir, *path, *softirq, *sender, *token_file,
+        *reproduce;
     uint64_t pairs, minutes;
     bool quick, plan;
     bool help, version;
@@ -26,6 +27,8 @@ const struct option_row bench_options[] = {
     {OPTION_HEADING, .name = "Options"},
     {OPTION_FLAG, .name = "quick", AT(quick),
      .help = "small sizes, few contenders, 3 pairs: under 2 minutes"},
+    {OPTION_WORD, .name = "set", .argument = "full|targets|factorial|map", AT(set),
+     .help = "what a question needs (default full)"},
     {OPTION_TEXT, .name = "workload", .argument = "NAME[,NAME]", AT(workload),
      .help = "only these"},
     {OPTION_TEXT, .name = "contender", .argument = "NAME[,NAME]", AT(contender),
@@ -36,6 +39,14 @@ const struct option_row bench_options[] = {
      .help = "begin no round that would end later (default 19, --quick 2)"},
     {OPTION_WORD, .name = "path", .argument = "loopback|veth|veth-nic", AT(path),
      .help = "between sender and receiver; the last two as root"},
+    {OPTION_WORD, .name = "softirq", .argument = "sender|receiver|own", AT(softirq),
+     .help = "with --path=veth: whose core receives packets for the kernel"},
+    {OPTION_TEXT, .name = "sender", .argument = "HOST[:PORT]", AT(sender),
+     .help = "have lastbyte-load --server send, which runs on another host"},
+    {OPTION_TEXT, .name = "token-file", .argument = "FILE", AT(token_file),
+     .help = "what both hosts know (default $LASTBYTE_BENCH_TOKEN)"},
+    {OPTION_TEXT, .name = "reproduce", .argument = "FILE", AT(reproduce),
+     .help = "run the plan of this result again, and compare claim by claim"},
     {OPTION_TEXT, .name = "output", .argument = "DIR", AT(output),
      .help = "where the result goes (default: here)"},
     {OPTION_TEXT, .name = "dir", .argument = "DIR", AT(dir),
