@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* So many at a time are written past the page cache, each with 4 MiB of slots; what comes in such a
@@ -55,12 +56,14 @@ static void dir_teardown(void *context)
     free(sink);
 }
 
-/* NAME.receiving becomes NAME.partial if nobody writes to it. Returns 1 if so, else 0. */
+/* NAME.receiving becomes NAME.partial if nobody writes to it. Returns 1 if so, and there is a byte
+ * in it, else 0: one without may be a living server's, made this moment, which takes it back. */
 static int keep_left(void *context, const char *temporary)
 {
     const struct lb_directory *directory = context;
     const size_t length = strlen(temporary), suffix = strlen(LB_RECEIVING_SUFFIX);
     char name[NAME_MAX + 1];
+    struct stat status;
     bool kept;
     int fd;
 
@@ -71,7 +74,8 @@ static int keep_left(void *context, const char *temporary)
     if (fd < 0)
         return 0;
     snprintf(name, sizeof(name), "%.*s" LB_PARTIAL_SUFFIX, (int)(length - suffix), temporary);
-    kept = lb_directory_rename(directory, temporary, name) == 0;
+    kept = lb_directory_rename(directory, temporary, name) == 0 && fstat(fd, &status) == 0 &&
+           status.st_size > 0;
     close(fd);
     return kept;
 }

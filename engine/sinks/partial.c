@@ -26,7 +26,30 @@ static int find(const struct lb_partial *partial, const char *name)
     return named.st_dev == partial->device && named.st_ino == partial->inode ? 0 : -ENOENT;
 }
 
-/* Only a process that begins just now may hold the lock, and it does not for long. */
+/* From NAME with one suffix to NAME with another; the empty suffix is one. */
+static int change_suffix(const struct lb_partial *partial, const char *from, const char *to)
+{
+    char old[NAME_MAX + 1];
+    char new[NAME_MAX + 1];
+    int rc = lb_partial_name(old, partial->name, from);
+
+    if (rc == 0)
+        rc = lb_partial_name(new, partial->name, to);
+    return rc < 0 ? rc : lb_directory_rename(partial->directory, old, new);
+}
+
+/* Is it called NAME.partial? A process that began just now, and found it without a lock, may have
+ * set it apart. Returns 0, -ENOENT or -errno. */
+static int find_apart(const struct lb_partial *partial)
+{
+    char apart[NAME_MAX + 1];
+    int rc = lb_partial_name(apart, partial->name, LB_PARTIAL_SUFFIX);
+
+    return rc < 0 ? rc : find(partial, apart);
+}
+
+/* Only a process that begins just now may hold the lock, and it does not for long. What it has
+ * taken for one that was left is taken back. */
 static int claim(struct lb_partial *partial, const char *temporary)
 {
     struct stat made;
@@ -38,7 +61,9 @@ static int claim(struct lb_partial *partial, const char *temporary)
     partial->device = made.st_dev;
     partial->inode = made.st_ino;
     rc = find(partial, temporary);
-    return rc == -ENOENT ? -EAGAIN : rc;
+    if (rc == -ENOENT && find_apart(partial) == 0)
+        rc = change_suffix(partial, LB_PARTIAL_SUFFIX, LB_RECEIVING_SUFFIX);
+    return rc == -ENOENT || rc == -EEXIST ? -EAGAIN : rc;
 }
 
 int lb_partial_open_left(const struct lb_directory *directory, const char *temporary)
@@ -99,18 +124,6 @@ int lb_partial_remove(struct lb_partial *partial)
     return rc == 0 && unlinkat(partial->directory->fd, temporary, 0) < 0 ? -errno : rc;
 }
 
-/* From NAME with one suffix to NAME with another; the empty suffix is one. */
-static int change_suffix(const struct lb_partial *partial, const char *from, const char *to)
-{
-    char old[NAME_MAX + 1];
-    char new[NAME_MAX + 1];
-    int rc = lb_partial_name(old, partial->name, from);
-
-    if (rc == 0)
-        rc = lb_partial_name(new, partial->name, to);
-    return rc < 0 ? rc : lb_directory_rename(partial->directory, old, new);
-}
-
 int lb_partial_set_apart(const struct lb_partial *partial)
 {
     return change_suffix(partial, LB_RECEIVING_SUFFIX, LB_PARTIAL_SUFFIX);
@@ -128,15 +141,12 @@ int lb_partial_publish(struct lb_partial *partial, bool sync)
 {
     int rc = sync ? lb_directory_fsync(partial->directory, partial->fd) : 0;
     int closed = lb_partial_close(partial);
-    char apart[NAME_MAX + 1];
 
     if (rc == 0)
         rc = closed;
     if (rc == 0)
         rc = change_suffix(partial, LB_RECEIVING_SUFFIX, "");
-    /* The lock went with the descriptor: a process that began just now may have set it apart. */
-    if (rc == -ENOENT && lb_partial_name(apart, partial->name, LB_PARTIAL_SUFFIX) == 0 &&
-        find(partial, apart) == 0)
+    if (rc == -ENOENT && find_apart(partial) == 0) /* the lock went with the descriptor */
         rc = change_suffix(partial, LB_PARTIAL_SUFFIX, "");
     return rc;
 }

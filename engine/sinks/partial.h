@@ -27,8 +27,9 @@ struct lb_partial {
 /* Fills result with NAME and a suffix. Returns 0 or -ENAMETOOLONG. */
 int lb_partial_name(char result[NAME_MAX + 1], const char *name, const char *suffix);
 
-/* Makes NAME.receiving, and locks it. -EEXIST if something of that name is there. -EAGAIN if a
- * process that began just now has taken it for one that was left, and has renamed it. */
+/* Makes NAME.receiving, and locks it. -EEXIST if something of that name is there. A process that
+ * began just now may have taken it for one that was left: called NAME.partial it is taken back, and
+ * under any other name it is -EAGAIN. */
 int lb_partial_open(struct lb_partial *partial, struct lb_directory *directory, const char *name);
 
 /* A file NAME.receiving that a process which died has left: returns a descriptor of it, which keeps

@@ -87,6 +87,50 @@ static void dir_leaves_the_living_alone(void **state)
     expect_file(path_in(fixture, name), "whole", 5);
 }
 
+/* Who the next one is to be overtaken by, between making its file and locking it. */
+static struct {
+    const struct fixture *fixture;
+    char note[500];
+} heir;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+
+int __wrap_flock(int fd, int operation)
+{
+    const struct fixture *fixture = operation == LOCK_EX ? heir.fixture : NULL;
+    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .note = take_note,
+                                            .note_context = heir.note};
+
+    if (fixture) {
+        struct opened dir;
+
+        heir.fixture = NULL;
+        dir = sink_open(&options, "dir:%s", fixture->directory);
+        assert_int_equal(1, count_names(fixture, ".partial", NULL, 0));
+        sink_close(&dir);
+    }
+    return __real_flock(fd, operation);
+}
+
+/* The heir of a reload finds a file without a lock, which is none that was left: nothing is told of
+ * it, and no empty .partial stays. */
+static void dir_takes_back_what_it_has_just_made(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct opened dir = sink_open(NULL, "dir:%s", fixture->directory);
+    char name[300];
+
+    heir.fixture = fixture;
+    assert_int_equal(LB_END_EOF, send_bytes(&dir, "whole", 5));
+    assert_null(heir.fixture);
+    sink_close(&dir);
+    assert_string_equal("", heir.note);
+    assert_int_equal(1, count_names(fixture, "", name, sizeof(name)));
+    assert_null(strchr(strchr(name, 'Z'), '.'));
+    expect_file(path_in(fixture, name), "whole", 5);
+}
+
 /* A lock needs no right to write: anybody who may look into the directory can hold its own. */
 static void dir_does_not_mind_a_locked_directory(void **state)
 {
@@ -227,6 +271,7 @@ static void file_that_is_received_into_is_not_left(void **state)
 const struct CMUnitTest left_tests[] = {
     FIXTURE_TEST(dir_keeps_what_was_left_unfinished),
     FIXTURE_TEST(dir_leaves_the_living_alone),
+    FIXTURE_TEST(dir_takes_back_what_it_has_just_made),
     FIXTURE_TEST(dir_does_not_mind_a_locked_directory),
     FIXTURE_TEST(dir_opens_no_stranger),
     FIXTURE_TEST(file_moves_what_was_left_unfinished),
