@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lastbyte, through its public library and with its default options. The built-in sinks are used
- * as they are; only a stream's beginning and end pass through here, to be counted and checked. */
+ * as they are, but wrapped: a stream's beginning and end pass through here, to be counted and
+ * checked. */
 #include "arrivals.h"
 #include "identity.h"
 #include "payload.h"
@@ -18,16 +19,13 @@
 #include <unistd.h>
 
 struct ours {
+    struct lb_wrap wrap; /* first: the sink's context */
     struct receiver *receiver;
-    const struct lb_sink *inner; /* NULL: bytes go to a tally */
-    void *context;
     struct lb_sink sink;
     FILE *digests;
+    char address[RECEIVER_ADDRESS_SIZE];
+    const char *listen[2];
 };
-
-/* A built-in sink's callbacks are given its own context, so this can't come with them. A receiver
- * is a process of its own. */
-static struct ours ours;
 
 static int error_of(enum lb_end end, int rc)
 {
@@ -49,61 +47,70 @@ static int error_of(enum lb_end end, int rc)
 
 static int open_counted(struct lb_stream *stream, void *context)
 {
-    arrivals_open(ours.receiver->arrivals);
-    return ours.inner->open ? ours.inner->open(stream, context) : 0;
+    const struct ours *ours = context;
+    const struct lb_sink *inner = ours->wrap.inner;
+
+    arrivals_open(ours->receiver->arrivals);
+    return inner->open ? inner->open(stream, ours->wrap.inner_context) : 0;
 }
 
 static int end_checked(struct lb_stream *stream, void *context, enum lb_end end)
 {
+    const struct ours *ours = context;
+    const struct lb_sink *inner = ours->wrap.inner;
     uint64_t bytes = lb_stream_bytes(stream);
-    int rc = ours.inner->end ? ours.inner->end(stream, context, end) : 0;
+    int rc = inner->end ? inner->end(stream, ours->wrap.inner_context, end) : 0;
 
     if (rc != -EINPROGRESS)
-        arrivals_end(ours.receiver->arrivals, bytes, error_of(end, rc));
+        arrivals_end(ours->receiver->arrivals, bytes, error_of(end, rc));
     return rc;
 }
 
-static int use_builtin(const char *specification, bool direct)
+static int use_builtin(struct ours *ours, const char *specification, bool direct)
 {
     struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .direct = direct};
     struct lb_error error = {LB_ERROR_INIT};
+    int rc;
 
     if (strncmp(specification, "hash", 4) == 0) {
         int fd = memfd_create("digests", MFD_CLOEXEC);
 
-        ours.digests = fd < 0 ? NULL : fdopen(fd, "r+");
-        if (!ours.digests)
-            return receiver_fail(ours.receiver, "memfd_create", errno);
+        ours->digests = fd < 0 ? NULL : fdopen(fd, "r+");
+        if (!ours->digests)
+            return receiver_fail(ours->receiver, "memfd_create", errno);
         options.output_fd = fd;
     }
-    if (lb_sink_open(&ours.inner, &ours.context, specification, &options, &error) < 0)
-        return receiver_fail(ours.receiver, error.text, 0);
-    ours.sink = *ours.inner;
-    ours.sink.open = open_counted;
-    ours.sink.end = end_checked;
-    return 0;
+    ours->sink = (struct lb_sink){LB_SINK_INIT, .open = open_counted, .end = end_checked};
+    rc =
+        lb_sink_open(&ours->wrap.inner, &ours->wrap.inner_context, specification, &options, &error);
+    if (rc == 0)
+        rc = lb_sink_wrap(&ours->sink, &ours->wrap, &error);
+    return rc < 0 ? receiver_fail(ours->receiver, error.text, 0) : 0;
 }
 
 /* ---- a sink that looks at what comes --------------------------------------------------------- */
 
 static int open_tally(struct lb_stream *stream, void *context)
 {
-    (void)context;
-    tally_begin(ours.receiver, lb_stream_state(stream));
+    const struct ours *ours = context;
+
+    tally_begin(ours->receiver, lb_stream_state(stream));
     return 0;
 }
 
 static ssize_t write_tally(struct lb_stream *stream, void *context, const void *data, size_t size)
 {
-    (void)context;
-    tally_take(ours.receiver, lb_stream_state(stream), data, size);
+    const struct ours *ours = context;
+
+    tally_take(ours->receiver, lb_stream_state(stream), data, size);
     return (ssize_t)size;
 }
 
 static int end_tally(struct lb_stream *stream, void *context, enum lb_end end)
 {
-    (void)context;
-    tally_end(ours.receiver, lb_stream_state(stream), error_of(end, 0));
+    const struct ours *ours = context;
+
+    tally_end(ours->receiver, lb_stream_state(stream), error_of(end, 0));
     return 0;
 }
 
@@ -114,9 +121,9 @@ static const struct lb_sink tally_sink = {
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
-static int choose_sink(const struct contender *contender)
+static int choose_sink(struct ours *ours, const struct contender *contender)
 {
-    const struct trial *trial = ours.receiver->trial;
+    const struct trial *trial = ours->receiver->trial;
     unsigned demands = trial->workload->demands;
     bool hashes = strcmp(contender->sink, "discard") != 0;
     char specification[PATH_MAX];
@@ -125,30 +132,30 @@ static int choose_sink(const struct contender *contender)
         bool one = demands & DEMAND_ONE;
 
         snprintf(specification, sizeof(specification), "%s:%s%s", one ? "file" : "dir",
-                 ours.receiver->directory, one ? "/received" : "");
-        return use_builtin(specification, contender->direct);
+                 ours->receiver->directory, one ? "/received" : "");
+        return use_builtin(ours, specification, contender->direct);
     }
     if ((demands & DEMAND_CONTENT) || (trial->verify && !hashes)) {
-        ours.sink = tally_sink;
+        ours->sink = tally_sink;
         return 0;
     }
-    return use_builtin(contender->sink, false);
+    return use_builtin(ours, contender->sink, false);
 }
 
-static int open_engine(struct lb_engine **engine, const struct contender *contender)
+static int open_engine(struct ours *ours, struct lb_engine **engine,
+                       const struct contender *contender)
 {
-    const struct trial *trial = ours.receiver->trial;
-    static char address[RECEIVER_ADDRESS_SIZE];
-    static const char *const listen[] = {address, NULL};
+    const struct trial *trial = ours->receiver->trial;
     struct lb_config config;
     struct lb_error error = {LB_ERROR_INIT};
 
-    snprintf(address, sizeof(address), "%s:0", trial->address);
+    snprintf(ours->address, sizeof(ours->address), "%s:0", trial->address);
+    ours->listen[0] = ours->address;
     lb_config_init(&config);
-    config.listen = listen;
+    config.listen = ours->listen;
     config.backend = contender->backend;
-    config.sink = &ours.sink;
-    config.sink_context = ours.context;
+    config.sink = &ours->sink;
+    config.sink_context = ours;
     config.slot_size = trial->slot_size;
     config.slots = trial->slots;
     config.gather_max_us = trial->gather_max_us ? trial->gather_max_us : contender->gather_max_us;
@@ -166,26 +173,26 @@ static int open_engine(struct lb_engine **engine, const struct contender *conten
     if (config.max_streams < trial->streams)
         config.max_streams = trial->streams;
     if (lb_engine_open(engine, &config, &error) < 0)
-        return receiver_fail(ours.receiver, error.text, 0);
+        return receiver_fail(ours->receiver, error.text, 0);
     return 0;
 }
 
-static int run_engine(struct lb_engine *engine)
+static int run_engine(const struct ours *ours, struct lb_engine *engine)
 {
     int rc = lb_engine_start(engine);
 
     if (rc < 0)
-        return receiver_fail(ours.receiver, "lb_engine_start", -rc);
-    receiver_ready(ours.receiver, lb_engine_address(engine, 0));
+        return receiver_fail(ours->receiver, "lb_engine_start", -rc);
+    receiver_ready(ours->receiver, lb_engine_address(engine, 0));
     lb_engine_wait(engine, -1);
-    receiver_done(ours.receiver);
+    receiver_done(ours->receiver);
     return 0;
 }
 
 /* Each line begins with the digest of a stream, and no two streams are alike. */
-static void check_digests(void)
+static void check_digests(const struct ours *ours)
 {
-    const struct trial *trial = ours.receiver->trial;
+    const struct trial *trial = ours->receiver->trial;
     char line[256], digest[PAYLOAD_DIGEST_SIZE];
     unsigned found = 0;
 
@@ -193,33 +200,33 @@ static void check_digests(void)
         bool seen = false;
 
         payload_digest(i, trial->stream_bytes, digest);
-        rewind(ours.digests);
-        while (!seen && fgets(line, sizeof(line), ours.digests))
+        rewind(ours->digests);
+        while (!seen && fgets(line, sizeof(line), ours->digests))
             seen = strncmp(line, digest, sizeof(digest) - 1) == 0;
         found += seen;
     }
     if (found != trial->streams)
-        arrivals_wrong(ours.receiver->arrivals, "%u of %u digests are right", found,
+        arrivals_wrong(ours->receiver->arrivals, "%u of %u digests are right", found,
                        trial->streams);
 }
 
 int ours_receive(const struct contender *contender, struct receiver *receiver)
 {
+    struct ours ours = {.wrap = {LB_WRAP_INIT}, .receiver = receiver};
     struct lb_engine *engine = NULL;
     int rc;
 
-    ours = (struct ours){.receiver = receiver};
     switches_set(contender->switches);
     switches_record(receiver->schedule);
-    rc = choose_sink(contender);
+    rc = choose_sink(&ours, contender);
     if (rc == 0)
-        rc = open_engine(&engine, contender);
+        rc = open_engine(&ours, &engine, contender);
     if (rc == 0)
-        rc = run_engine(engine);
+        rc = run_engine(&ours, engine);
     lb_engine_close(engine);
     if (rc == 0 && ours.digests && receiver->trial->verify)
-        check_digests();
-    lb_sink_close(ours.inner, ours.context);
+        check_digests(&ours);
+    lb_sink_close(ours.wrap.inner, ours.wrap.inner_context);
     if (ours.digests)
         fclose(ours.digests);
     return rc;

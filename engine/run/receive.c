@@ -3,6 +3,7 @@
 #include "backend_choice.h"
 #include "door.h"
 #include "filter.h"
+#include "given_sink.h"
 #include "settle.h"
 #include "sized.h"
 #include "worker.h"
@@ -112,7 +113,7 @@ int lb_receive_fd_with(int fd, const struct lb_sink *sink, void *context,
     struct lb_receive_options options;
     struct lb_sink taken;
     struct lb_rules rules = {.sink = &taken, .sink_context = context, .max_streams = 1};
-    int rc = lb_settle_take_sink(&taken, sink, NULL);
+    int rc = lb_given_sink_take(&taken, sink, NULL);
 
     if (rc == 0)
         rc = take_options(&options, given);

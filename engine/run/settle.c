@@ -5,6 +5,7 @@
 #include "cores.h"
 #include "error.h"
 #include "filter.h"
+#include "given_sink.h"
 #include "seal.h"
 #include "sized.h"
 
@@ -48,12 +49,6 @@ static const struct lb_layout config_layout = {
     .known = sizeof(struct lb_config),
 };
 
-static const struct lb_layout sink_layout = {
-    .name = "struct lb_sink",
-    .first = LB_FIRST_LAYOUT(struct lb_sink, check),
-    .known = sizeof(struct lb_sink),
-};
-
 /* ---- taking ---------------------------------------------------------------------------------- */
 
 int lb_config_init_sized(struct lb_config *config, size_t size)
@@ -63,43 +58,6 @@ int lb_config_init_sized(struct lb_config *config, size_t size)
     memset(config, 0, size);
     config->size = size;
     return lb_sized_give(&config_layout, config, &defaults);
-}
-
-static int check_sink(const struct lb_sink *sink, struct lb_error *error)
-{
-    const unsigned flags = LB_SINK_SERIAL | LB_SINK_MAY_PAUSE | LB_SINK_SLOW_END;
-    const unsigned needs = LB_NEEDS_PROGRAMS | LB_NEEDS_NETWORK | LB_NEEDS_OUTPUT |
-                           LB_NEEDS_TEMPORARY | LB_NEEDS_DIRECTORY;
-    const char *name = sink->name ? sink->name : "without a name";
-
-    if (!sink->write)
-        return lb_error_set(error, -EINVAL, "the sink %s has no write", name);
-    if (sink->flags & ~flags)
-        return lb_error_set(error, -EINVAL, "the sink %s has flags that nobody knows: 0x%x", name,
-                            sink->flags & ~flags);
-    if (sink->needs & ~needs)
-        return lb_error_set(error, -EINVAL, "the sink %s has needs that nobody knows: 0x%x", name,
-                            sink->needs & ~needs);
-    if (sink->settle && !(sink->flags & LB_SINK_SLOW_END))
-        return lb_error_set(error, -EINVAL, "the sink %s has settle without LB_SINK_SLOW_END",
-                            name);
-    if (sink->needs & LB_NEEDS_DIRECTORY && !sink->directory)
-        return lb_error_set(error, -EINVAL, "the sink %s needs a directory and tells none", name);
-    if (sink->state_size > LB_STATE_SIZE_MAX)
-        return lb_error_set(error, -EINVAL, "the sink %s has a state of %zu bytes: at most 1G",
-                            name, sink->state_size);
-    return 0;
-}
-
-int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struct lb_error *error)
-{
-    int rc;
-
-    if (!given)
-        return lb_error_set(error, -EINVAL, "no sink");
-    *sink = (struct lb_sink){LB_SINK_INIT};
-    rc = lb_sized_take(&sink_layout, sink, given, error);
-    return rc < 0 ? rc : check_sink(sink, error);
 }
 
 static int check_tls(const struct lb_config *config, struct lb_error *error)
@@ -188,7 +146,7 @@ int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct 
     *config = defaults;
     rc = lb_sized_take(&config_layout, config, given, error);
     if (rc == 0)
-        rc = lb_settle_take_sink(sink, config->sink, error);
+        rc = lb_given_sink_take(sink, config->sink, error);
     if (rc < 0)
         return rc;
     config->sink = sink;

@@ -6,10 +6,8 @@
 
 #include "rules.h"
 
-/* Takes a program's sink, and checks it. Returns 0, or -errno with what is wrong in error. */
-int lb_settle_take_sink(struct lb_sink *sink, const struct lb_sink *given, struct lb_error *error);
-
-/* Takes a program's configuration, and checks it; config's sink is sink then. Returns as above. */
+/* Takes a program's configuration, and checks it; config's sink is sink then. Returns 0, or -errno
+ * with what is wrong in error. */
 int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct lb_config *given,
                    struct lb_error *error);
 

@@ -114,8 +114,10 @@ void server_open(struct server *server, size_t room)
 
     CHECK_OK(server, ledger_reserve(&server->ledger, room));
     server->ledger.slow_end = server->sink.flags & LB_SINK_SLOW_END;
-    server->config.sink = &server->sink;
-    server->config.sink_context = &server->ledger;
+    if (!server->config.sink) {
+        server->config.sink = &server->sink;
+        server->config.sink_context = &server->ledger;
+    }
     if (suite.own_loop && server->config.workers <= 1)
         server->config.workers = LB_NO_THREADS;
     if (lb_engine_open(&server->engine, &server->config, &error) != 0)

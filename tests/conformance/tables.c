@@ -8,7 +8,7 @@ const struct test_case *const suite_tables[] = {
     admission_cases,   load_cases,    scenario_cases, receipts_cases,
     descriptors_cases, answers_cases, decided_cases,  adopted_cases,
     forked_cases,      told_cases,    empty_cases,    fronts_cases,
-    bounds_cases,      idle_cases,    NULL,
+    bounds_cases,      idle_cases,    wrapped_cases,  NULL,
 };
 
 void suite_reset(void)

@@ -76,6 +76,57 @@ static void sinks(void **state)
     assert_int_equal(lb_sink_close(sink, context), 0);
 }
 
+/* Each time a new pair, as it is wrapped. */
+#define WRAPPED(statement)                                                                         \
+    ({                                                                                             \
+        struct lb_sink outer = {LB_SINK_INIT};                                                     \
+        struct lb_wrap wrap = {LB_WRAP_INIT, .inner = &honest_sink};                               \
+                                                                                                   \
+        statement;                                                                                 \
+        told(lb_sink_wrap(&outer, &wrap, ask()));                                                  \
+    })
+
+static void close_nothing(void *context, void *state)
+{
+    (void)context;
+    (void)state;
+}
+
+static void wrapped_sinks(void **state)
+{
+    static const struct lb_sink empty = {LB_SINK_INIT, .name = "empty"};
+    static const struct lb_sink unsized = {.name = "unsized"};
+    struct lb_sink plain = {LB_SINK_INIT}, worker = honest_sink;
+    struct lb_wrap honest = {LB_WRAP_INIT, .inner = &honest_sink}, unset = {.inner = &honest_sink};
+
+    worker.worker_close = close_nothing;
+    const struct row rows[] = {
+        ROW(lb_sink_wrap, "no outer", told(lb_sink_wrap(NULL, &honest, ask())), -EINVAL),
+        ROW(lb_sink_wrap, "no wrap", told(lb_sink_wrap(&plain, NULL, ask())), -EINVAL),
+        ROW(lb_sink_wrap, "a wrap's size of 0", told(lb_sink_wrap(&plain, &unset, ask())), -EINVAL),
+        ROW(lb_sink_wrap, "no inner", WRAPPED(wrap.inner = NULL), -EINVAL),
+        ROW(lb_sink_wrap, "itself", WRAPPED(wrap.inner = &outer), -EINVAL),
+        ROW(lb_sink_wrap, "an inner without write", WRAPPED(wrap.inner = &empty), -EINVAL),
+        ROW(lb_sink_wrap, "an inner's size of 0", WRAPPED(wrap.inner = &unsized), -EINVAL),
+        ROW(lb_sink_wrap, "a size of 0", WRAPPED(outer.size = 0), -EINVAL),
+        ROW(lb_sink_wrap, "unknown flags", WRAPPED(outer.flags = 1u << 31), -EINVAL),
+        ROW(lb_sink_wrap, "a huge state", WRAPPED(outer.state_size = SIZE_MAX - 1), -EINVAL),
+        ROW(lb_sink_wrap, "too short for inner",
+            WRAPPED((wrap.inner = &worker, outer.size = offsetof(struct lb_sink, worker_open))),
+            -E2BIG),
+        ROW(lb_wrap_state, "no wrap", lb_wrap_state(NULL, NULL), 0),
+        ROW(lb_wrap_state, "no stream", lb_wrap_state(&honest, NULL), 0),
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+    /* Nothing of it was changed. */
+    assert_null(plain.write);
+    assert_int_equal(lb_sink_wrap(&plain, &honest, NULL), 0);
+    assert_non_null(plain.write);
+    assert_string_equal(plain.name, "honest");
+}
+
 static void addresses(void **state)
 {
     const struct row rows[] = {
@@ -482,6 +533,7 @@ static void every_function_is_here(void **state)
 const struct CMUnitTest calls_tests[] = {
     cmocka_unit_test(streams),
     cmocka_unit_test(sinks),
+    cmocka_unit_test(wrapped_sinks),
     cmocka_unit_test(addresses),
     cmocka_unit_test(one_stream),
     cmocka_unit_test(a_reset_connection_was_connected),

@@ -77,9 +77,9 @@ struct lb_sink {
     /* May be NULL. The sink has memory of its own that the stream's bytes should be received into:
      * points *data there and returns its size. They are then given to write, which must take all.
      * 0: none now, and place is called again once something calls the sink; till then the stream
-     * pauses. -EOPNOTSUPP, after open only: this stream comes to write as
-     * usual, and so does one whose bytes a filter changes, without place being asked. Any other
-     * -errno ends the stream as LB_END_SINK. */
+     * pauses. -EOPNOTSUPP, after open only: this stream comes to write as usual, and so does one
+     * whose bytes a filter changes, without place being asked. Any other -errno ends the stream as
+     * LB_END_SINK. */
     ssize_t (*place)(struct lb_stream *stream, void *context, void **data);
 
     /* A watched descriptor became ready, an alarm rang, the peer has taken some of what was said,
@@ -138,6 +138,8 @@ struct lb_sink {
 };
 #define LB_SINK_INIT LB_SIZE_INIT(lb_sink)
 
+/* ---- built-in sinks -------------------------------------------------------------------------- */
+
 /* Options of the built-in sinks; zero is the default of each. A sink refuses an option that it is
  * not named with. */
 struct lb_sink_options {
@@ -171,9 +173,9 @@ struct lb_sink_options {
  * owned by the caller: give both to an engine, and after the engine is closed to lb_sink_close.
  * Fails with -EINVAL for an unknown or malformed specification, or an option that the sink has not;
  * -errno when the target can't be used (no such directory, file exists, no permission). options may
- * be NULL. The table is as long as its own size says: a program that makes a copy to change it sets
- * the copy's size. exec forks: open it before there are threads, and before limits are raised that
- * its commands should not have. Blocks. [any thread] */
+ * be NULL. A program that wants to change what one of them does wraps it (lb_sink_wrap). exec
+ * forks: open it before there are threads, and before limits are raised that its commands should
+ * not have. Blocks. [any thread] */
 LB_PUBLIC int lb_sink_open(const struct lb_sink **sink, void **context, const char *specification,
                            const struct lb_sink_options *options, struct lb_error *error);
 
@@ -195,6 +197,54 @@ struct lb_description {
 /* Describes the index-th of the built-in sinks, best known first. Returns false past the last, and
  * for a description whose size is not set. [any thread] */
 LB_PUBLIC bool lb_sink_describe(size_t index, struct lb_description *description);
+
+/* ---- a sink that wraps another --------------------------------------------------------------- */
+
+/* The context of a sink that wraps another, or the first member of that. The program sets inner and
+ * inner_context, as lb_sink_open fills them; lb_sink_wrap the rest. */
+struct lb_wrap {
+    size_t size LB_OWN_SIZE(lb_wrap);
+    const struct lb_sink *inner; /* borrowed, as inner_context is, as long as outer is in use */
+    void *inner_context;
+    size_t state_offset; /* see lb_wrap_state */
+};
+#define LB_WRAP_INIT LB_SIZE_INIT(lb_wrap)
+
+/* Makes outer a sink that wraps wrap->inner: a call that outer has not is passed on to inner, with
+ * inner's context; one that it has is its own, and is to call inner's, if that has one, where inner
+ * should hear of it too. So a program changes what it wants to:
+ *
+ *     static int begin(struct lb_stream *stream, void *context)
+ *     {
+ *         struct counted *counted = context;
+ *         const struct lb_wrap *wrap = &counted->wrap;
+ *
+ *         atomic_fetch_add(&counted->streams, 1);
+ *         return wrap->inner->open ? wrap->inner->open(stream, wrap->inner_context) : 0;
+ *     }
+ *
+ *     struct counted counted = {.wrap = {LB_WRAP_INIT}};
+ *     struct lb_sink outer = {LB_SINK_INIT, .open = begin};
+ *
+ *     lb_sink_open(&counted.wrap.inner, &counted.wrap.inner_context, "dir:in", NULL, NULL);
+ *     lb_sink_wrap(&outer, &counted.wrap, NULL);
+ *     config.sink = &outer;
+ *     config.sink_context = &counted;
+ *
+ * With a write of its own it sees every byte: target and place are not passed on then. Of
+ * worker_open and worker_close both are passed on, or none. Each keeps what the contract asks for
+ * of the other: outer gives inner the calls for a stream in their order, and what they return is
+ * outer's to return. Flags and needs are those of both, descriptors and threads their sums, so
+ * outer leaves its own at what it needs besides; a name that it has not is inner's. Sinks that wrap
+ * others can be wrapped. Once for each outer and wrap; both stay where they are as long as an
+ * engine uses them. Returns 0, or with nothing changed -EINVAL: inner, or what comes of the two, is
+ * no sink that an engine takes; -E2BIG: inner has calls that the program's struct lb_sink is too
+ * short for. [any thread] */
+LB_PUBLIC int lb_sink_wrap(struct lb_sink *outer, struct lb_wrap *wrap, struct lb_error *error);
+
+/* Outer's own memory for this stream: its state_size before lb_sink_wrap, zeroed and aligned as
+ * lb_stream_state's, which is inner's. NULL for NULL. [sink, slow end] */
+LB_PUBLIC void *lb_wrap_state(const struct lb_wrap *wrap, const struct lb_stream *stream);
 
 #ifdef __cplusplus
 }
