@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "notes.h"
 
+#include "clock.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +64,14 @@ void lb_notes_tell_event(struct lb_notes *notes, struct lb_engine_event *event)
     tell_later(notes);
     telling = before;
     pthread_mutex_unlock(&notes->lock);
+}
+
+void lb_notes_tell_now(struct lb_notes *notes, struct lb_engine_event event)
+{
+    if (!notes->event)
+        return;
+    event.begin_ns = event.end_ns = lb_clock_read(CLOCK_REALTIME);
+    lb_notes_tell_event(notes, &event);
 }
 
 void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *format, ...)

@@ -37,6 +37,9 @@ void lb_note(struct lb_notes *notes, enum lb_note_level level, const char *forma
 /* Tells a program, whose size is set here. Only if there is one. */
 void lb_notes_tell_event(struct lb_notes *notes, struct lb_engine_event *event);
 
+/* The same of what happens at this moment, if there is a program. */
+void lb_notes_tell_now(struct lb_notes *notes, struct lb_engine_event event);
+
 /* What strangers can cause must not fill a log: it is told a few times in a period, and how often
  * it went untold with the next line. Begins zeroed. */
 struct lb_hush {

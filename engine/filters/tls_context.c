@@ -140,6 +140,7 @@ static bool have_changed(struct lb_tls_context *context)
 
 static void look(struct lb_tls_context *context, struct lb_notes *notes)
 {
+    struct lb_engine_event event = {.type = LB_ENGINE_CERTIFICATE, .reason = "renewed"};
     struct lb_error error = {LB_ERROR_INIT};
     uint64_t now_ns = lb_clock_ns();
     SSL_CTX *made = NULL;
@@ -149,14 +150,17 @@ static void look(struct lb_tls_context *context, struct lb_notes *notes)
     context->looked_ns = now_ns;
     if (!have_changed(context))
         return;
-    if (make(&made, context, &error) < 0) {
+    event.error = make(&made, context, &error);
+    if (event.error < 0) {
+        event.reason = "kept";
         lb_note(notes, LB_NOTE_WARNING, "TLS: the certificate stays as it was: %s", error.text);
-        return;
+    } else {
+        SSL_CTX_free(context->current); /* streams under way keep theirs */
+        context->current = made;
+        lb_note(notes, LB_NOTE_DETAIL, "TLS: a changed certificate was taken up: %s",
+                context->config->tls_cert);
     }
-    SSL_CTX_free(context->current); /* streams under way keep theirs */
-    context->current = made;
-    lb_note(notes, LB_NOTE_DETAIL, "TLS: a changed certificate was taken up: %s",
-            context->config->tls_cert);
+    lb_notes_tell_now(notes, event);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -16,7 +16,8 @@ int lb_tls_context_open(struct lb_tls_context **opened, const struct lb_config *
 void lb_tls_context_close(struct lb_tls_context *context);
 
 /* What a new peer is met with. Looks for changed files, at most once a second: a new pair that is
- * none leaves the old one in force, with a note. NULL: out of memory. From any thread. */
+ * none leaves the old one in force, with a note; a program is told of both. NULL: out of memory.
+ * From any thread. */
 SSL *lb_tls_context_meet(struct lb_tls_context *context, struct lb_notes *notes);
 
 #endif

@@ -12,6 +12,7 @@ const char *lb_engine_event_name(enum lb_engine_event_type type)
         [LB_ENGINE_REFUSED] = "refused",
         [LB_ENGINE_ENDED] = "end",
         [LB_ENGINE_ACCEPT_PAUSED] = "accept-paused",
+        [LB_ENGINE_CERTIFICATE] = "certificate",
     };
 
     return (unsigned)type < LB_ENGINE_EVENT_COUNT ? names[type] : "unknown";
@@ -37,20 +38,20 @@ void lb_news_of_stream(const struct lb_stream *stream, enum lb_engine_event_type
     lb_notes_tell_event(notes, &event);
 }
 
-static void tell_now(struct lb_notes *notes, struct lb_engine_event event)
-{
-    if (!notes->event)
-        return;
-    event.begin_ns = event.end_ns = lb_clock_read(CLOCK_REALTIME);
-    lb_notes_tell_event(notes, &event);
-}
-
 void lb_news_of_pause(struct lb_notes *notes, int error)
 {
-    tell_now(notes, (struct lb_engine_event){.type = LB_ENGINE_ACCEPT_PAUSED, .error = error});
+    lb_notes_tell_now(notes,
+                      (struct lb_engine_event){.type = LB_ENGINE_ACCEPT_PAUSED, .error = error});
+}
+
+void lb_news_of_certificate(struct lb_notes *notes)
+{
+    lb_notes_tell_now(notes,
+                      (struct lb_engine_event){.type = LB_ENGINE_CERTIFICATE, .reason = "loaded"});
 }
 
 void lb_news_of_listener(struct lb_notes *notes, const char *address)
 {
-    tell_now(notes, (struct lb_engine_event){.type = LB_ENGINE_LISTENING, .peer = address});
+    lb_notes_tell_now(notes,
+                      (struct lb_engine_event){.type = LB_ENGINE_LISTENING, .peer = address});
 }

@@ -113,10 +113,12 @@ static void choose_mask(sigset_t *mask)
         sigdelset(mask, own[i]);
 }
 
-static void tell_listeners(struct lb_engine *engine)
+static void tell_start(struct lb_engine *engine)
 {
     const struct lb_listener_list *list = &engine->door.listeners;
 
+    if (engine->config.tls)
+        lb_news_of_certificate(&engine->notes);
     for (size_t i = 0; i < list->count; i++)
         lb_news_of_listener(&engine->notes, list->items[i].name);
 }
@@ -133,7 +135,7 @@ int lb_engine_start(struct lb_engine *engine)
         return -ECHILD;
     if (atomic_exchange(&engine->started, true))
         return -EALREADY;
-    tell_listeners(engine);
+    tell_start(engine);
     if (engine->rules.own_loop)
         return lb_own_loop_start(engine);
     choose_mask(&masked);

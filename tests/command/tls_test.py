@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """recv --tls and send --tls: pins, certificates, ends, and what each side is told."""
 
+import json
 import os
 import stat
 import subprocess
@@ -366,6 +367,37 @@ class Rights(unittest.TestCase):
         until(lambda: sends() and b"stays as it was: " in server.errors.data,
               "a warning that the new certificate can't be taken up")
         self.assertTrue(sends())
+
+    def test_a_program_reads_what_becomes_of_the_certificate(self):
+        directory = temporary_directory(self)
+        certificate, key = make_certificate(directory, "one")
+        server = TlsServer(self, "--tls-cert=" + certificate, "--tls-key=" + key, "--sink=discard",
+                           "--log=json")
+
+        def told():
+            lines = [json.loads(line) for line in server.errors.data.splitlines(True)
+                     if line.startswith(b"{") and line.endswith(b"\n")]
+            return [event for event in lines if event["type"] == "certificate"]
+
+        def is_told(reason):
+            run("send", "--pin=" + server.pin, server.address, "--text=x")
+            return told()[-1]["reason"] == reason
+
+        self.assertEqual(1, len(told()))
+        with open(certificate, "r+", encoding="utf-8") as file:
+            file.write("broken")
+        until(lambda: is_told("kept"), "an event of the broken certificate")
+        other = make_certificate(directory, "two")
+        os.rename(other[0], certificate)
+        os.rename(other[1], key)
+        until(lambda: is_told("renewed"), "an event of the new certificate")
+        # Between two renames the pair is none, too.
+        reasons = [(event["reason"], event["error"]) for event in told()]
+        self.assertEqual([("loaded", None), ("kept", "EBADMSG"), ("renewed", None)],
+                         [reasons[0], reasons[1], reasons[-1]])
+        for event in told():
+            self.assertEqual([None] * 5, [event[name] for name in
+                                          ("id", "peer", "end", "bytes", "seconds")])
 
 
 if __name__ == "__main__":

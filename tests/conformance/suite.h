@@ -59,7 +59,7 @@ extern const struct test_case bytes_cases[], ends_cases[], sinks_cases[], pauses
     slow_end_cases[], stops_cases[], limits_cases[], stream_limits_cases[], admission_cases[],
     load_cases[], scenario_cases[], receipts_cases[], descriptors_cases[], answers_cases[],
     decided_cases[], adopted_cases[], forked_cases[], told_cases[], empty_cases[], fronts_cases[],
-    bounds_cases[], idle_cases[], wrapped_cases[];
+    bounds_cases[], idle_cases[], wrapped_cases[], events_cases[];
 
 /* What this program runs, ending in NULL; and what it does before each case. */
 extern const struct test_case *const suite_tables[];

@@ -11,9 +11,13 @@ extern "C" {
 
 enum lb_engine_event_type {
     LB_ENGINE_LISTENING,     /* one for each address, at the start; peer is the address */
-    LB_ENGINE_REFUSED,       /* a peer was turned away, or its prelude failed (id is 0 then) */
+    LB_ENGINE_REFUSED,       /* a peer was turned away, or its prelude failed; id is 0 then, unless
+                                it is of lb_engine_adopt */
     LB_ENGINE_ENDED,         /* a stream has ended: its sink is done with it */
     LB_ENGINE_ACCEPT_PAUSED, /* accepting failed, with error, and is tried again soon */
+    LB_ENGINE_CERTIFICATE,   /* of TLS: reason is "loaded", at the start; "renewed", its files have
+                                changed and are in force; or "kept": they have changed and can't be
+                                used, with error, so the old ones stay in force */
     LB_ENGINE_EVENT_COUNT
 };
 
@@ -32,7 +36,7 @@ struct lb_engine_event {
     const char *peer;   /* as lb_stream_peer says; or NULL */
 };
 
-/* "listening", "refused", "end", "accept-paused". A static string. [any thread] */
+/* "listening", "refused", "end", "accept-paused", "certificate". A static string. [any thread] */
 LB_PUBLIC const char *lb_engine_event_name(enum lb_engine_event_type type);
 
 #ifdef __cplusplus
