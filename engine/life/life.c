@@ -180,7 +180,8 @@ struct lb_stream *lb_life_accept(struct lb_lane *lane, const struct lb_arrival *
         return NULL;
     stream->conn.fd = arrival->fd;
     stream->listener = arrival->listener;
-    stream->given_id = arrival->id;
+    if (arrival->id)
+        lb_stream_table_promise(lane->streams, stream, arrival->id);
     stream->flow.first = arrival->first;
     stream->begun_ns = lb_clock_ns();
     stream->lane = lane;
@@ -276,12 +277,12 @@ static void number(struct lb_stream *stream)
     lb_count(&lane->counters.accepted, 1);
 }
 
-void lb_life_refuse(struct lb_stream *stream, const char *why)
+void lb_life_refuse(struct lb_stream *stream, const struct lb_verdict *verdict)
 {
     struct lb_lane *lane = stream->lane;
 
     number(stream);
-    stream->verdict = (struct lb_verdict){.end = LB_END_LIMIT, .why = why};
+    stream->verdict = *verdict;
     LB_PROBE_END(stream->id, 0, stream->verdict.end);
     lb_ending_note_refusal(stream);
     lb_news_of_stream(stream, LB_ENGINE_REFUSED);

@@ -20,8 +20,8 @@ struct lb_stream *lb_life_accept(struct lb_lane *lane, const struct lb_arrival *
  * table's queue entered, PARKED. */
 void lb_life_enter(struct lb_stream *stream);
 
-/* It is turned away, by what admission says. */
-void lb_life_refuse(struct lb_stream *stream, const char *why);
+/* PARKED: it is turned away, by what admission says, or by the program. */
+void lb_life_refuse(struct lb_stream *stream, const struct lb_verdict *verdict);
 
 /* Its place is claimed: it has its number, and the sink is opened. */
 void lb_life_begin(struct lb_stream *stream);

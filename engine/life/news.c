@@ -29,7 +29,7 @@ void lb_news_of_stream(const struct lb_stream *stream, enum lb_engine_event_type
         return;
     event.end = verdict->end;
     event.error = verdict->error;
-    event.id = stream->id;
+    event.id = lb_stream_number(stream);
     event.bytes = lb_stream_bytes(stream);
     event.end_ns = lb_clock_read(CLOCK_REALTIME);
     event.begin_ns = event.end_ns - (lb_clock_ns() - stream->begun_ns);

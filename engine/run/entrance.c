@@ -42,12 +42,17 @@ void lb_entrance_close(struct lb_entrance *entrance)
 
 /* ---- coming ---------------------------------------------------------------------------------- */
 
+static void refuse(struct lb_stream *stream, const char *why)
+{
+    lb_life_refuse(stream, &(struct lb_verdict){.end = LB_END_LIMIT, .why = why});
+}
+
 static void admit(struct lb_entrance *entrance, struct lb_stream *stream)
 {
     const char *why = lb_admission_enter(&entrance->lane->door->admission, &stream->peer);
 
     if (why)
-        lb_life_refuse(stream, why);
+        refuse(stream, why);
     else
         lb_stream_queue_put(&entrance->parked, stream);
 }
@@ -57,7 +62,7 @@ static void meet(struct lb_entrance *entrance, struct lb_stream *stream)
     const char *why = lb_admission_meet(&entrance->lane->door->admission, &stream->peer);
 
     if (why)
-        lb_life_refuse(stream, why);
+        refuse(stream, why);
     else if (lb_filters_expect(stream))
         lb_stream_queue_put(&entrance->lobby, stream);
     else
@@ -137,6 +142,22 @@ int lb_entrance_adopt(struct lb_entrance *entrance, int fd)
     lb_stream_queue_put(&entrance->parked, stream);
     lb_entrance_go_on(entrance);
     return 0;
+}
+
+void lb_entrance_end(struct lb_entrance *entrance, struct lb_stream *stream)
+{
+    static const struct lb_verdict ended = {.end = LB_END_STOPPED, .why = "ended"};
+    struct lb_lane *lane = entrance->lane;
+
+    if (stream->state != LB_STREAM_PARKED) {
+        lb_life_stop(stream, &ended);
+        return;
+    }
+    if (lb_stream_queue_remove(&entrance->parked, stream))
+        lb_admission_leave(&lane->door->admission, &stream->peer);
+    else if (!lb_stream_queue_remove(&entrance->lobby, stream))
+        lb_stream_queue_remove(&lane->streams->entered, stream);
+    lb_life_refuse(stream, &ended);
 }
 
 static const char *remedy(int error)

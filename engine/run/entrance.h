@@ -35,6 +35,9 @@ void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arr
  * caller's. */
 int lb_entrance_adopt(struct lb_entrance *entrance, int fd);
 
+/* The program ends it before it has begun. */
+void lb_entrance_end(struct lb_entrance *entrance, struct lb_stream *stream);
+
 /* Accepting has failed with -errno error: it pauses. */
 void lb_entrance_pause(struct lb_entrance *entrance, int error);
 

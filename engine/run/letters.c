@@ -21,7 +21,7 @@ static void add_stream(struct lb_list *list, const struct lb_stream *stream, uin
 {
     struct lb_stream_info info = {
         LB_STREAM_INFO_INIT,
-        .id = stream->id ? stream->id : stream->given_id,
+        .id = lb_stream_number(stream),
         .bytes = lb_stream_bytes(stream),
         .age_ms = (now_ns - stream->begun_ns) / LB_NS_PER_MS,
         .state = lb_stream_state_name(stream),
@@ -73,16 +73,18 @@ static void wake(struct lb_lane *lane, const struct lb_letter *letter)
     struct lb_stream *stream = find(lane, letter);
 
     lane->woken = true;
-    if (stream)
+    if (stream && stream->id)
         lb_life_wake(stream);
 }
 
-static void end(const struct lb_lane *lane, const struct lb_letter *letter)
+static void end(struct lb_entrance *entrance, const struct lb_letter *letter)
 {
     static const struct lb_verdict stopped = {.end = LB_END_STOPPED};
-    struct lb_stream *stream = find(lane, letter);
+    struct lb_stream *stream = find(entrance->lane, letter);
 
-    if (stream)
+    if (stream && !stream->id)
+        lb_entrance_end(entrance, stream);
+    else if (stream)
         lb_life_stop(stream, &stopped);
 }
 
@@ -104,7 +106,7 @@ static void open_letter(struct lb_entrance *entrance, struct lb_letter *letter)
         wake(lane, letter);
         break;
     case LB_LETTER_END:
-        end(lane, letter);
+        end(entrance, letter);
         break;
     }
     free(letter);

@@ -15,6 +15,14 @@ static struct lb_inbox *inbox_of(const struct lb_engine *engine, unsigned lane)
     return &engine->workers[lane].lane.inbox;
 }
 
+/* A child that was forked has none of the threads that would take a letter. */
+static int check_engine(const struct lb_engine *engine)
+{
+    if (!engine)
+        return -EINVAL;
+    return engine->owner == getpid() ? 0 : -ECHILD;
+}
+
 /* ---- one stream ------------------------------------------------------------------------------ */
 
 static int post_call(struct lb_inbox *inbox, enum lb_letter_kind kind, uint64_t id)
@@ -32,10 +40,8 @@ static int post_call(struct lb_inbox *inbox, enum lb_letter_kind kind, uint64_t 
 /* Each lane looks whether it is its stream: only lanes know that. */
 static int call_stream(const struct lb_engine *engine, enum lb_letter_kind kind, uint64_t id)
 {
-    int rc = 0;
+    int rc = check_engine(engine);
 
-    if (!engine)
-        return -EINVAL;
     for (unsigned i = 0; rc == 0 && i < engine->worker_count; i++)
         rc = post_call(inbox_of(engine, i), kind, id);
     return rc;
@@ -55,11 +61,13 @@ int lb_engine_end(struct lb_engine *engine, uint64_t id)
 
 static int check_connection(const struct lb_engine *engine, int fd, const void *first, size_t size)
 {
-    if (!engine || (!first && size > 0))
+    int rc = check_engine(engine);
+
+    if (rc < 0)
+        return rc;
+    if (!first && size > 0)
         return -EINVAL;
-    if (size > LB_FIRST_MAX)
-        return -EMSGSIZE;
-    return lb_peer_check(fd);
+    return size > LB_FIRST_MAX ? -EMSGSIZE : lb_peer_check(fd);
 }
 
 static struct lb_first *copy_first(const void *data, size_t size)
@@ -162,8 +170,11 @@ ssize_t lb_engine_streams(struct lb_engine *engine, struct lb_stream_info *infos
 {
     struct lb_list list = {.infos = (uint8_t *)infos, .room = room};
     struct lb_listing *listings;
+    int rc = check_engine(engine);
 
-    if (!engine || (!infos && room > 0))
+    if (rc < 0)
+        return rc;
+    if (!infos && room > 0)
         return -EINVAL;
     if (room > 0)
         list.each = infos[0].size;

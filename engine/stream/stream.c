@@ -68,7 +68,7 @@ static struct lb_stream **find_link(const struct lb_stream_table *table, uint64_
 {
     struct lb_stream **link = &table->buckets[id & table->mask];
 
-    while (*link && (*link)->id != id)
+    while (*link && lb_stream_number(*link) != id)
         link = &(*link)->same_bucket;
     return link;
 }
@@ -78,21 +78,33 @@ struct lb_stream *lb_stream_table_find(const struct lb_stream_table *table, uint
     return *find_link(table, id);
 }
 
-void lb_stream_table_number(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id)
+static void put_in_bucket(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id)
 {
     struct lb_stream **bucket = &table->buckets[id & table->mask];
 
-    stream->id = id;
     stream->same_bucket = *bucket;
     *bucket = stream;
+}
+
+void lb_stream_table_number(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id)
+{
+    stream->id = id;
+    if (!stream->given_id)
+        put_in_bucket(table, stream, id);
+}
+
+void lb_stream_table_promise(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id)
+{
+    stream->given_id = id;
+    put_in_bucket(table, stream, id);
 }
 
 void lb_stream_table_retire(struct lb_stream_table *table, struct lb_stream *stream)
 {
     assert(stream->state == LB_STREAM_FREE && table->used > 0);
     table->used--;
-    if (stream->id)
-        *find_link(table, stream->id) = stream->same_bucket;
+    if (lb_stream_number(stream))
+        *find_link(table, lb_stream_number(stream)) = stream->same_bucket;
     if (stream->previous)
         stream->previous->next = stream->next;
     else
@@ -139,7 +151,30 @@ struct lb_stream *lb_stream_queue_take(struct lb_stream_queue *queue)
     return stream;
 }
 
+bool lb_stream_queue_remove(struct lb_stream_queue *queue, struct lb_stream *stream)
+{
+    struct lb_stream *before = NULL, *at = queue->first;
+
+    for (; at && at != stream; at = at->queued)
+        before = at;
+    if (!at)
+        return false;
+    if (before)
+        before->queued = stream->queued;
+    else
+        queue->first = stream->queued;
+    if (queue->last == stream)
+        queue->last = before;
+    queue->count--;
+    return true;
+}
+
 /* ---- one stream ------------------------------------------------------------------------------ */
+
+uint64_t lb_stream_number(const struct lb_stream *stream)
+{
+    return stream->id ? stream->id : stream->given_id;
+}
 
 bool lb_stream_is_under_way(const struct lb_stream *stream)
 {

@@ -52,7 +52,7 @@ struct lb_stream {
     struct lb_conn conn; /* first: a conn is its stream */
     struct lb_lane *lane;
     uint64_t id;
-    uint64_t given_id; /* its number from its coming on; 0: it gets one as it begins */
+    uint64_t given_id; /* that id will be, known from its coming on; 0: it gets one as it begins */
     uint64_t begun_ns; /* when it came */
     int listener;      /* by whose index it came; -1: by none */
     enum lb_stream_state state;
@@ -98,6 +98,9 @@ struct lb_stream_queue {
 void lb_stream_queue_put(struct lb_stream_queue *queue, struct lb_stream *stream);
 struct lb_stream *lb_stream_queue_take(struct lb_stream_queue *queue); /* NULL: none waits */
 
+/* Takes it out, wherever it stands. False: it is not in there. */
+bool lb_stream_queue_remove(struct lb_stream_queue *queue, struct lb_stream *stream);
+
 /* Fixed memory for a lane's streams: reserved at start, touched only as streams come. */
 struct lb_stream_table {
     uint8_t *base;
@@ -119,8 +122,10 @@ void lb_stream_table_done(struct lb_stream_table *table);
 /* A zeroed stream in the live list, or NULL when the table is full. */
 struct lb_stream *lb_stream_table_add(struct lb_stream_table *table);
 
-/* The stream has its number: it can be found by it until it is retired. */
+/* The stream has its number, or knows it before it begins: it can be found by it until it is
+ * retired. */
 void lb_stream_table_number(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id);
+void lb_stream_table_promise(struct lb_stream_table *table, struct lb_stream *stream, uint64_t id);
 
 /* NULL: there is none, or it is not the table's. */
 struct lb_stream *lb_stream_table_find(const struct lb_stream_table *table, uint64_t id);
@@ -132,6 +137,9 @@ void lb_stream_table_reuse(struct lb_stream_table *table);
 
 /* Between the sink's open and the decision about its end. */
 bool lb_stream_is_under_way(const struct lb_stream *stream);
+
+/* Its number, or the one that it will have; 0: none yet. */
+uint64_t lb_stream_number(const struct lb_stream *stream);
 
 /* For its sink: to make room, or to come to its end. */
 bool lb_stream_waits(const struct lb_stream *stream);

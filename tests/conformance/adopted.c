@@ -194,6 +194,60 @@ static void adopted_connections_have_receipts(void **state)
     server_finish(server);
 }
 
+/* What was read elsewhere counts for the limits, and a stop ends it as any other. */
+static void adopted_ones_keep_the_limits(void **state)
+{
+    struct server *server = *state;
+    uint8_t first[600];
+    int ours, limited, stopped;
+
+    server->config.max_bytes = 1000;
+    server->config.workers = 2;
+    server_begin(server, 2);
+    payload_fill(1, 0, first, sizeof(first));
+    limited = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, first, sizeof(first), NULL));
+    CHECK_OK(server, peer_send_payload(limited, 1, sizeof(first), 1200, 600));
+    AWAIT(server, atomic_load(&server->ledger.ended) == 1);
+    server_check_payload(server, 1, 1000, LB_END_LIMIT);
+    payload_fill(2, 0, first, sizeof(first));
+    stopped = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, first, sizeof(first), NULL));
+    AWAIT(server, atomic_load(&server_await_tag(server, 2)->bytes) == sizeof(first));
+    lb_engine_stop(server->engine);
+    lb_engine_stop(server->engine);
+    server_await_ends(server, 2);
+    server_check_payload(server, 2, sizeof(first), LB_END_STOPPED);
+    close(limited);
+    close(stopped);
+    server_finish(server);
+}
+
+/* Each to the worker that has the fewest. */
+static void adopted_ones_are_spread(void **state)
+{
+    enum { WORKERS = 3 };
+    struct server *server = *state;
+    int ours, peers[WORKERS];
+
+    server->config.workers = WORKERS;
+    server_begin(server, WORKERS);
+    for (int i = 0; i < WORKERS; i++) {
+        peers[i] = connect_elsewhere(server, &ours);
+        CHECK_OK(server, lb_engine_adopt(server->engine, ours, "1", 1, NULL));
+    }
+    AWAIT(server, atomic_load(&server->ledger.opened) == WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        struct lb_worker_stats worker = {LB_WORKER_STATS_INIT};
+
+        CHECK_OK(server, lb_engine_worker_stats(server->engine, i, &worker));
+        CHECK_SAME(server, worker.streams, 1);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        CHECK_OK(server, peer_finish(peers[i], NULL, 0));
+    server_finish(server);
+}
+
 /* ---- descriptors from another process -------------------------------------------------------- */
 
 static int pass(int channel, int fd)
@@ -289,6 +343,105 @@ static void one_is_ended(void **state)
     server_await_ends(server, 2);
     server_check_payload(server, 1, 1000, LB_END_STOPPED);
     server_check_payload(server, 2, 1000, LB_END_EOF);
+    server_finish(server);
+}
+
+static atomic_uint refused;
+static _Atomic uint64_t refused_id;
+
+static void note_refusal(void *context, const struct lb_engine_event *event)
+{
+    struct server *server = context;
+
+    if (event->type != LB_ENGINE_REFUSED)
+        return;
+    if (event->end != LB_END_STOPPED || strcmp(event->reason, "ended") != 0)
+        ledger_complain(&server->ledger, "refused as %s, %s", lb_end_name(event->end),
+                        event->reason);
+    atomic_store(&refused_id, event->id);
+    atomic_fetch_add(&refused, 1);
+}
+
+static int adopt_one(struct server *server, uint64_t *id)
+{
+    int ours, peer = connect_elsewhere(server, &ours);
+
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, "1234567", 7, id));
+    return peer;
+}
+
+/* They wait for the one stream that there may be, and go on in their order without those that are
+ * ended; whose place among the streams of their peer another one can have. */
+static void some_are_ended_before_they_begin(void **state)
+{
+    enum { WAITING = 4, ENDED = 2 };
+    static const int which[ENDED] = {WAITING - 1, 1};
+    struct server *server = *state;
+    uint64_t ids[WAITING + 1];
+    int first, peers[WAITING + 1];
+
+    atomic_store(&refused, 0);
+    server->config.max_streams = 1;
+    server->config.max_streams_per_peer = WAITING + 1;
+    server->config.event = note_refusal;
+    server->config.event_context = server;
+    server_begin(server, 4);
+    first = server_connect(server);
+    AWAIT(server, atomic_load(&server->ledger.opened) == 1);
+    for (int i = 0; i < WAITING; i++)
+        peers[i] = adopt_one(server, &ids[i]);
+    for (unsigned i = 0; i < ENDED; i++) {
+        uint64_t id = ids[which[i]];
+
+        CHECK_OK(server, lb_engine_end(server->engine, id));
+        AWAIT(server, atomic_load(&refused) == i + 1);
+        CHECK_SAME(server, atomic_load(&refused_id), id);
+        CHECK_OK(server, lb_engine_end(server->engine, id)); /* there is none any more */
+        (void)peer_await_eof(peers[which[i]]);
+        close(peers[which[i]]);
+    }
+    peers[WAITING] = adopt_one(server, &ids[WAITING]);
+    CHECK_OK(server, peer_finish(first, NULL, 0));
+    for (unsigned i = 0; i <= WAITING; i += 2)
+        CHECK_OK(server, peer_finish(peers[i], "8", 1));
+    server_await_ends(server, 4);
+    for (unsigned i = 0; i <= WAITING; i += 2)
+        CHECK_SAME(server, server_entry(server, 1 + i / 2)->id, ids[i]);
+    AWAIT(server, server_stats(server).streams == 4 + ENDED);
+    CHECK_SAME(server, server_stats(server).refused, ENDED);
+    CHECK_SAME(server, server_stats(server).ends[LB_END_STOPPED], ENDED);
+    server_finish(server);
+}
+
+/* Its prelude is a front's header, which does not come. */
+static void one_is_ended_in_its_prelude(void **state)
+{
+    static const char *const fronts[] = {"0.0.0.0/0", "::/0", "unix", NULL};
+    struct server *server = *state;
+    struct lb_stream_info info = {LB_STREAM_INFO_INIT};
+    uint64_t id;
+    int peer, ours;
+
+    if (suite.filtered)
+        skip(); /* whose filters know no fronts */
+    atomic_store(&refused, 0);
+    server->config.proxy_protocol = fronts;
+    server->config.event = note_refusal;
+    server->config.event_context = server;
+    server_begin(server, 1);
+    peer = connect_elsewhere(server, &ours);
+    CHECK_OK(server, lb_engine_adopt(server->engine, ours, NULL, 0, &id));
+    AWAIT(server, lb_engine_streams(server->engine, &info, 1) == 1 && info.state &&
+                      strcmp(info.state, "entering") == 0);
+    CHECK_SAME(server, info.id, id);
+    CHECK_OK(server, lb_engine_end(server->engine, id));
+    CHECK_OK(server, lb_engine_end(server->engine, id));
+    AWAIT(server, atomic_load(&refused) == 1);
+    CHECK_SAME(server, atomic_load(&refused_id), id);
+    (void)peer_await_eof(peer);
+    close(peer);
+    CHECK_SAME(server, server_stats(server).failed_preludes, 1);
+    CHECK_SAME(server, server_stats(server).streams, 0);
     server_finish(server);
 }
 
@@ -424,8 +577,12 @@ const struct test_case adopted_cases[] = {
     {"adopted_before_and_after", adopted_before_and_after, FAMILY_ANY, 0},
     {"adopted_and_never_started", adopted_and_never_started, FAMILY_ANY, 0},
     {"adopted_connections_have_receipts", adopted_connections_have_receipts, FAMILY_ANY, 0},
+    {"adopted_ones_keep_the_limits", adopted_ones_keep_the_limits, FAMILY_ANY, 0},
+    {"adopted_ones_are_spread", adopted_ones_are_spread, FAMILY_ANY, 0},
     {"accepted_by_another_process", accepted_by_another_process, FAMILY_ANY, 0},
     {"one_is_ended", one_is_ended, FAMILY_ANY, 0},
+    {"some_are_ended_before_they_begin", some_are_ended_before_they_begin, FAMILY_ANY, 0},
+    {"one_is_ended_in_its_prelude", one_is_ended_in_its_prelude, FAMILY_ANY, 0},
     {"streams_are_listed", streams_are_listed, FAMILY_ANY, 0},
     {"the_end_can_be_polled", the_end_can_be_polled, FAMILY_ANY, 0},
     {"reloaded_under_traffic", reloaded_under_traffic, FAMILY_ANY, 0},

@@ -93,6 +93,12 @@ static int misuse_it(struct lb_engine *engine)
         return 2;
     if (lb_engine_listener(engine, 0) != -ECHILD)
         return 4;
+    if (lb_engine_wake(engine, 1) != -ECHILD || lb_engine_end(engine, 1) != -ECHILD)
+        return 5;
+    if (lb_engine_adopt(engine, -1, NULL, 0, NULL) != -ECHILD)
+        return 6;
+    if (lb_engine_streams(engine, NULL, 0) != -ECHILD)
+        return 7;
     return lb_engine_close(engine) == 0 ? 0 : 3;
 }
 

@@ -225,6 +225,14 @@ void server_check_bytes(struct server *server, size_t index, const void *data, s
                        index);
 }
 
+/* Those who were turned away, with the end that they got. */
+static void add_refused(void *context, const struct lb_outcome *outcome)
+{
+    uint64_t *ends = context;
+
+    ends[outcome->end] += outcome->stream && outcome->refused ? outcome->count : 0;
+}
+
 /* What the engine counted is what the sink saw. */
 static void check_stats(struct server *server)
 {
@@ -249,7 +257,7 @@ static void check_stats(struct server *server)
     /* Peers that were accepted ahead of a limit may be stopped before the sink hears of them. */
     CHECK(server, sum >= opened + refused);
     ends[LB_END_STOPPED] += sum - opened - refused;
-    ends[LB_END_LIMIT] += refused;
+    CHECK_OK(server, lb_engine_outcomes(server->engine, add_refused, ends));
     for (int i = 0; i < LB_END_COUNT; i++)
         CHECK_SAME(server, stats->ends[i], ends[i]);
     CHECK_SAME(server, stats->streams, sum);

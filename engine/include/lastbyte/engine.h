@@ -321,8 +321,10 @@ LB_PUBLIC void lb_engine_stop(struct lb_engine *engine);
 LB_PUBLIC int lb_engine_wake(struct lb_engine *engine, uint64_t id);
 
 /* Ends a stream as LB_END_STOPPED, unless its end is on its way; then its sink and its peer are not
- * waited for any longer. No effect if there is none of that number, or if it has not begun. Returns
- * 0, or -ENOMEM. [any thread] */
+ * waited for any longer. One of lb_engine_adopt that has not begun, as it waits for its turn or its
+ * preludes run, is turned away as LB_END_STOPPED, "ended", and reaches no sink. No effect if there
+ * is none of that number. What it ends has ended some time after it has returned. Returns 0, or
+ * -ENOMEM. [any thread] */
 LB_PUBLIC int lb_engine_end(struct lb_engine *engine, uint64_t id);
 
 /* Gives the engine a connection that was accepted elsewhere, of TCP or a Unix socket: fd is the

@@ -37,7 +37,7 @@
  * - What the program's struct hasn't got is as if it were zero, or left at its default.
  * - What it has and the library doesn't know must be zero: else -E2BIG, as the library is too old
  *   for what is asked; so is a size above 4096. In structs that the library fills it stays
- * untouched.
+ *   untouched.
  * - A size below that of the struct's first layout, 0 above all, is -EINVAL: nobody has set it. An
  *   lb_error without room for a text is left alone; what the call returns is all that is told then.
  */

@@ -22,7 +22,8 @@ struct sockaddr_storage;
 /* Each holds any of its kind with its terminating NUL: a peer's name, an identity. */
 enum { LB_PEER_SIZE = 72, LB_IDENTITY_SIZE = 256 };
 
-/* Number of the stream in its engine, from 1, in the order of accepts. [sink, slow end] */
+/* Number of the stream in its engine, from 1: no two have the same. It gets it as it begins, or by
+ * lb_engine_adopt. [sink, slow end] */
 LB_PUBLIC uint64_t lb_stream_id(const struct lb_stream *stream);
 
 /* Bytes that the stream's sink has taken so far. [sink, slow end] */
@@ -33,14 +34,14 @@ LB_PUBLIC uint64_t lb_stream_bytes(const struct lb_stream *stream);
  * are written as IPv4. [sink, slow end] */
 LB_PUBLIC const char *lb_stream_peer(const struct lb_stream *stream, char name[LB_PEER_SIZE]);
 
-/* Who its peer has proven to be in TLS: "pin sha256//...", "subject CN=..." or "psk IDENTITY", of
- * printable characters and shorter than LB_IDENTITY_SIZE; NULL: nobody asked. [sink, slow end] */
-LB_PUBLIC const char *lb_stream_identity(const struct lb_stream *stream);
-
 /* The same for a program: fills address, of <sys/socket.h>, and returns its size. Of a peer at a
  * Unix socket only the family is known. -ENOTCONN: it had reset the connection before anybody could
  * ask. [sink, slow end] */
 LB_PUBLIC int lb_stream_address(const struct lb_stream *stream, struct sockaddr_storage *address);
+
+/* Who its peer has proven to be in TLS: "pin sha256//...", "subject CN=..." or "psk IDENTITY", of
+ * printable characters and shorter than LB_IDENTITY_SIZE; NULL: nobody asked. [sink, slow end] */
+LB_PUBLIC const char *lb_stream_identity(const struct lb_stream *stream);
 
 /* The index of the address that the peer has connected to: lb_engine_address names it. -ENOENT:
  * none, the connection was adopted, or is lb_receive_fd's. [sink, slow end] */

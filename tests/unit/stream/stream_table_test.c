@@ -332,6 +332,55 @@ static void the_longest_name_fits(void **state)
     assert_string_equal(name, "unix:pid=-2147483648,uid=-2147483648");
 }
 
+/* By its number, and before it has that, by the one that it will have. */
+static void finds_by_number(void **state)
+{
+    struct lb_stream_table *table = *state;
+    struct lb_stream *first = add(table), *second = add(table), *third = add(table);
+    const uint64_t same_bucket = 1 + table->mask + 1;
+
+    lb_stream_table_number(table, first, 1);
+    lb_stream_table_promise(table, second, same_bucket);
+    lb_stream_table_promise(table, third, 2);
+    assert_ptr_equal(lb_stream_table_find(table, 1), first);
+    assert_ptr_equal(lb_stream_table_find(table, same_bucket), second);
+    assert_int_equal(second->id, 0);
+    assert_int_equal(lb_stream_number(second), same_bucket);
+    lb_stream_table_number(table, second, same_bucket);
+    assert_int_equal(second->id, same_bucket);
+    assert_ptr_equal(lb_stream_table_find(table, same_bucket), second);
+    retire(table, third);
+    assert_null(lb_stream_table_find(table, 2));
+    retire(table, first);
+    assert_ptr_equal(lb_stream_table_find(table, same_bucket), second);
+    retire(table, second);
+    assert_null(lb_stream_table_find(table, same_bucket));
+    assert_null(lb_stream_table_find(table, 0));
+}
+
+/* From wherever it stands; the others keep their order. */
+static void takes_one_out_of_a_queue(void **state)
+{
+    (void)state;
+    for (int out = 0; out < 3; out++) {
+        struct lb_stream streams[4];
+        struct lb_stream_queue queue = {0};
+
+        for (int i = 0; i < 3; i++)
+            lb_stream_queue_put(&queue, &streams[i]);
+        assert_false(lb_stream_queue_remove(&queue, &streams[3]));
+        assert_true(lb_stream_queue_remove(&queue, &streams[out]));
+        assert_false(lb_stream_queue_remove(&queue, &streams[out]));
+        lb_stream_queue_put(&queue, &streams[3]);
+        assert_int_equal(queue.count, 3);
+        for (int i = 0; i < 4; i++)
+            if (i != out)
+                assert_ptr_equal(lb_stream_queue_take(&queue), &streams[i]);
+        assert_null(lb_stream_queue_take(&queue));
+        assert_false(lb_stream_queue_remove(&queue, &streams[0]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +392,8 @@ int main(void)
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test_setup_teardown(retiring_the_living_is_misuse, setup, teardown),
         cmocka_unit_test_setup_teardown(holds_against_random_use, setup, teardown),
+        cmocka_unit_test_setup_teardown(finds_by_number, setup, teardown),
+        cmocka_unit_test(takes_one_out_of_a_queue),
         cmocka_unit_test(names_an_ipv4_peer),
         cmocka_unit_test(names_an_ipv6_peer),
         cmocka_unit_test(names_a_unix_peer),
