@@ -3,7 +3,7 @@
 #
 # tests/install/header_test.sh INCLUDE-DIRECTORY: the public header compiles alone, with every
 # warning an error, as C11, C++11, C++17 and C++20, with each compiler that is here; no compiler for
-# a language is a failure. So does each of its parts.
+# a language is a failure. So does each of its parts. And LB_PUBLIC can be a program's own.
 set -euo pipefail
 
 source=$(dirname "${BASH_SOURCE[0]}")/header_test.c
@@ -35,3 +35,20 @@ compile c c11 gcc clang
 compile c++ c++11 g++ clang++
 compile c++ c++17 g++ clang++
 compile c++ c++20 g++ clang++
+
+# How the functions are declared is a program's to say: nothing of ours is left then.
+for compiler in gcc clang; do
+    command -v "$compiler" >/dev/null || continue
+    echo "$compiler -DLB_PUBLIC"
+    own=$("$compiler" -E -P -DLB_PUBLIC=MARKED -I"$include" "$source")
+    [ "$(grep -o '\<MARKED\>' <<<"$own" | wc -l)" -eq \
+        "$(cat "${parts[@]}" | grep -c '^LB_PUBLIC ')" ] || {
+        echo "not every function is declared by LB_PUBLIC" >&2
+        exit 1
+    }
+    ! grep visibility <<<"$own" >&2 || {
+        echo "LB_PUBLIC is not overridden" >&2
+        exit 1
+    }
+    "$compiler" -std=c11 "${warnings[@]}" -DLB_PUBLIC= -I"$include" -fsyntax-only "$source"
+done
