@@ -420,6 +420,17 @@ class Start(Case):
         self.check_refused(3, "SSL", AWS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt")
         self.store = plain
 
+    def test_http_is_warned_of_beyond_loopback(self):
+        self.assertNotIn("anybody on the way", self.finish(self.serve()).errors)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe_socket:
+            try:
+                probe_socket.connect(("192.0.2.1", 9))  # sends nothing
+            except OSError:
+                self.skipTest("this machine has no other address")
+            host = probe_socket.getsockname()[0]
+        self.store = Store(self, host=host)
+        self.assertIn("anybody on the way can read", self.finish(self.serve()).errors)
+
     def test_the_options(self):
         self.check_refused(2, "fewer than two parts", options=("--s3-memory=15M",))
         self.check_refused(2, "over http nothing else", options=("--s3-unsigned",))

@@ -124,9 +124,9 @@ def element(name, *children):
 
 
 class Store:
-    """On a port of 127.0.0.1. `objects` is what it holds; `uploads` what is under way."""
+    """On a port of its host. `objects` is what it holds; `uploads` what is under way."""
 
-    def __init__(self, test, buckets=("bucket",), https=False):
+    def __init__(self, test, buckets=("bucket",), https=False, host="127.0.0.1"):
         self.test = test
         self.buckets = buckets
         self.objects = {}
@@ -140,7 +140,7 @@ class Store:
         self.served = threading.Condition(self.lock)
         self.https = https
         self.ca = None
-        self.address = ("127.0.0.1", 0)
+        self.address = (host, 0)
         if https:
             self.ca, key = make_certificate(test)
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -176,7 +176,7 @@ class Store:
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": REGION,
-            "AWS_ENDPOINT_URL": f"{scheme}://127.0.0.1:{self.address[1]}",
+            "AWS_ENDPOINT_URL": f"{scheme}://{self.address[0]}:{self.address[1]}",
             **({"AWS_CA_BUNDLE": self.ca} if self.ca else {}),
         }
         return {**{name: value for name, value in os.environ.items()
@@ -467,6 +467,7 @@ def main():
         for line in sys.stdin:
             if line == "hold\n":
                 gate.clear()
+                store.objects.clear()  # nobody reads them
             elif line == "go\n":
                 gate.set()
             print(len(given), flush=True)
