@@ -10,7 +10,7 @@ happens to go with it.
 import itertools
 import math
 
-from harness import arithmetic, kinds, metrics
+from harness import arithmetic, comparison, kinds, metrics
 
 PREFIX = "cell-"
 SWITCHES = {"g": "gathering", "a": "ACKs spared", "b": "bundles", "i": "incremental buffers"}
@@ -121,7 +121,7 @@ def _keys(results, title):
 
 
 def _text(ratio):
-    return "–" if ratio is None else f"{ratio.median:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return "–" if ratio is None else comparison.ratio_text(ratio)
 
 
 def _interactions(results, shown):

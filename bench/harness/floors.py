@@ -39,7 +39,10 @@ def part(results):
              "the same round and spares the ACKs that it spared: with the copy into warm memory, "
              "and without any copy. In CPU.\n",
              "| workload | floor | above it | interval |", "| --- | --- | ---: | --- |"]
-    lines += [f"| {workload} | {floor} | {ratio.median - 1:+.0%} | "
-              f"{ratio.low - 1:+.0%} to {ratio.high - 1:+.0%} |"
+    lines += [f"| {workload} | {floor} | {ratio.median - 1:+.0%} | {_interval(ratio)} |"
               for workload, floor, ratio, _ in found]
     return "\n".join(lines) + "\n"
+
+
+def _interval(ratio):
+    return "–" if ratio.pairs < 2 else f"{ratio.low - 1:+.0%} to {ratio.high - 1:+.0%}"

@@ -46,8 +46,9 @@ def head(results, name, link):
         f"[README.md](README.md) explains workloads and method. {told} {settings['rounds']} rounds "
         f"on {stamp['started'][:10]}, {machine['cpu']}, "
         f"{machine['cores']} cores, Linux {machine['kernel']}, commit "
-        f"`{stamp['commit']['name'][:12]}`{dirty}. Everything goes over loopback, with the sender "
-        f"on one core and the receiver on another; what a network costs would come on top.\n\n"
+        f"`{stamp['commit']['name'][:12]}`{dirty}. Everything goes over {beside.title(results)}, "
+        f"with the sender on one core and the receiver on another; what a network costs would come "
+        f"on top.\n\n"
         f"*Ours* is `{results.auto}`, the backend that `auto` takes here, with default options. "
         f"Ratios are medians of per-pair ratios within a round, with a bootstrap 95 % interval. "
         f"Where the interval is not wholly outside of what the A/A control (the same contender "
@@ -97,8 +98,8 @@ def also(more, where):
     """The other results that the page is made from."""
     if not more:
         return ""
-    told = ", ".join(f"[{name}.json]({where}/{name}.json) ({beside.title(other)})"
-                     for other, name in more)
+    told = ", ".join(f"[{name}.json]({where}/{name}.json) "
+                     f"({other.question}, {beside.title(other)})" for other, name in more)
     return f"Other paths and questions: {told}.\n"
 
 

@@ -61,6 +61,11 @@ class Results:
         return self.document["settings"].get("path", "loopback")
 
     @property
+    def question(self):
+        """The set that was run."""
+        return self.document["settings"].get("set", "full")
+
+    @property
     def softirq(self):
         """On whose core a veth pair's packets were received by the kernel, or None."""
         return self.document["settings"].get("softirq")

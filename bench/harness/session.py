@@ -105,9 +105,10 @@ class Session:
     def pair_on(self, deadline, save, wanted):
         """Further rounds, two at a time, of the items whose (title, contender) is among wanted(),
         until there are none or the deadline would be missed."""
-        first = number = self.document["settings"]["rounds"]
+        rounds = self.document["settings"]["rounds"]
+        first = number = rounds + rounds % 2  # where a couple begins
         while True:
-            if (number - first) % 2 == 0:
+            if number % 2 == 0:
                 names = wanted()
                 items = [item for item in self.plan.items
                          if (item.title, item.contender) in names and not item.control]

@@ -12,7 +12,7 @@ again and again with 95 % would find one side sooner or later; at that level (Ha
 it hardly adds to the errors.
 """
 
-from harness import arithmetic, metrics, workloads
+from harness import arithmetic, comparison, metrics, workloads
 
 CPU, RATE, SYSTEM = "receiver_cpu_s_per_gib", "gib_per_s", "system_cpu_s_per_gib"
 STREAM_CPU, STREAM_RATE = "receiver_cpu_us_per_stream", "streams_per_s"
@@ -99,7 +99,7 @@ class Ratio(Bound):
         ratio = self.ratio(results)
         if not ratio:
             return what, limit, "–", "–", NO_DATA
-        measured = f"{ratio.median:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+        measured = comparison.ratio_text(ratio)
         return what, limit, measured, str(ratio.pairs), self.verdict(ratio)
 
 

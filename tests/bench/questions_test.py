@@ -193,7 +193,7 @@ class Paths(unittest.TestCase):
         text = page.page(self.on("loopback", None), "one", {},
                          more=[(self.on("veth", "receiver"), "two")])
         self.assertIn("## Targets, veth, softirq at the receiver", text)
-        self.assertIn("[two.json](results/two.json) (veth, softirq at the receiver)", text)
+        self.assertIn("[two.json](results/two.json) (full, veth, softirq at the receiver)", text)
 
 
 class Sets(unittest.TestCase):

@@ -111,9 +111,9 @@ class Driver:
 
 
 class PairingOn(unittest.TestCase):
-    def run_until(self, deadline, wanted):
+    def run_until(self, deadline, wanted, rounds=2):
         self.driver = Driver()
-        made = plan.Plan(2, False)
+        made = plan.Plan(rounds, False)
         for name in ("a", "b", "c"):
             made.add(plan.Item("bulk", workloads.of("bulk"), None, name, False, None))
         self.document = session.empty_document({}, {}, "a", [])
@@ -133,6 +133,12 @@ class PairingOn(unittest.TestCase):
         settings = self.document["settings"]
         self.assertEqual((2, 4), (settings["rounds"], settings["more_rounds"]))
         self.assertEqual(set(range(6)), {sample["round"] for sample in self.document["samples"]})
+
+    def test_a_couple_is_whole(self):
+        self.run_until(1e9, lambda taken: {("bulk", "a"), ("bulk", "b")}
+                       if taken.count("a") < 4 else set(), rounds=3)
+        self.assertEqual(self.driver.taken[9:11], self.driver.taken[11:13][::-1])
+        self.assertEqual(2, self.document["settings"]["more_rounds"])
 
     def test_it_is_bounded_by_time_and_says_what_is_undecided(self):
         self.run_until(150, lambda taken: {("bulk", "a"), ("bulk", "b")})
