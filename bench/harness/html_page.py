@@ -6,8 +6,8 @@ import math
 import pathlib
 from html import escape
 
-from harness import (arithmetic, comparison, html_flames, html_plots, kinds, metrics, page, prose,
-                     targets, workloads)
+from harness import (arithmetic, beside, comparison, factorial, floors, html_flames, html_plots,
+                     kinds, latencies, metrics, page, prose, targets, workloads)
 
 PARTS = pathlib.Path(__file__).resolve().parent / "page_parts"
 # Nothing from elsewhere, whatever the text says.
@@ -24,18 +24,28 @@ STEPS = (0.1, 0.35, 0.8)  # of a ratio's logarithm: how strong its colour is
 LAST = 1e308               # sorts behind all figures
 
 
-def html(results, name, notes="", flames=()):
+def html(results, name, notes="", flames=(), more=()):
+    """more: other Results, of other paths and questions."""
+    everything = [results, *more]
     parts = [
         ("losses", "Where we lose", _losses(results)),
         ("overview", "Who wins, by how much", _overview(results)),
         ("targets", "Targets", _targets(results)),
+        *((f"targets-{number}", f"Targets, {beside.title(other)}", _targets(other))
+          for number, other in enumerate(more)),
+        _from_page("floor", floors.part(results)),
+        *(_from_page(f"factorial-{number}", factorial.part(other))
+          for number, other in enumerate(everything)),
+        _from_page("paths", beside.part(everything)),
+        _from_page("latencies", latencies.part(results, "")),
         ("notes", "What explains it", prose.html(notes) if notes.strip() else ""),
         *((html_plots.slug(title), title, _workload(results, title))
           for title in results.workloads() if not page.is_factorial(results, title)),
-        *_pictures(results),
+        *_pictures(everything),
         ("flames", "Where the time goes", _flames(flames)),
         ("left-out", "Left out", _left_out(results)),
         ("stamp", "The machine, the build, the settings", _stamp(results)),
+        ("hosts", "The two hosts", _hosts(results)),
     ]
     parts = [part for part in parts if part[2]]
     sections = "".join(f'<section id="{anchor}"><h2>{escape(title)}</h2>{body}</section>'
@@ -50,6 +60,12 @@ def html(results, name, notes="", flames=()):
             f"{_head(results, name)}<nav aria-label=\"Parts\">{links}</nav>"
             f"<main>{sections}</main>{_foot(name)}"
             f'<script>{(PARTS / "script.js").read_text()}</script></body></html>\n')
+
+
+def _from_page(anchor, text):
+    """A part of RESULTS.md."""
+    heading, _, body = text.partition("\n")
+    return anchor, heading.lstrip("# "), prose.html(body) if text else ""
 
 
 def _head(results, name):
@@ -133,6 +149,7 @@ def _losses(results):
             for finding in found]
     return ('<p>Every figure by which a contender is ahead of ours beyond the noise of this run, '
             "farthest from even first.</p>"
+            + prose.html(page.dropped(results))
             + _table(("workload", "figure", "against", "ours ÷ theirs",
                       f"1/{widest} … 1 … {widest}"), rows, "losses") + _noise(results))
 
@@ -160,7 +177,7 @@ def _noise(results):
 # ---- who wins, by how much
 
 def _overview(results):
-    titles = results.workloads()
+    titles = [title for title in results.workloads() if not page.is_factorial(results, title)]
     others = [name for name in results.contenders if results.kind(name).rival]
     # Who is in most of them says most.
     others.sort(key=lambda name: -sum(name in results.ran(title) for title in titles))
@@ -215,14 +232,18 @@ def _tabs(name, tabs, panels):
 def _targets(results):
     rows = []
     evaluated = targets.evaluate(results)
-    if not evaluated:
+    if all(verdict == targets.NO_DATA for *_, verdict in evaluated):
         return ""
-    for *cells, verdict in evaluated:
+    known = [row for row in evaluated if row[-1] != targets.NO_DATA]
+    for *cells, verdict in known:
         verdict = verdict.strip("*")
         kind = ("bad" if "not met" in verdict else "good" if verdict == "met" else "open")
         rows.append((kind, [*((escape(cell), None) for cell in cells),
                             (f'<span class="pill {kind}">{escape(verdict)}</span>', None)]))
-    return _table(("workload", "figure", "target", "measured", "pairs", "verdict"), rows, "targets")
+    missing = len(evaluated) - len(known)
+    heads = ("workload", "figure", "target", "measured", "pairs", "verdict")
+    return (_table(heads, rows, "targets")
+            + (f'<p class="q">{missing} more have no data in this run.</p>' if missing else ""))
 
 
 # ---- workload by workload
@@ -256,10 +277,12 @@ def _rows(results, title):
     return heads, rows
 
 
-def _pictures(results):
-    for workload in workloads.ALL:
-        draw = workload.picture and html_plots.PICTURES.get(workload.picture.kind)
-        if draw and results.samples_of(workload):
+def _pictures(everything):
+    """Of each workload that has one, by the first result that has samples of it."""
+    for workload in workloads.PICTURED:
+        draw = html_plots.PICTURES.get(workload.picture.kind)
+        results = next((one for one in everything if one.samples_of(workload)), None)
+        if draw and results:
             caption = workload.picture.caption
             yield (f"picture-{html_plots.slug(workload.name)}", caption[0].upper() + caption[1:],
                    draw(results, workload))
@@ -289,3 +312,20 @@ def _stamp(results):
     rows = "".join(f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(text))}</dd></div>"
                    for name, text in page.stamp_rows(results))
     return f"<dl class=\"stamp\">{rows}</dl>"
+
+
+def _hosts(results):
+    """Of a run between two: what each is, and the interface between them."""
+    hosts = results.document.get("hosts", {})
+    return "".join(
+        f"<h3>{side}</h3><dl class=\"stamp\">" + "".join(
+            f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd></div>"
+            for name, text in _flat(hosts[side])) + "</dl>"
+        for side in ("receiver", "sender") if side in hosts)
+
+
+def _flat(facts):
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}: {text}" for key, text in _flat(value))
+        yield name, str(value) or "none"

@@ -8,7 +8,7 @@ and its text stays as large as all other text.
 import math
 from html import escape
 
-from harness import arithmetic, comparison, curves, metrics
+from harness import arithmetic, comparison, crossover, curves, kinds, metrics
 
 WIDE = 1000  # units of a picture's width
 BAR = 20     # pixels
@@ -26,7 +26,8 @@ def bars(results, title, key):
     metric = metrics.METRICS[key]
     cost = results.figures(title).cost
     names = sorted((name for name in results.ran(title)
-                    if results.median(title, name, cost) is not None),
+                    if results.median(title, name, cost) is not None
+                    and results.kind(name) != kinds.CELL),
                    key=lambda name: results.median(title, name, cost))
     values = {name: list(results.series(title, name, key).values()) for name in names}
     if not any(values.values()):
@@ -199,5 +200,39 @@ def grid(results, workload):
             + f'<div class="small">{"".join(parts)}</div>')
 
 
+def crossover_map(results, _):
+    """A table for each rate: sizes of messages across, streams down, and who takes the least."""
+    points = crossover.points(results)
+    if not points:
+        return ""
+    won = {point.winner for point in points}
+    names = [name for name in results.contenders if name in won]
+    sizes = sorted({point.size for point in points})
+    drawn = []
+    for rate in sorted({point.rate for point in points}, key=lambda rate: rate or math.inf):
+        here = {(point.streams, point.size): point for point in points if point.rate == rate}
+        rows = "".join(
+            f'<tr><td>{streams:,} streams</td>'
+            + "".join(_winner(here.get((streams, size)), names) for size in sizes) + "</tr>"
+            for streams in sorted({streams for streams, _ in here}))
+        head = "".join(f'<th scope="col">{curves.size_text(size)}</th>' for size in sizes)
+        title = "flat out" if rate is None else f"{rate:,} messages a second"
+        drawn.append(f'<h3>{title}</h3><div class="wide"><table class="map"><thead><tr><th></th>'
+                     f"{head}</tr></thead><tbody>{rows}</tbody></table></div>")
+    return ("<p>Who takes the least processor time for messages of a size, on so many streams, and "
+            "how much of what the next one takes. ≈: too close to say.</p>"
+            + legend(enumerate(names)) + "".join(drawn))
+
+
+def _winner(point, names):
+    if point is None:
+        return "<td></td>"
+    if point.ratio is None or point.ratio.high >= 1:
+        return '<td><span class="h n">≈</span></td>'
+    return (f'<td><span class="h won l{names.index(point.winner) % 7}" '
+            f'title="{escape(point.winner)} ÷ {escape(point.next)}: '
+            f'{escape(comparison.ratio_text(point.ratio))}">{point.ratio.median:.2f}</span></td>')
+
+
 # By the names that a workload's picture has.
-PICTURES = {"percentiles": percentiles, "grid": grid}
+PICTURES = {"percentiles": percentiles, "grid": grid, "crossover": crossover_map}

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 import browser
+import questions_test
 import support
 import synthetic
 from harness import html_flames, html_page, results
@@ -49,7 +50,7 @@ def page(directory):
     path = pathlib.Path(directory) / "page.html"
     flames = html_flames.beside(support.BENCH / "results" / "none.json")
     path.write_text(html_page.html(results.Results(synthetic.document()), "page", "**Why** `not`.",
-                                   flames))
+                                   flames, [questions_test.factored(), questions_test.mapped()]))
     return path
 
 

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import questions_test
 import support
 import synthetic
 from harness import html_flames, html_page, prose, results
@@ -86,6 +87,27 @@ class Alone(unittest.TestCase):
         text = page(synthetic.document(pairs=1))
         self.check(text)
         self.assertIn("Nowhere in this run beyond noise", text)
+
+    def test_with_other_paths_and_questions(self):
+        veth = synthetic.document()
+        veth["settings"].update(path="veth", softirq="receiver")
+        text = page(more=[results.Results(veth), questions_test.factored(),
+                          questions_test.mapped()])
+        read = self.check(text)
+        for heading in ("Paths side by side", "What saves: the factorial",
+                        "Who takes the least processor time for which messages"):
+            self.assertIn(heading, read.headings)
+        self.assertRegex(text, r'class="h won l\d" title="uring ÷ epoll: 0\.50')
+        self.assertIn("2,000 messages a second", text)
+
+    def test_two_hosts_are_told(self):
+        document = synthetic.document()
+        document["settings"]["path"] = "hosts"
+        document["hosts"] = {side: {"cpu": f"the {side}'s", "interface": {
+            "driver": "virtio_net", "offloads": {"gro": "on"}}} for side in ("receiver", "sender")}
+        text = page(document)
+        self.assertIn("The two hosts", self.check(text).headings)
+        self.assertIn("driver: virtio_net, offloads: gro: on", text)
 
     def test_names_of_others_stay_text(self):
         document = synthetic.document()
