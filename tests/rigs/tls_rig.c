@@ -51,6 +51,17 @@ void tls_rig_give(SSL *peer, const void *data, size_t size)
     BIO_write(SSL_get_rbio(peer), data, (int)size);
 }
 
+/* A fuzzer has an alarm, which interrupts. */
+static ssize_t receive(int fd, uint8_t *data, size_t room)
+{
+    ssize_t got;
+
+    do
+        got = recv(fd, data, room, 0);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 int tls_rig_shake(SSL *peer, int fd)
 {
     uint8_t data[4096];
@@ -65,7 +76,7 @@ int tls_rig_shake(SSL *peer, int fd)
             return error;
         if (SSL_get_error(peer, rc) != SSL_ERROR_WANT_READ)
             return -EPROTO;
-        got = recv(fd, data, sizeof(data), 0);
+        got = receive(fd, data, sizeof(data));
         if (got <= 0)
             return got < 0 ? -errno : -EPIPE;
         tls_rig_give(peer, data, (size_t)got);
@@ -79,7 +90,7 @@ long tls_rig_hear(SSL *peer, int fd, void *heard, size_t room)
     ssize_t got;
     int plain;
 
-    while ((got = recv(fd, data, sizeof(data), 0)) > 0) {
+    while ((got = receive(fd, data, sizeof(data))) > 0) {
         tls_rig_give(peer, data, (size_t)got);
         while ((plain = SSL_read(peer, (char *)heard + used, (int)(room - used))) > 0)
             used += (size_t)plain;
