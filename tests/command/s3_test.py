@@ -3,6 +3,7 @@
 becomes one object, whole, or nothing; and a receipt is given only for what is there."""
 
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -542,6 +543,8 @@ class Rights(Case):
         server = self.serve("--verbose")
         for data in (ONE, MANY):
             self.assertEqual(0, self.send(server, data).status)
+        threads = pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/comm")
+        self.assertIn("lb-s3\n", [thread.read_text() for thread in threads])
         told = self.finish(server).errors
         for item in probe()["features"]:
             if item["name"] in ("landlock", "seccomp") and item["usable"]:

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 enum {
@@ -223,6 +224,7 @@ static void *run_thread(void *argument)
 {
     struct s3_loop *loop = argument;
 
+    prctl(PR_SET_NAME, "lb-s3"); /* or it is called as the worker that has begun it */
     while (take_tasks(loop))
         turn(loop);
     return NULL;
