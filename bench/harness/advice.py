@@ -11,13 +11,21 @@ TUNES = ("balanced", "save-cpu", "latency")
 
 
 def advice(results):
-    """Lines of text; none if nothing of ours was measured beside another of ours."""
+    """Lines of text; none if nothing of ours was to be measured beside another of ours."""
     backend, parts = _backend(results)
     tune, more = _tune(results, backend)
     if not parts and not more:
-        return []
+        return _silence(results)
     return ["", f"What suits this machine: --backend={backend}"
             + (f" --tune={tune}" if more else ""), *parts, *more]
+
+
+def _silence(results):
+    """Why nothing can be said, if that is the host's fault."""
+    if not any(results.kind(sample["contender"]) == kinds.OURS for sample in results.dropped):
+        return []
+    return ["", "What suits this machine can't be said: too few samples are left. Run it again "
+            "when the machine has nothing else to do."]
 
 
 # ---- backends

@@ -53,6 +53,12 @@ class Advice(unittest.TestCase):
                 sample["gib_per_s"] = 2.0
         self.assertIn("--tune=balanced", "\n".join(advice.advice(made)))
 
+    def test_where_the_host_took_the_processor_nothing_is_said(self):
+        made = document(uring=0.1, epoll=0.1).document
+        for sample in made["samples"]:
+            sample.update(wall_s=1.0, steal_s=0.5)
+        self.assertIn("can't be said", "\n".join(advice.advice(results.Results(made))))
+
     def test_without_tunes_only_the_backend(self):
         self.assertEqual("What suits this machine: --backend=uring",
                          told(uring=0.1, epoll=0.1)[0])
