@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The sink s3, against a store of ours that does everything wrong that a store can do: each stream
-becomes one object, whole, or nothing; and a receipt is given only for what is there."""
+becomes one object, whole, or nothing; and a receipt is given only for what is there.
+LASTBYTE_S3_REFUSED is for how many seconds it refuses connections."""
 
 import os
 import pathlib
@@ -15,6 +16,7 @@ from harness import (SMALL, Server, exchange, main, probe, reset, run, seeded,
 from s3_store import (ACCESS_KEY, SECRET_KEY, Hangup, Store, answer, cut_answer, error_inside, hold,
                       lose_answer, reset as reset_midway, slow, truncate)
 
+REFUSED = float(os.environ.get("LASTBYTE_S3_REFUSED", "1.5"))
 PART = 5 << 20
 KEY = re.compile(r"in/[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9]{6,}-test-[0-9a-f]{16}")
 ONE = seeded(100_000)
@@ -276,7 +278,7 @@ class Faults(Case):
         self.store.stop()
         connection.sendall(MANY[PART + 1000:])
         connection.shutdown(socket.SHUT_WR)
-        timer = threading.Timer(1.5, self.store.begin)
+        timer = threading.Timer(REFUSED, self.store.begin)
         timer.start()
         self.addCleanup(timer.join)
         self.assertIn(b"ok ", connection.makefile("rb").read())

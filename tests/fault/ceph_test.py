@@ -8,12 +8,14 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 import unittest
 
 from ceph import Ceph
-from harness import DEADLINE, LASTBYTE, Server, main, reset, run, seeded, until
+from harness import DEADLINE, LASTBYTE, Server, main, program, reset, run, seeded, until
+from plain import make_file
 
 LARGE_MIB = int(os.environ.get("LASTBYTE_S3_LARGE", "256"))
 MIB = 1 << 20
@@ -22,9 +24,11 @@ AWS = ("{aws} s3 cp --only-show-errors --endpoint-url {endpoint} - "
 
 
 class Case(unittest.TestCase):
+    name = None  # of the store
+
     @classmethod
     def setUpClass(cls):
-        cls.ceph = Ceph(cls)
+        cls.ceph = Ceph(cls, name=cls.name)
 
     @classmethod
     def addCleanup(cls, *arguments):
@@ -178,6 +182,34 @@ class KilledOsd(Case):
         before = self.ceph.keys()
         self.assertEqual(0, self.send(server, after[0])[0])
         self.assertEqual(1, len(set(self.ceph.keys()) - set(before)))
+        self.finish(server)
+
+
+class BucketsAreHosts(unittest.TestCase):
+    """An endpoint without a port: in a network where port 80 is free, and with names of its own."""
+
+    def test_in_a_namespace(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root makes a namespace for it")
+        hosts = make_file(self, f"127.0.0.1 {Below.name} bucket.{Below.name}\n".encode())
+        done = subprocess.run(
+            [program("unshare"), "--net", "--mount", "sh", "-c", "ip link set lo up && "
+             "mount --bind \"$1\" /etc/hosts && exec \"$2\" \"$3\" Below", "sh", hosts,
+             sys.executable, __file__], env={**os.environ, "LASTBYTE_BELOW": "1"}, check=False,
+            stderr=subprocess.PIPE, timeout=DEADLINE * 5)
+        self.assertEqual(0, done.returncode, done.stderr.decode())
+
+
+@unittest.skipUnless("LASTBYTE_BELOW" in os.environ, "run by BucketsAreHosts")
+class Below(Case):
+    name = "store.test"
+
+    def test_streams_are_objects(self):
+        server = self.serve()
+        contents = [seeded(size) for size in (0, 1000, 20 * MIB)]
+        results = [self.send(server, data) for data in contents]
+        self.assertEqual([0] * 3, [status for status, _ in results])
+        self.check_book(contents, results)
         self.finish(server)
 
 

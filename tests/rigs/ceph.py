@@ -60,18 +60,24 @@ def free_ports(count):
 
 
 class Ceph:
-    """What anybody may do needs no signature."""
+    """What anybody may do needs no signature. With a name, which stands for 127.0.0.1, it is at
+    port 80, and buckets are names below its own."""
 
-    def __init__(self, test, anybody=("s3:GetObject",)):
-        for name in ("ceph-mon", "ceph-osd", "ceph-mgr", "radosgw", "radosgw-admin", "ceph"):
-            program(name)
+    def __init__(self, test, anybody=("s3:GetObject",), name=None):
+        for needed in ("ceph-mon", "ceph-osd", "ceph-mgr", "radosgw", "radosgw-admin", "ceph"):
+            program(needed)
         self.base = temporary_directory(test)
         self.running = {}
         self.mon, self.port = free_ports(2)
+        self.host = f"127.0.0.1:{self.port}"
+        if name:
+            self.port, self.host = 80, name
         self.fsid = str(uuid.uuid4())
         self.conf = os.path.join(self.base, "ceph.conf")
         with open(self.conf, "w", encoding="ascii") as file:
-            file.write(CONF.format(fsid=self.fsid, mon=self.mon, rgw=self.port, base=self.base))
+            file.write(CONF.format(fsid=self.fsid, mon=self.mon, rgw=self.port,
+                                   base=self.base))
+            file.write(f"rgw dns name = {name}\n" if name else "")
         test.addCleanup(self.stop)
         self.begin()
         self.allow(anybody)
@@ -148,7 +154,7 @@ class Ceph:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return "http://" + self.host
 
     @property
     def environment(self):
