@@ -2,52 +2,88 @@
 /* What an engine tells a program of, as data (lb_config.event). */
 #include "suite.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-/* The last event of each type, and how many there were. The latter is set last. */
+struct heard {
+    struct lb_engine_event event;
+    char peer[LB_PEER_SIZE], reason[40];
+};
+
+/* The last event of each type, and how many there were. */
 static struct {
-    struct lb_engine_event last[LB_ENGINE_EVENT_COUNT];
-    char peer[LB_ENGINE_EVENT_COUNT][LB_PEER_SIZE];
-    char reason[LB_ENGINE_EVENT_COUNT][40];
-    atomic_uint count[LB_ENGINE_EVENT_COUNT];
-    atomic_bool at_once; /* two calls were under way */
-    atomic_flag busy;
-} told;
+    pthread_mutex_t lock;
+    struct heard last[LB_ENGINE_EVENT_COUNT];
+    unsigned count[LB_ENGINE_EVENT_COUNT];
+    bool busy, at_once; /* two calls were under way */
+} told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Returns whether there was another one before. */
+static bool set_busy(bool busy)
+{
+    bool before;
+
+    pthread_mutex_lock(&told.lock);
+    before = told.busy;
+    told.busy = busy;
+    pthread_mutex_unlock(&told.lock);
+    return before;
+}
 
 static void take_event(void *context, const struct lb_engine_event *event)
 {
-    unsigned type = event->type;
+    bool at_once = set_busy(true);
+    struct heard heard = {.event = *event};
 
     (void)context;
-    if (atomic_flag_test_and_set(&told.busy) || type >= LB_ENGINE_EVENT_COUNT)
-        atomic_store(&told.at_once, true);
-    told.last[type] = *event;
-    snprintf(told.peer[type], sizeof(told.peer[type]), "%s", event->peer ? event->peer : "none");
-    snprintf(told.reason[type], sizeof(told.reason[type]), "%s",
-             event->reason ? event->reason : "none");
-    atomic_flag_clear(&told.busy);
-    atomic_fetch_add(&told.count[type], 1);
+    snprintf(heard.peer, sizeof(heard.peer), "%s", event->peer ? event->peer : "none");
+    snprintf(heard.reason, sizeof(heard.reason), "%s", event->reason ? event->reason : "none");
+    pthread_mutex_lock(&told.lock);
+    told.at_once |= at_once;
+    if ((unsigned)event->type < LB_ENGINE_EVENT_COUNT) {
+        told.last[event->type] = heard;
+        told.count[event->type]++;
+    }
+    pthread_mutex_unlock(&told.lock);
+    set_busy(false);
+}
+
+static unsigned count_of(enum lb_engine_event_type type)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&told.lock);
+    count = told.count[type];
+    pthread_mutex_unlock(&told.lock);
+    return count;
 }
 
 static void listen_to(struct server *server)
 {
-    memset(&told, 0, sizeof(told));
+    memset(told.last, 0, sizeof(told.last));
+    memset(told.count, 0, sizeof(told.count));
+    told.at_once = false;
     server->config.event = take_event;
     server->config.event_context = server;
 }
 
-static const struct lb_engine_event *await_event(struct server *server,
-                                                 enum lb_engine_event_type type, unsigned count)
+static struct heard await_event(struct server *server, enum lb_engine_event_type type,
+                                unsigned count)
 {
-    AWAIT(server, atomic_load(&told.count[type]) >= count);
-    CHECK_SAME(server, told.last[type].size, sizeof(struct lb_engine_event));
-    CHECK_SAME(server, told.last[type].type, type);
-    CHECK(server, told.last[type].begin_ns <= told.last[type].end_ns);
-    return &told.last[type];
+    struct heard heard;
+
+    AWAIT(server, count_of(type) >= count);
+    pthread_mutex_lock(&told.lock);
+    heard = told.last[type];
+    pthread_mutex_unlock(&told.lock);
+    CHECK_SAME(server, heard.event.size, sizeof(struct lb_engine_event));
+    CHECK_SAME(server, heard.event.type, type);
+    CHECK(server, heard.event.begin_ns <= heard.event.end_ns);
+    return heard;
 }
 
 static uint64_t now_ns(void)
@@ -68,28 +104,28 @@ static void of_a_stream(void **state)
 {
     struct server *server = *state;
     uint64_t before_ns = now_ns();
-    const struct lb_engine_event *event;
+    struct heard heard;
     char name[LB_PEER_SIZE];
     int fd;
 
     listen_to(server);
     server_begin(server, 1);
-    await_event(server, LB_ENGINE_LISTENING, 1);
-    CHECK(server, strcmp(told.peer[LB_ENGINE_LISTENING], server->address) == 0);
+    heard = await_event(server, LB_ENGINE_LISTENING, 1);
+    CHECK(server, strcmp(heard.peer, server->address) == 0);
     fd = server_connect(server);
     CHECK_OK(server, peer_name(fd, name, sizeof(name)));
     CHECK_OK(server, peer_finish(fd, "12345", 5));
-    event = await_event(server, LB_ENGINE_ENDED, 1);
-    CHECK_SAME(server, event->id, 1);
-    CHECK_SAME(server, event->end, LB_END_EOF);
-    CHECK_SAME(server, event->error, 0);
-    CHECK_SAME(server, event->bytes, 5);
-    CHECK(server, strcmp(told.peer[LB_ENGINE_ENDED], name) == 0);
-    CHECK(server, strcmp(told.reason[LB_ENGINE_ENDED], "none") == 0);
-    CHECK(server, event->begin_ns >= before_ns && event->end_ns <= now_ns());
+    heard = await_event(server, LB_ENGINE_ENDED, 1);
+    CHECK_SAME(server, heard.event.id, 1);
+    CHECK_SAME(server, heard.event.end, LB_END_EOF);
+    CHECK_SAME(server, heard.event.error, 0);
+    CHECK_SAME(server, heard.event.bytes, 5);
+    CHECK(server, strcmp(heard.peer, name) == 0);
+    CHECK(server, strcmp(heard.reason, "none") == 0);
+    CHECK(server, heard.event.begin_ns >= before_ns && heard.event.end_ns <= now_ns());
     finish(server);
-    CHECK_SAME(server, told.count[LB_ENGINE_LISTENING], 1);
-    CHECK_SAME(server, told.count[LB_ENGINE_REFUSED] + told.count[LB_ENGINE_ACCEPT_PAUSED], 0);
+    CHECK_SAME(server, count_of(LB_ENGINE_LISTENING), 1);
+    CHECK_SAME(server, count_of(LB_ENGINE_REFUSED) + count_of(LB_ENGINE_ACCEPT_PAUSED), 0);
 }
 
 static int fail_at_end(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
@@ -103,7 +139,7 @@ static int fail_at_end(struct ledger_entry *entry, struct lb_stream *stream, enu
 static void of_a_limit_and_a_sink(void **state)
 {
     struct server *server = *state;
-    const struct lb_engine_event *event;
+    struct heard heard;
     int fd;
 
     listen_to(server);
@@ -112,18 +148,18 @@ static void of_a_limit_and_a_sink(void **state)
     server_begin(server, 2);
     fd = server_connect(server);
     CHECK_OK(server, peer_send(fd, "12345", 5));
-    event = await_event(server, LB_ENGINE_ENDED, 1);
-    CHECK_SAME(server, event->end, LB_END_LIMIT);
-    CHECK_SAME(server, event->bytes, 4);
-    CHECK(server, strcmp(told.reason[LB_ENGINE_ENDED], "max-bytes") == 0);
+    heard = await_event(server, LB_ENGINE_ENDED, 1);
+    CHECK_SAME(server, heard.event.end, LB_END_LIMIT);
+    CHECK_SAME(server, heard.event.bytes, 4);
+    CHECK(server, strcmp(heard.reason, "max-bytes") == 0);
     close(fd);
     fd = server_connect(server);
     CHECK_OK(server, peer_send(fd, "123", 3));
     CHECK_SAME(server, shutdown(fd, SHUT_WR), 0);
-    event = await_event(server, LB_ENGINE_ENDED, 2);
-    CHECK_SAME(server, event->end, LB_END_SINK);
-    CHECK_SAME(server, -event->error, ENOSPC);
-    CHECK_SAME(server, event->id, 2);
+    heard = await_event(server, LB_ENGINE_ENDED, 2);
+    CHECK_SAME(server, heard.event.end, LB_END_SINK);
+    CHECK_SAME(server, -heard.event.error, ENOSPC);
+    CHECK_SAME(server, heard.event.id, 2);
     close(fd);
     finish(server);
 }
@@ -131,7 +167,7 @@ static void of_a_limit_and_a_sink(void **state)
 static void of_a_refusal(void **state)
 {
     struct server *server = *state;
-    const struct lb_engine_event *event;
+    struct heard heard;
     int first, second;
 
     listen_to(server);
@@ -141,10 +177,10 @@ static void of_a_refusal(void **state)
     first = server_connect(server);
     AWAIT(server, atomic_load(&server->ledger.opened) == 1);
     second = peer_connect(server->address);
-    event = await_event(server, LB_ENGINE_REFUSED, 1);
-    CHECK_SAME(server, event->end, LB_END_LIMIT);
-    CHECK_SAME(server, event->id, 2);
-    CHECK(server, strcmp(told.reason[LB_ENGINE_REFUSED], "per-peer") == 0);
+    heard = await_event(server, LB_ENGINE_REFUSED, 1);
+    CHECK_SAME(server, heard.event.end, LB_END_LIMIT);
+    CHECK_SAME(server, heard.event.id, 2);
+    CHECK(server, strcmp(heard.reason, "per-peer") == 0);
     close(first);
     if (second >= 0)
         close(second);
@@ -168,7 +204,7 @@ static void of_a_pause(void **state)
     CHECK_SAME(server, close((int)now.rlim_cur), 0);
     CHECK_SAME(server, setrlimit(RLIMIT_NOFILE, &now), 0);
     server_start(server);
-    CHECK_SAME(server, -await_event(server, LB_ENGINE_ACCEPT_PAUSED, 1)->error, EMFILE);
+    CHECK_SAME(server, -await_event(server, LB_ENGINE_ACCEPT_PAUSED, 1).event.error, EMFILE);
     CHECK_SAME(server, setrlimit(RLIMIT_NOFILE, &before), 0);
     CHECK_OK(server, peer_finish(fd, NULL, 0));
     await_event(server, LB_ENGINE_ENDED, 1);
