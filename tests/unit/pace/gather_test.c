@@ -94,34 +94,34 @@ static uint64_t settle(struct lb_gather *gather, const struct model *model, int 
 }
 
 /* 64 peers, 4 KiB at a time, as fast as one core sends. */
-static const struct model fan_in = {0.8, 16e6, 64, 4096, 5000, 3500, 0.1};
+static const struct model fan_in = {0.8, 16e6, 64, 4096, 5000, 3500, 0.1, false};
 
 /* 1,000 peers with 512 bytes each: none has more to say for some 7 ms. */
-static const struct model crowd = {0.07, 16e6, 1000, 512, 8000, 4000, 0.1};
+static const struct model crowd = {0.07, 16e6, 1000, 512, 8000, 4000, 0.1, false};
 
 /* 50,000 messages a second of 64 bytes on 64 streams. */
-static const struct model messages = {0.0032, 1e6, 64, 64, 5000, 3000, 0.1};
+static const struct model messages = {0.0032, 1e6, 64, 64, 5000, 3000, 0.1, false};
 
 /* The same, so few of them that waiting for company takes longer than the bound. */
-static const struct model dear_messages = {0.00064, 1e6, 64, 64, 30000, 10000, 0.1};
+static const struct model dear_messages = {0.00064, 1e6, 64, 64, 30000, 10000, 0.1, false};
 
 /* 20,000 of them, which take less than a quarter of a core. */
-static const struct model light_messages = {0.00128, 1e6, 64, 64, 5000, 3000, 0.1};
+static const struct model light_messages = {0.00128, 1e6, 64, 64, 5000, 3000, 0.1, false};
 
 /* A few small messages: hardly any load. */
-static const struct model trickle = {0.00064, 1e6, 64, 64, 8000, 3000, 0.1};
+static const struct model trickle = {0.00064, 1e6, 64, 64, 8000, 3000, 0.1, false};
 
 /* One peer whose window is 64 KiB: it sends no more until those are received. */
-static const struct model small_window = {2.5, 65536, 1, 65536, 8000, 3000, 0.15};
+static const struct model small_window = {2.5, 65536, 1, 65536, 8000, 3000, 0.15, false};
 
 /* One bulk stream: a wake-up for 64 KiB each. */
-static const struct model bulk = {4.0, 6e6, 1, 65536, 5000, 2000, 0.08};
+static const struct model bulk = {4.0, 6e6, 1, 65536, 5000, 2000, 0.08, false};
 
 /* 25,000 streams a second, of one message each: half a core. */
 static const struct model brief = {0.000325, 1e6, 64, 13, 8000, 12000, 0.1, true};
 
 /* The same with all that the cache holds at each wake-up. */
-static const struct model bulk_in_batches = {2.5, 6e6, 1, 1 << 20, 5000, 2000, 0.15};
+static const struct model bulk_in_batches = {2.5, 6e6, 1, 1 << 20, 5000, 2000, 0.15, false};
 
 static void never_waits_with_time_to_spare(void **state)
 {
@@ -238,7 +238,7 @@ static void brings_bulk_in_larger_pieces(void **state)
 
 static void is_bounded_and_can_be_off(void **state)
 {
-    const struct model thin = {0.2, 16e6, 64, 4096, 5000, 3500, 0.1};
+    const struct model thin = {0.2, 16e6, 64, 4096, 5000, 3500, 0.1, false};
     struct lb_gather gather;
 
     (void)state;
