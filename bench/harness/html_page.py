@@ -309,8 +309,8 @@ def _left_out(results):
 
 
 def _stamp(results):
-    rows = "".join(f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(text))}</dd></div>"
-                   for name, text in page.stamp_rows(results))
+    rows = "".join(f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(text).replace('`', ''))}</dd>"
+                   "</div>" for name, text in page.stamp_rows(results))
     return f"<dl class=\"stamp\">{rows}</dl>"
 
 

@@ -78,7 +78,7 @@ class InABrowser(unittest.TestCase):
                     self.look(shape, scheme)
                     self.assertEqual([], self.browser.ask(EMPTY))
                     pictures = self.browser.ask("document.querySelectorAll('svg').length")
-                    self.assertGreater(pictures, 20)
+                    self.assertGreater(pictures, 5)
                     self.assertTrue(self.browser.ask(
                         "document.documentElement.scrollWidth <= innerWidth"), "it is too wide")
                     papers.add(self.browser.ask("getComputedStyle(document.body).backgroundColor"))
