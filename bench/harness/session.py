@@ -156,7 +156,8 @@ class Session:
             os.sync()  # the last one's unwritten pages are not this one's burden
         try:
             if item.program is None:
-                return self._driver_sample(item, syscalls=first and not item.control)
+                counted = first and not item.control and item.workload.compared
+                return self._driver_sample(item, syscalls=counted)
             sample = self.outside.sample(item.program, item.workload, self.plan.options(item))
             if first:
                 count = self.outside.count_syscalls(item.program, item.workload)
