@@ -62,6 +62,16 @@ set_up() {
 }
 
 set_up -Dcommand=disabled || fail "-Dcommand=disabled needs more than the library's packages"
+# Which libraries are installed is default_library's to say.
+for kind in static shared; do
+    set_up -Dcommand=disabled "-Ddefault_library=$kind" || fail "no -Ddefault_library=$kind"
+    libraries=$("$meson" introspect --installed "$root/own" |
+        grep -oE 'liblastbyte\.(a|so)' | sort -u | tr '\n' ' ')
+    case $kind:$libraries in
+    'static:liblastbyte.a ' | 'shared:liblastbyte.so ') ;;
+    *) fail "-Ddefault_library=$kind installs '$libraries'" ;;
+    esac
+done
 set_up || fail "without jansson the command is not left out"
 ! set_up -Dcommand=enabled || fail "-Dcommand=enabled can't do without jansson"
 grep -q jansson "$log" || fail "-Dcommand=enabled doesn't say that jansson is missing"
