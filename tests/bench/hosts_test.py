@@ -46,7 +46,8 @@ class Far(Temporary):
         self.token.write_text(TOKEN + "\n")
         self.ahead_s = AHEAD_S if clocks_differ() else 0
         self.server = subprocess.Popen(
-            [*there, *(OTHER_CLOCK if self.ahead_s else ()), LOAD, f"--server={paths.SENDER}:0", f"--token-file={self.token}"],
+            [*there, *(OTHER_CLOCK if self.ahead_s else ()), LOAD,
+             f"--server={paths.SENDER}:0", f"--token-file={self.token}"],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end)
         said = self.server.stderr.readline()
