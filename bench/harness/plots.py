@@ -48,7 +48,8 @@ def _draw_pictured(results, directory, pictured):
     made = {}
     with pyplot.rc_context(STYLE):
         for workload in pictured:
-            if results.samples_of(workload):
+            there = results.variants if workload.compared else results.samples_of
+            if there(workload):
                 picture = PICTURES[workload.picture.kind](results, workload)
                 made[workload.name] = _save(picture, directory / f"{workload.name}.svg")
     return made

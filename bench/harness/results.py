@@ -72,7 +72,8 @@ class Results:
 
     def workloads(self):
         """Those that are compared, in the order in which they were first run."""
-        return list(dict.fromkeys(name for name, _, _ in self._series))
+        # Where only controls are left, the others dropped, nothing can be told.
+        return list(dict.fromkeys(name for name, _, control in self._series if not control))
 
     def variants(self, workload):
         """The titles of what was run of a workload and is compared."""

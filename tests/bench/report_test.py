@@ -79,6 +79,31 @@ class Page(unittest.TestCase):
         self.assertIn("Nowhere in this run", section(text, "Where we lose"))
 
 
+class Dropped(unittest.TestCase):
+    def test_a_workload_of_which_only_a_control_is_left_is_in_no_table(self):
+        document = synthetic.document(pairs=1)
+        for sample in document["samples"]:
+            if sample["workload"] == "bulk" and not sample["control"]:
+                sample.update(wall_s=1.0, steal_s=0.5)
+        loaded = results.Results(document)
+        self.assertEqual(["latency-10k"], loaded.workloads())
+        self.assertNotIn("bulk", comparison.text_tables(loaded))
+
+    def test_with_nothing_left_there_is_a_page_still(self):
+        document = synthetic.document(pairs=1)
+        for sample in document["samples"]:
+            sample.update(wall_s=1.0, steal_s=0.5)
+        loaded = results.Results(document)
+        self.assertEqual("", comparison.text_tables(loaded))
+        self.assertIn("samples are dropped", page.page(loaded, "name", {}))
+        try:
+            from harness import plots
+        except ImportError:
+            self.skipTest("matplotlib is not installed")
+        with tempfile.TemporaryDirectory() as directory:
+            self.assertNotIn("latency", plots.draw(loaded, directory))
+
+
 class Pairs(unittest.TestCase):
     def test_only_rounds_that_both_have(self):
         document = synthetic.document(pairs=6)
