@@ -6,7 +6,8 @@
  * libssl reads through a BIO of ours: in the prelude from the connection, and as it asks for a
  * record's header and then for its body, for exactly so many bytes; later from the memory of the
  * piece that take was given, so that what it hasn't got yet is a part of a record, which it keeps.
- * It writes through the same BIO by lb_stage_say, which takes everything.
+ * Or we decipher records ourselves (tls_records.h): then it reads what it is shown. It writes
+ * through the same BIO by lb_stage_say, which takes everything.
  */
 #include "tls.h"
 
@@ -15,6 +16,7 @@
 #include "filter.h"
 #include "tls_clients.h"
 #include "tls_context.h"
+#include "tls_records.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -41,12 +43,14 @@ struct tls_state {
     struct lb_stage stage; /* for what libssl says */
     struct tls_shared *shared;
     SSL *ssl;
-    const uint8_t *data; /* what is left of the piece that take was given */
+    struct lb_tls_records records;
+    const uint8_t *data; /* what libssl is to read: what is left of the piece, or of a record */
     size_t size;
     size_t received; /* by the prelude */
     size_t debt;     /* bytes that must come before it may go on changing its keys */
     int error;       /* the -errno of what libssl asked for last */
     bool entered;
+    bool updated;      /* the peer has changed its keys */
     bool theirs;       /* the alert was the peer's, or ours */
     const char *alert; /* a fatal one, by name */
     const char *why;   /* what is wrong, if we know it better than libssl */
@@ -150,14 +154,23 @@ static BIO_METHOD *make_method(void)
 
 /* ---- what libssl tells ----------------------------------------------------------------------- */
 
+/* In TLS 1.3 all alerts but two are, whatever they say (RFC 8446, 6). */
+static bool is_fatal(const SSL *ssl, int level, int alert)
+{
+    return level == SSL3_AL_FATAL ||
+           (SSL_version(ssl) == TLS1_3_VERSION && alert != SSL_AD_CLOSE_NOTIFY &&
+            alert != SSL_AD_USER_CANCELLED);
+}
+
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls_state *state = BIO_get_data(SSL_get_rbio(ssl));
+    int alert = value & 0xff;
 
-    if (!(where & SSL_CB_ALERT) || value >> 8 != SSL3_AL_FATAL)
+    if (!(where & SSL_CB_ALERT) || !is_fatal(ssl, value >> 8, alert))
         return;
     state->theirs = where & SSL_CB_READ;
-    state->alert = lb_tls_alert_name(value & 0xff, state->theirs);
+    state->alert = lb_tls_alert_name(alert, state->theirs);
 }
 
 /* Deriving new keys costs far more than the few bytes that ask for it. */
@@ -169,8 +182,17 @@ static void on_message(int writing, int version, int type, const void *data, siz
     (void)version;
     (void)ssl;
     if (!writing && type == SSL3_RT_HANDSHAKE && size > 0 &&
-        *(const uint8_t *)data == SSL3_MT_KEY_UPDATE)
+        *(const uint8_t *)data == SSL3_MT_KEY_UPDATE) {
         state->debt += RECORD;
+        state->updated = true;
+    }
+}
+
+static void on_secret(const SSL *ssl, const char *line)
+{
+    struct tls_state *state = BIO_get_data(SSL_get_rbio(ssl));
+
+    lb_tls_records_learn(&state->records, line);
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -183,6 +205,11 @@ static void tls_release(const void *settings)
         lb_tls_context_close(shared->context);
     BIO_meth_free(shared->method);
     free(shared);
+}
+
+static bool reads_by_libssl(const struct lb_config *config)
+{
+    return config->tls_records && strcmp(config->tls_records, "libssl") == 0;
 }
 
 static int tls_settle(const struct lb_config *config, const void **settings, struct lb_error *error)
@@ -200,7 +227,8 @@ static int tls_settle(const struct lb_config *config, const void **settings, str
     if (!shared->method)
         lb_error_set(error, rc, "out of memory");
     else
-        rc = lb_tls_context_open(&shared->context, config, error);
+        rc = lb_tls_context_open(&shared->context, config,
+                                 reads_by_libssl(config) ? NULL : on_secret, error);
     if (rc == 0)
         *settings = shared;
     else
@@ -244,6 +272,7 @@ static void tls_close(struct lb_stage *stage)
 {
     struct tls_state *state = lb_stage_state(stage);
 
+    lb_tls_records_done(&state->records);
     SSL_free(state->ssl);
 }
 
@@ -281,7 +310,7 @@ static int tls_enter(struct lb_stage *stage, const char **why)
     rc = SSL_accept(state->ssl);
     if (rc == 1) {
         state->entered = true;
-        return 0;
+        return lb_tls_records_begin(&state->records, state->ssl);
     }
     if (state->error == -EAGAIN)
         return -EAGAIN;
@@ -305,6 +334,81 @@ static bool fail(const struct tls_state *state, struct lb_verdict *verdict)
     return false;
 }
 
+/* Each of these reads into plain, *used bytes, as far as it comes, and returns why not further, as
+ * SSL_get_error does. */
+static int read_by_libssl(struct tls_state *state, uint8_t *plain, int *used)
+{
+    int got;
+
+    do {
+        got = SSL_read(state->ssl, plain + *used, LB_SCRATCH_SIZE - *used);
+        *used += got > 0 ? got : 0;
+    } while (got > 0);
+    return SSL_get_error(state->ssl, got);
+}
+
+/* A record that libssl has to judge. Returns SSL_ERROR_NONE if it comes to what is expected. */
+static int show(struct tls_state *state, const uint8_t *record, size_t size, int expected)
+{
+    uint8_t byte;
+    int result;
+
+    ERR_clear_error();
+    state->data = record;
+    state->size = size;
+    state->updated = false;
+    result = SSL_get_error(state->ssl, SSL_read(state->ssl, &byte, sizeof(byte)));
+    if (result == SSL_ERROR_WANT_READ && state->updated)
+        state->error = lb_tls_records_renew(&state->records);
+    if (state->error < 0)
+        return SSL_ERROR_SYSCALL;
+    if (result == expected)
+        return SSL_ERROR_NONE;
+    return result == SSL_ERROR_WANT_READ || result == SSL_ERROR_NONE ? SSL_ERROR_SSL : result;
+}
+
+/* libssl has seen something else, and may not like that content comes now. */
+static int note_content(struct tls_state *state)
+{
+    uint8_t note[LB_TLS_NOTE_SIZE];
+
+    return show(state, note, lb_tls_records_note(&state->records, note), SSL_ERROR_NONE);
+}
+
+static int read_records(struct tls_state *state, uint8_t *plain, int *used)
+{
+    enum { REFUSAL = -1 };
+    struct lb_tls_piece piece = {state->data, state->size};
+    int result = SSL_ERROR_NONE;
+
+    while (result == SSL_ERROR_NONE) {
+        uint8_t *made = plain + *used;
+        size_t size;
+
+        switch (lb_tls_records_next(&state->records, &piece, made, &size)) {
+        case LB_TLS_CONTENT:
+            if (state->records.unsure)
+                result = note_content(state);
+            *used += result == SSL_ERROR_NONE ? (int)size : 0;
+            break;
+        case LB_TLS_SHOW:
+            result = show(state, made, size, SSL_ERROR_WANT_READ);
+            break;
+        case LB_TLS_REFUSED:
+            result = show(state, made, size, REFUSAL);
+            break;
+        case LB_TLS_NO_MEMORY:
+            state->error = -ENOMEM;
+            result = SSL_ERROR_SYSCALL;
+            break;
+        case LB_TLS_NOTHING:
+            result = SSL_ERROR_WANT_READ;
+            break;
+        }
+    }
+    return result;
+}
+
 /* A part of a record that came before may become whole: so up to a record more comes out than goes
  * in, and there is always room for a byte more. */
 static bool tls_take(struct lb_stage *stage, const uint8_t *data, size_t size,
@@ -312,17 +416,14 @@ static bool tls_take(struct lb_stage *stage, const uint8_t *data, size_t size,
 {
     struct tls_state *state = lb_stage_state(stage);
     uint8_t *plain = lb_stage_scratch(stage);
-    int got, result, used = 0;
+    int result, used = 0;
 
     ERR_clear_error();
     state->data = data;
     state->size = size;
     state->error = 0;
-    do {
-        got = SSL_read(state->ssl, plain + used, LB_SCRATCH_SIZE - used);
-        used += got > 0 ? got : 0;
-    } while (got > 0);
-    result = SSL_get_error(state->ssl, got);
+    result = state->records.cipher ? read_records(state, plain, &used)
+                                   : read_by_libssl(state, plain, &used);
     state->debt -= state->debt < (size_t)used ? state->debt : (size_t)used;
     /* While that runs, the peer may be answered: nothing is asked of libssl behind it. */
     if (!lb_pass(stage, plain, (size_t)used, verdict))
@@ -332,15 +433,20 @@ static bool tls_take(struct lb_stage *stage, const uint8_t *data, size_t size,
     return result == SSL_ERROR_WANT_READ || fail(state, verdict);
 }
 
+static bool is_in_record(const struct tls_state *state)
+{
+    if (state->records.cipher)
+        return state->records.part;
+    return SSL_has_pending(state->ssl) || strcmp(SSL_rstate_string(state->ssl), "RB") == 0;
+}
+
 /* Whoever ends his stream says so before. */
 static void tls_eof(struct lb_stage *stage, struct lb_verdict *verdict)
 {
     const struct tls_state *state = lb_stage_state(stage);
-    bool in_record =
-        SSL_has_pending(state->ssl) || strcmp(SSL_rstate_string(state->ssl), "RB") == 0;
 
     verdict->why = "no-close-notify";
-    if (!state->shared->config->tls_allow_fin || in_record)
+    if (!state->shared->config->tls_allow_fin || is_in_record(state))
         verdict->end = LB_END_TRUNCATED;
 }
 
@@ -371,7 +477,7 @@ const struct lb_filter lb_filter_tls = {
     .name = "tls",
     .state_size = sizeof(struct tls_state),
     .grows = 1,
-    .extra = RECORD + 1,
+    .extra = LB_TLS_RECORD_MOST + 1,
     .has_end = true,
     .beside = 40 << 10, /* test tls_memory_of_streams */
     .settle = tls_settle,

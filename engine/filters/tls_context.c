@@ -25,6 +25,7 @@ struct version {
 
 struct lb_tls_context {
     const struct lb_config *config;
+    SSL_CTX_keylog_cb_func on_secret;
     struct lb_tls_clients clients;
     pthread_mutex_t lock; /* of all below */
     SSL_CTX *current;
@@ -91,6 +92,7 @@ static int make(SSL_CTX **made, struct lb_tls_context *context, struct lb_error 
     ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
         return lb_error_set(error, -ENOMEM, "out of memory");
+    SSL_CTX_set_keylog_callback(ctx, context->on_secret);
     rc = lb_tls_configure(ctx, config->tls_min && strcmp(config->tls_min, "1.2") == 0);
     if (rc < 0)
         refuse(error, "TLS", "this libssl can't be used");
@@ -166,7 +168,7 @@ static void look(struct lb_tls_context *context, struct lb_notes *notes)
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 int lb_tls_context_open(struct lb_tls_context **opened, const struct lb_config *config,
-                        struct lb_error *error)
+                        SSL_CTX_keylog_cb_func on_secret, struct lb_error *error)
 {
     struct lb_tls_context *context = calloc(1, sizeof(*context));
     int rc;
@@ -174,6 +176,7 @@ int lb_tls_context_open(struct lb_tls_context **opened, const struct lb_config *
     if (!context)
         return lb_error_set(error, -ENOMEM, "out of memory");
     context->config = config;
+    context->on_secret = on_secret;
     pthread_mutex_init(&context->lock, NULL);
     rc = lb_tls_clients_open(&context->clients, config, error);
     have_changed(context); /* before they are read */

@@ -10,9 +10,10 @@
 
 struct lb_tls_context;
 
-/* config is borrowed until close. 0, or -errno with error. */
+/* config is borrowed until close. on_secret is told lines of libssl's key log, in handshakes; it
+ * may be NULL. 0, or -errno with error. */
 int lb_tls_context_open(struct lb_tls_context **opened, const struct lb_config *config,
-                        struct lb_error *error);
+                        SSL_CTX_keylog_cb_func on_secret, struct lb_error *error);
 void lb_tls_context_close(struct lb_tls_context *context);
 
 /* What a new peer is met with. Looks for changed files, at most once a second: a new pair that is

@@ -59,6 +59,7 @@ static const struct member members[] = {
     MEMBER(KIND_TEXT, tls_cert, false),
     MEMBER(KIND_TEXT, tls_key, false),
     MEMBER(KIND_TEXT, tls_min, false),
+    MEMBER(KIND_TEXT, tls_records, false),
     MEMBER(KIND_TEXT, tls_client_ca, false),
     MEMBER(KIND_LIST, tls_pins, false),
     MEMBER(KIND_TEXT, tls_psk, false),

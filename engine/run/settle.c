@@ -62,7 +62,7 @@ int lb_config_init_sized(struct lb_config *config, size_t size)
 
 static int check_tls(const struct lb_config *config, struct lb_error *error)
 {
-    const char *min = config->tls_min;
+    const char *min = config->tls_min, *records = config->tls_records;
 
     if (!config->tls)
         return 0;
@@ -70,6 +70,8 @@ static int check_tls(const struct lb_config *config, struct lb_error *error)
         return lb_error_set(error, -EINVAL, "TLS without a certificate and its key");
     if (min && strcmp(min, "1.2") != 0 && strcmp(min, "1.3") != 0)
         return lb_error_set(error, -EINVAL, "TLS %s: the least may be 1.2 or 1.3", min);
+    if (records && strcmp(records, "own") != 0 && strcmp(records, "libssl") != 0)
+        return lb_error_set(error, -EINVAL, "TLS records by %s: by own or libssl", records);
     if (config->tls_allow_fin && config->receipt && !config->seal)
         return lb_error_set(error, -EINVAL,
                             "a receipt for what ends without TLS's close_notify would prove "

@@ -204,6 +204,12 @@ class Ends(unittest.TestCase):
         end(connection)
         self.assertEqual(1, server.finish().stats["ends"]["eof"])
 
+    def test_each_reader_of_records(self):
+        for records in ("own", "libssl"):
+            server, connection = self.begin("--tls-records=" + records)
+            end(connection)
+            self.assertEqual(1, server.finish().stats["ends"]["eof"])
+
     def test_a_fin_alone(self):
         server, connection = self.begin()
         connection.close()
@@ -285,6 +291,8 @@ class Options(unittest.TestCase):
                 ("recv", ("--tls", "--tls-cert=x"), "the one needs the other"),
                 ("recv", ("--tls", "--tls-allow-fin", "--receipt"), "--tls-allow-fin: with"),
                 ("recv", ("--tls", "--tls-min=1.1"), "use 1.2|1.3"),
+                ("recv", ("--tls-records=own",), "--tls-records: needs --tls"),
+                ("recv", ("--tls", "--tls-records=none"), "use own|libssl"),
                 ("recv", ("--tls", "--allow-pin=sha256//x"), "not a pin"),
                 ("send", ("--pin=md5//x", "x:1"), "not a pin"),
                 ("send", ("--pin=" + WRONG_PIN, "--tls-ca=x", "x:1"), "a pin takes its place"),

@@ -34,6 +34,7 @@ void suite_configure(struct lb_config *config)
     }
     config->tls = true;
     config->tls_cert = config->tls_key = file;
+    config->tls_records = getenv("LASTBYTE_TLS_RECORDS"); /* NULL: the default */
 }
 
 const char *suite_front(const char *address)

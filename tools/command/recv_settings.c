@@ -179,6 +179,9 @@ const struct option_row recv_options[] = {
              "lastbyte in $XDG_STATE_HOME or ~/.local/state)"},
     {OPTION_WORD, .name = "tls-min", .argument = "1.2|1.3", AT(config.tls_min),
      .help = "the least version (default 1.3)"},
+    {OPTION_WORD, .name = "tls-records", .argument = "own|libssl", AT(config.tls_records),
+     .help = "who deciphers what comes: own code where it can, which takes less\n"
+             "processor time (default), or libssl alone"},
     {OPTION_TEXT, .name = "tls-client-ca", .argument = "FILE", AT(config.tls_client_ca),
      .help = "only senders with a certificate by a CA in FILE"},
     {OPTION_LIST, .name = "allow-pin", .argument = "PIN|@FILE", AT(allow_pin),

@@ -25,6 +25,7 @@ static int check_alone(const struct recv_settings *settings)
         {config->tls_key, "--tls-key: needs --tls"},
         {settings->tls_dir, "--tls-dir: needs --tls"},
         {config->tls_min, "--tls-min: needs --tls"},
+        {config->tls_records, "--tls-records: needs --tls"},
         {config->tls_client_ca, "--tls-client-ca: needs --tls"},
         {settings->allow_pin.count, "--allow-pin: needs --tls"},
         {config->tls_psk, "--tls-psk: needs --tls"},

@@ -145,6 +145,9 @@ struct lb_config {
     const char *tls_cert;
     const char *tls_key;
     const char *tls_min; /* "1.2" or "1.3", the default */
+    /* Who deciphers what comes: "own", the default, is for TLS 1.3 a reader of our own, which
+     * spares processor time; "libssl" is libssl. Neither changes what is taken, said or refused. */
+    const char *tls_records;
     /* Who may send; each that is given is another way to be let in, none: everyone. */
     const char *tls_client_ca;   /* a PEM file: whoever has a certificate by one of these */
     const char *const *tls_pins; /* NULL-terminated, sha256//BASE64: whoever has such a key */
