@@ -5,6 +5,7 @@ hosts are this machine and their port is free. And what README links is there.""
 import os
 import re
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -98,10 +99,14 @@ class Examples(unittest.TestCase):
         self.addCleanup(self.server.stdout.close)
         self.addCleanup(self.server.stderr.close)
         self.addCleanup(self.server.wait)
-        self.addCleanup(subprocess.run, ["kill", "-9", "--", f"-{self.server.pid}"], check=False,
-                        stderr=subprocess.DEVNULL)
+        self.addCleanup(self.signal, signal.SIGKILL)
         self.output, self.errors = Capture(self.server.stdout), Capture(self.server.stderr)
         self.errors.wait_for(lambda data: b"listening on" in data, "listening on")
+
+    def signal(self, number):
+        """To the line and what it has started, as a terminal does; if it is there still."""
+        if self.server.poll() is None:
+            os.killpg(self.server.pid, number)
 
     def send(self, line, status=0):
         """The sending side's: what it printed."""
@@ -112,7 +117,7 @@ class Examples(unittest.TestCase):
 
     def stop(self, status=0):
         """What a server printed that would serve on."""
-        subprocess.run(["kill", "-INT", "--", f"-{self.server.pid}"], check=True)
+        self.signal(signal.SIGINT)
         return self.end(status)
 
     def end(self, status=0):
