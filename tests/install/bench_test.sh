@@ -53,7 +53,8 @@ result, schema = (json.load(open(path, encoding="utf-8")) for path in sys.argv[1
 jsonschema.validate(result, schema)
 END
     fail "the result doesn't fit the schema"
-find "$place/$datadir/lastbyte" -name '__pycache__' | grep . && fail "it writes into the installation"
+find "$place/$datadir/lastbyte" -name '__pycache__' | grep . &&
+    fail "it writes into the installation"
 
 look --pairs=0 && fail "--pairs=0 is taken"
 grep -q -- '--pairs=0' "$root/errors" || fail "--pairs=0 is not named"
