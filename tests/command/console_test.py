@@ -133,8 +133,8 @@ class TheReadyLine(unittest.TestCase):
     def test_is_the_first_one(self):
         directory = temporary_directory(self)
         left = os.path.join(directory, "20260102T030405.678901Z-000001.receiving")
-        with open(left, "wb"):
-            pass
+        with open(left, "wb") as file:
+            file.write(b"x")
         server = Server(self, "--verbose", "--once", "--sink=dir:" + directory)
         exchange(server.connect(), b"x")
         lines = server.finish().errors.splitlines()

@@ -55,13 +55,17 @@ class Killed(unittest.TestCase):
 
     def come_back(self, backend, transport, options, directory):
         before = os.listdir(directory)
+        left = [name for name in before if name.endswith((".receiving", ".appending"))]
+        told = left
+        if options[0].startswith("--sink=dir:"):
+            # One without a byte may be what a living server has just made.
+            told = [name for name in left if os.path.getsize(os.path.join(directory, name)) > 0]
         server = DiskServer(self, backend, transport, *options, "--once")
         heard = OK.fullmatch(send(server, DATA))
         result = server.finish()
         self.assertTrue(heard, result)
         self.assertEqual(0, result.status, result)
-        left = [name for name in before if name.endswith((".receiving", ".appending"))]
-        self.assertEqual(bool(left), "left unfinished" in result.errors, (before, result))
+        self.assertEqual(bool(told), "left unfinished" in result.errors, (before, result))
         after = os.listdir(directory)
         self.assertFalse(set(left) & set(after), after)
         self.assertEqual(len(left), len([name for name in after if name.endswith(".partial")]),
