@@ -13,14 +13,18 @@ static bool is_shared(const struct lb_listener *listener)
 }
 
 /* A Unix socket that is frozen is readable whether somebody waits there or not. */
+static bool is_readable(int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+
+    return poll(&poller, 1, 0) > 0;
+}
+
 bool lb_backlog_waits(const struct lb_listener_list *list, unsigned worker)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        struct pollfd poller = {.fd = lb_listener_fd(&list->items[i], worker), .events = POLLIN};
-
-        if (!is_shared(&list->items[i]) && poll(&poller, 1, 0) > 0)
+    for (size_t i = 0; i < list->count; i++)
+        if (!is_shared(&list->items[i]) && is_readable(lb_listener_fd(&list->items[i], worker)))
             return true;
-    }
     return false;
 }
 
@@ -37,10 +41,10 @@ void lb_backlog_freeze(const struct lb_listener_list *list, unsigned worker)
 
         if (is_shared(&list->items[i]))
             continue;
-        if (list->items[i].is_unix)
-            shutdown(fd, SHUT_RD);
-        else
+        if (!list->items[i].is_unix)
             setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+        else if (is_readable(fd))
+            shutdown(fd, SHUT_RD);
     }
 }
 

@@ -11,7 +11,8 @@
  * borrowed nor lent. */
 bool lb_backlog_waits(const struct lb_listener_list *list, unsigned worker);
 
-/* No more peers come to these; those that wait there can be accepted still. */
+/* No more peers come to these; those that wait there can be accepted still. A Unix socket at which
+ * nobody waits is left as it is. */
 void lb_backlog_freeze(const struct lb_listener_list *list, unsigned worker);
 
 /* Accepts a peer that waits at one of these; its index in the list is told. Returns a close-on-exec

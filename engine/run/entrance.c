@@ -302,15 +302,21 @@ bool lb_entrance_drain(struct lb_entrance *entrance)
     const struct lb_listener_list *listeners = &lane->door->listeners;
     struct lb_arrival arrival = {0};
 
-    if (entrance->left || !lb_backlog_waits(listeners, lane->index))
+    if (entrance->left)
         return true;
+    /* First of all, or a peer could come to a socket that idle workers have left already, and keep
+     * it for as long as a busy one has no room. */
     if (!entrance->frozen)
         lb_backlog_freeze(listeners, lane->index);
     entrance->frozen = true;
+    if (!lb_backlog_waits(listeners, lane->index))
+        return true;
     while (lb_entrance_room(entrance) > 0 || may_wait_here(lane)) {
         arrival.fd = lb_backlog_take(listeners, lane->index, &arrival.listener);
-        if (arrival.fd == -EAGAIN)
+        if (arrival.fd == -EAGAIN) {
+            lb_door_look_again(lane->door);
             return true;
+        }
         if (arrival.fd < 0) {
             lb_entrance_pause(entrance, arrival.fd);
             return false;
@@ -318,7 +324,9 @@ bool lb_entrance_drain(struct lb_entrance *entrance)
         lb_entrance_accepted(entrance, &arrival);
         lb_entrance_go_on(entrance);
     }
-    return false;
+    /* Others may have room for them, and we hear of it when they have taken the last. */
+    lb_door_await_room(lane->door, lane->index);
+    return !lb_backlog_waits(listeners, lane->index);
 }
 
 /* A peer that comes to a socket which our heirs accept from, too, may have woken us alone, and too
