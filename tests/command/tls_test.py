@@ -391,7 +391,7 @@ class Rights(unittest.TestCase):
             run("send", "--pin=" + server.pin, server.address, "--text=x")
             return told()[-1]["reason"] == reason
 
-        self.assertEqual(1, len(told()))
+        until(lambda: len(told()) == 1, "an event of the certificate")
         with open(certificate, "r+", encoding="utf-8") as file:
             file.write("broken")
         until(lambda: is_told("kept"), "an event of the broken certificate")

@@ -332,12 +332,13 @@ static void memory_of_streams(void **state)
     static struct speaker speakers[BUSY + 1]; /* the last is each of the others in turn */
     static const uint8_t zeros[RECORD];
     struct server *server = *state;
-    int *fds = calloc(streams, sizeof(*fds));
     size_t before, idle, busy;
     uint64_t receives;
+    int *fds;
 
     if (suite_is_blocking())
         skip(); /* each has a thread, which has its own */
+    fds = calloc(streams, sizeof(*fds));
     CHECK(server, fds);
     server_begin(server, streams + 1);
     speaker_compose(server, &speakers[0]); /* what libssl keeps once and for all */

@@ -209,9 +209,11 @@ void replay_record(struct replay_client *client, unsigned suite)
 {
     static struct replay_outcome outcome;
     uint64_t of_client = CLIENTS, of_server = SERVERS;
-    SSL_CTX *ctx = tls_rig_context();
+    SSL_CTX *ctx;
 
+    numbers = &of_client;
     take_over_random();
+    ctx = tls_rig_context();
     *client = (struct replay_client){.suite = &suites[suite % REPLAY_SUITES]};
     must(SSL_CTX_set_ciphersuites(ctx, client->suite->name) == 1, "no such suite");
     SSL_CTX_set_keylog_callback(ctx, keep_secret);
