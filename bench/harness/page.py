@@ -119,8 +119,11 @@ def dropped(results):
 
 def target_table(results, where=""):
     rows = targets.evaluate(results)
-    if all(verdict == targets.NO_DATA for *_, verdict in rows):
+    known = [row for row in rows if row[-1] != targets.NO_DATA]
+    if not known:
         return ""
+    if where:  # a run beside the first: what it was not made for is no news
+        rows = known
     lines = [f"## Targets{where}\n",
              "A target is decided if its 95 % interval lies on one side of the limit, or is narrow "
              "(to ±3 % for processor time, throughput and p50, ±15 % for p99): then its median "
