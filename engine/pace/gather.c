@@ -12,8 +12,9 @@ struct shares {
 static const struct shares to_save = {25, 15}, short_of_time = {70, 50};
 
 /* From how many receives a wake-up on its wake-up costs next to nothing, and from how many bytes a
- * receive on its own cost does not. Up to SMALL bytes a receive costs as much as its ACK. */
-enum { RECEIVES_ENOUGH = 28, BYTES_ENOUGH = 32 << 10, SMALL = 1 << 10 };
+ * receive on its own cost does not. Pieces from PIECE bytes on, a TLS record's, are no messages. Up
+ * to SMALL bytes a receive costs as much as its ACK. */
+enum { RECEIVES_ENOUGH = 28, BYTES_ENOUGH = 32 << 10, PIECE = 12 << 10, SMALL = 1 << 10 };
 
 /* The first step is to bring so many: with less it saves no more than its timer costs. */
 enum { FIRST_RECEIVES = 12 };
@@ -92,6 +93,12 @@ static uint64_t merging_ns(const struct lb_gather_load *load)
 static bool is_bulk(const struct lb_gather_load *load)
 {
     return load->per_receive >= BYTES_ENOUGH;
+}
+
+/* Somebody may wait for the next bytes, with an answer of his own. */
+static bool are_messages(const struct lb_gather_load *load)
+{
+    return load->per_receive < PIECE && !load->brief;
 }
 
 static bool may_merge(const struct lb_gather *gather, const struct lb_gather_load *load)
@@ -178,7 +185,7 @@ static uint64_t plain_share(const struct lb_gather *gather, const struct lb_gath
 static const struct shares *shares_of(const struct lb_gather *gather,
                                       const struct lb_gather_load *load)
 {
-    return gather->saving || is_bulk(load) || load->brief ? &to_save : &short_of_time;
+    return gather->saving || !are_messages(load) ? &to_save : &short_of_time;
 }
 
 /* Plain windows have followed a stretch. Returns false if there is to be no other for now. */

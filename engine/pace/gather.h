@@ -8,7 +8,7 @@
  * while it is short of time, and while the peers lose no throughput by it: a guard looks after
  * that, and first the ACKs are sent again, and then nothing is gathered for some time. A small load
  * will do, under the same guard, where nobody waits for the next bytes: of bulk, which come in
- * pieces that are large already, and of brief streams, which are over after one.
+ * pieces that are no messages, and of brief streams, which are over after one.
  *
  * The controller looks at windows of a few milliseconds. It knows what the worker did in one, and
  * from that alone decides how long the next turns may gather: no clock, no socket, so it can be
