@@ -367,6 +367,17 @@ static void keeps_what_fan_in_and_bulk_save(void **state)
     assert_true(tell(&bulk, nothing).gathered > 0.95);
 }
 
+/* Records wake a worker that sleeps again at once; of messages half that size somebody may wait. */
+static void takes_records_of_tls_for_bulk(void **state)
+{
+    struct model records = {0.8, 6e6, 1, 16406, 2000, 1500, 0.2}; /* a third of a core */
+
+    (void)state;
+    assert_true(tell(&records, nothing).gathered > 0.9);
+    records.message = 8192;
+    assert_true(tell(&records, nothing).gathered == 0);
+}
+
 static void lets_brief_streams_share_a_wake_up(void **state)
 {
     struct model messages_of_few = brief;
@@ -468,6 +479,7 @@ int main(void)
         cmocka_unit_test(is_steady_under_a_steady_load),
         cmocka_unit_test(waits_only_where_time_is_short),
         cmocka_unit_test(keeps_what_fan_in_and_bulk_save),
+        cmocka_unit_test(takes_records_of_tls_for_bulk),
         cmocka_unit_test(lets_brief_streams_share_a_wake_up),
         cmocka_unit_test(takes_windows_together),
         cmocka_unit_test(ends_later_than_it_begins),
