@@ -7,6 +7,10 @@
 
 #include "script_plan.h"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
 /* Runs the steps; every call is as the log has it. */
 static inline void rig_assert_log(struct rig *rig, const struct step *steps, size_t count,
                                   const char *log)
@@ -26,6 +30,25 @@ static inline void rig_assert_log(struct rig *rig, const struct step *steps, siz
 static inline int script_peer(const struct script *script)
 {
     return script->streams[0].peer;
+}
+
+/* What it may do, by CALL. */
+static inline void peer_sends(struct script *script)
+{
+    char bytes[1000] = "";
+
+    if (send(script_peer(script), bytes, sizeof(bytes), MSG_NOSIGNAL) != sizeof(bytes))
+        script_violate(script, "the peer can't send: %s", strerror(errno));
+}
+
+static inline void peer_shuts(struct script *script)
+{
+    shutdown(script_peer(script), SHUT_WR);
+}
+
+static inline void peer_leaves(struct script *script)
+{
+    shutdown(script_peer(script), SHUT_RDWR);
 }
 
 static inline struct lb_stream *script_stream(const struct script *script)

@@ -138,19 +138,6 @@ static void assert_run(struct rig *rig, const struct step *steps, size_t count, 
         assert_run(rig, steps_, sizeof(steps_) / sizeof(steps_[0]), log, end, heard);              \
     } while (0)
 
-static void peer_sends(struct script *script)
-{
-    char bytes[1000] = "";
-
-    if (send(script_peer(script), bytes, sizeof(bytes), MSG_NOSIGNAL) != sizeof(bytes))
-        script_violate(script, "the peer can't send: %s", strerror(errno));
-}
-
-static void peer_shuts(struct script *script)
-{
-    shutdown(script_peer(script), SHUT_WR);
-}
-
 static void wake(struct script *script)
 {
     struct lb_call *call = calloc(1, sizeof(*call));

@@ -82,24 +82,6 @@ static void assert_ok(struct rig *rig, size_t size)
     assert_int_equal(heard[strlen(heard) - 1], '\n');
 }
 
-static void peer_sends(struct script *script)
-{
-    char bytes[1000] = "";
-
-    if (send(script_peer(script), bytes, sizeof(bytes), MSG_NOSIGNAL) != sizeof(bytes))
-        script_violate(script, "the peer can't send: %s", strerror(errno));
-}
-
-static void peer_shuts(struct script *script)
-{
-    shutdown(script_peer(script), SHUT_WR);
-}
-
-static void peer_leaves(struct script *script)
-{
-    shutdown(script_peer(script), SHUT_RDWR);
-}
-
 /* As an answer does that the peer doesn't read. */
 static void socket_fills(struct script *script)
 {

@@ -3,7 +3,7 @@
  */
 #include "unit.h"
 
-#include "script_plan.h"
+#include "script_asserts.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -63,11 +63,6 @@ static int on_settle(struct lb_stream *const *streams, size_t count, void *conte
     (void)count;
     (void)context;
     return value(nonsense.settle, 0);
-}
-
-static void peer_shuts(struct script *script)
-{
-    shutdown(script->streams[0].peer, SHUT_WR);
 }
 
 static const struct nonsense right = {

@@ -39,11 +39,6 @@ static void peer_reads_all(struct script *script)
         heard_size += (size_t)got;
 }
 
-static void peer_leaves(struct script *script)
-{
-    shutdown(script_peer(script), SHUT_RDWR);
-}
-
 static void expect(struct script *script, long got, long wanted, const char *what)
 {
     if (got != wanted)
