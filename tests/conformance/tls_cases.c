@@ -177,7 +177,9 @@ static void adopted_in_its_handshake(void **state)
     server_finish(server);
 }
 
-/* So many that libssl's memory, and the engine's, would show what is kept of each. */
+/* So many that libssl's memory, and the engine's, would show what is kept of each. A thread that
+ * has its first stream only now has glibc's cache of freed blocks besides, of up to 7 blocks of
+ * each of 64 sizes up to 1 KiB (malloc/malloc.c, TCACHE_FILL_COUNT). */
 static void many_short_streams(void **state)
 {
     struct server *server = *state;
@@ -187,7 +189,7 @@ static void many_short_streams(void **state)
                                     .at_once = 100,
                                     .size_min = 8,
                                     .size_max = 300};
-    size_t before = 0;
+    size_t before = 0, most;
 
     server_begin(server, many.peers + 100);
     for (int round = 0; round < 2; round++) {
@@ -203,7 +205,8 @@ static void many_short_streams(void **state)
         before = round ? before : allocated();
     }
     many_peers_check(&many);
-    CHECK(server, allocated() < before + 100 * many.peers + (1 << 20));
+    most = before + 100 * many.peers + (1 << 20) + server_stats(server).workers * (256 << 10);
+    CHECK(server, allocated() < most);
     server_finish(server);
     CHECK_SAME(server, server->stats.ends[LB_END_EOF], many.peers + 100);
 }

@@ -370,7 +370,7 @@ static void keeps_what_fan_in_and_bulk_save(void **state)
 /* Records wake a worker that sleeps again at once; of messages half that size somebody may wait. */
 static void takes_records_of_tls_for_bulk(void **state)
 {
-    struct model records = {0.8, 6e6, 1, 16406, 2000, 1500, 0.2}; /* a third of a core */
+    struct model records = {0.8, 6e6, 1, 16406, 2000, 1500, 0.2, false}; /* a third of a core */
 
     (void)state;
     assert_true(tell(&records, nothing).gathered > 0.9);
