@@ -502,9 +502,7 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
         return lb_error_set(error, -ENOMEM, "out of memory");
     state->config = *config;
     lb_waiting_init(&state->waiting);
-    state->modes = lb_uring_modes();
-    if (config->whole_slots)
-        state->modes.incremental = false;
+    state->modes = lb_uring_choose(config->whole_slots);
     if (config->unrestricted)
         state->modes.restricted = false;
     rc = lb_uring_create(&state->ring, SUBMISSIONS, COMPLETIONS, config->own_loop, error);
@@ -531,8 +529,9 @@ static int open_uring(void **result, const struct lb_backend_config *config, str
  * receive that takes a whole slot, however small it is, wants many. */
 static struct lb_pool_shape shape(bool whole_slots)
 {
-    bool few = whole_slots || lb_uring_modes().incremental;
-    size_t slot_size = few ? 128 << 10 : 16 << 10;
+    size_t slot_size = lb_uring_choose(whole_slots).incremental ? 256 << 10
+                       : whole_slots                            ? 128 << 10
+                                                                : 16 << 10;
 
     return (struct lb_pool_shape){slot_size, (unsigned)(lb_cpu_cache_size() / slot_size)};
 }

@@ -25,8 +25,11 @@ struct lb_uring_modes {
     bool restricted;  /* the kernel refuses what the backend doesn't use */
 };
 
-/* The best that passes a test here, tried once per process. */
+/* What passes a test here, tried once per process. */
 struct lb_uring_modes lb_uring_modes(void);
+
+/* What costs least of that. whole_slots: as in struct lb_backend_config. */
+struct lb_uring_modes lb_uring_choose(bool whole_slots);
 
 /* Sets a request up as a multishot receive into the provided slots. Its length stays 0: as a cap
  * for each turn (6.17) it made streams stall on 6.18, some in a hundred, on Unix sockets. */

@@ -289,29 +289,36 @@ static int self_test(struct lb_uring_modes modes, struct lb_error *error)
 }
 
 static pthread_once_t modes_once = PTHREAD_ONCE_INIT;
-static struct lb_uring_modes best;
+static struct lb_uring_modes working;
 static struct lb_error bundles_error = {LB_ERROR_INIT}, incremental_error = {LB_ERROR_INIT},
                        restricted_error = {LB_ERROR_INIT};
 
-/* Each alone is older than all together (bundles of incremental slots: 6.14), so each is tried on
- * top of those that work. */
+/* Each alone is older than all together (bundles of incremental slots: 6.14), and nobody needs them
+ * together. */
 static void try_modes(void)
 {
-    struct lb_uring_modes more = {.bundles = true};
+    const struct lb_uring_modes bundles = {.bundles = true}, incremental = {.incremental = true},
+                                restricted = {.restricted = true};
 
-    best.bundles = self_test(more, &bundles_error) == 0;
-    more = best;
-    more.incremental = true;
-    best.incremental = self_test(more, &incremental_error) == 0;
-    more = best;
-    more.restricted = true;
-    best.restricted = self_test(more, &restricted_error) == 0;
+    working.bundles = self_test(bundles, &bundles_error) == 0;
+    working.incremental = self_test(incremental, &incremental_error) == 0;
+    working.restricted = self_test(restricted, &restricted_error) == 0;
 }
 
 struct lb_uring_modes lb_uring_modes(void)
 {
     pthread_once(&modes_once, try_modes);
-    return best;
+    return working;
+}
+
+/* A receive into one large slot costs less than one through several of half its size. */
+struct lb_uring_modes lb_uring_choose(bool whole_slots)
+{
+    struct lb_uring_modes chosen = lb_uring_modes();
+
+    chosen.incremental &= !whole_slots;
+    chosen.bundles &= !chosen.incremental;
+    return chosen;
 }
 
 void lb_uring_prep_receive(struct io_uring_sqe *sqe, int fd, struct lb_uring_modes modes)

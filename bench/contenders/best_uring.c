@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The best that an io_uring server can be made in one file: multishot accept and receive, a few
- * large slots that receives fill one after the other (incremental buffers) and several at a time
- * (bundles), given back once a turn; bytes gather while the thread is short of time, and ACKs of
- * small messages are spared meanwhile.
+ * large slots that receives fill one after the other (incremental buffers; before Linux 6.12,
+ * several at a time: bundles), given back once a turn; bytes gather while the thread is short of
+ * time, and ACKs of small messages are spared meanwhile.
  *
  * Where it is to do as another did (a schedule), it is a floor under that one: the same wakes and
  * the same ACKs, and nothing of an engine around the copy, or not even the copy (MSG_TRUNC).
@@ -35,8 +35,8 @@ enum {
     SUBMISSIONS = 256,
     COMPLETIONS = 4096,
     GROUP = 0,
-    SLOTS = 8, /* in turn: used up and given back in the order of their numbers */
-    SLOT_SIZE = 128 << 10,
+    SLOTS = 4, /* in turn: used up and given back in the order of their numbers */
+    SLOT_SIZE = 256 << 10,
 };
 
 struct connection {
@@ -49,7 +49,7 @@ struct server {
     struct receiver *receiver;
     int listener, receive_flags;
     struct io_uring ring;
-    bool bundles, incremental;
+    bool incremental;
     struct io_uring_buf_ring *buffers;
     char *memory;
     size_t used[SLOTS];
@@ -92,7 +92,7 @@ static void arm_receive(struct server *server, struct connection *connection)
     io_uring_sqe_set_data(sqe, connection);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = GROUP;
-    if (server->bundles)
+    if (!server->incremental && server->ring.features & FEAT_BUNDLE)
         sqe->ioprio |= RECV_BUNDLE;
 }
 
@@ -313,7 +313,6 @@ int best_uring_receive(const struct contender *contender, struct receiver *recei
         close(server.listener);
         return receiver_fail(receiver, "io_uring_queue_init", -rc);
     }
-    server.bundles = server.ring.features & FEAT_BUNDLE;
     io_uring_register_ring_fd(&server.ring); /* not having it is no failure */
     rc = set_up_slots(&server);
     if (rc < 0)

@@ -26,21 +26,21 @@ void switches_record(struct schedule *schedule)
 }
 
 /* NOLINTBEGIN(cert-dcl51-cpp): the linker gives the names. */
-struct lb_uring_modes __real_lb_uring_modes(void);
-struct lb_uring_modes __wrap_lb_uring_modes(void);
+struct lb_uring_modes __real_lb_uring_choose(bool whole_slots);
+struct lb_uring_modes __wrap_lb_uring_choose(bool whole_slots);
 void __real_lb_acks_received(struct lb_acks *acks, int fd, size_t size, bool worth);
 void __wrap_lb_acks_received(struct lb_acks *acks, int fd, size_t size, bool worth);
 uint64_t __real_lb_gather_decide(struct lb_gather *gather, const struct lb_gather_window *window);
 uint64_t __wrap_lb_gather_decide(struct lb_gather *gather, const struct lb_gather_window *window);
 
-struct lb_uring_modes __wrap_lb_uring_modes(void)
+struct lb_uring_modes __wrap_lb_uring_choose(bool whole_slots)
 {
-    struct lb_uring_modes modes = __real_lb_uring_modes();
+    struct lb_uring_modes modes = lb_uring_modes();
 
-    if (set) {
-        modes.bundles &= set->bundles;
-        modes.incremental &= set->incremental;
-    }
+    if (!set)
+        return __real_lb_uring_choose(whole_slots);
+    modes.bundles &= set->bundles;
+    modes.incremental &= set->incremental && !whole_slots;
     return modes;
 }
 

@@ -154,7 +154,7 @@ const struct contender contenders[] = {
     },
     {
         .name = "best-uring",
-        .what = "the best of io_uring in one file: bundles, incremental buffers, likewise",
+        .what = "the best of io_uring in one file: incremental buffers, likewise",
         .kind = "loop",
         .label = "",
         .offers = SERVES_ALL,

@@ -15,7 +15,8 @@ from harness import arithmetic, comparison, kinds, metrics
 PREFIX = "cell-"
 SWITCHES = {"g": "gathering", "a": "ACKs spared", "b": "bundles", "i": "incremental buffers"}
 URING_ONLY = "bi"
-BACKEND = "uring, with bundles and incremental buffers, ÷ epoll"
+BY_DEFAULT = "i"  # of those
+BACKEND = "uring, with incremental buffers, ÷ epoll"
 
 
 def cells(results, workload):
@@ -42,7 +43,7 @@ def titles(results):
 def pairs_of(switch, there):
     """[(on, off)] of cells that differ in one switch alone; None: in the backend."""
     if switch is None:
-        both = [(("uring", on | set(URING_ONLY)), ("epoll", on))
+        both = [(("uring", on | set(BY_DEFAULT)), ("epoll", on))
                 for backend, on in there if backend == "epoll"]
     else:
         both = [((backend, on | {switch}), (backend, on)) for backend, on in there

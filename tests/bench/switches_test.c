@@ -20,22 +20,30 @@
 
 enum { RECEIVES = 64, WINDOWS = 200, SMALL = 64 };
 
-static void modes_are_masked(void **state)
+static void modes_are_set(void **state)
 {
-    static const struct switches none = {0}, bundled = {.bundles = true};
-    struct lb_uring_modes real = lb_uring_modes(), modes;
+    static const struct switches none = {0}, bundled = {.bundles = true},
+                                 both = {.bundles = true, .incremental = true};
+    const struct lb_uring_modes usable = lb_uring_modes();
+    struct lb_uring_modes modes;
 
     (void)state;
     switches_set(&none);
-    modes = lb_uring_modes();
+    modes = lb_uring_choose(false);
     assert_false(modes.bundles || modes.incremental);
-    assert_int_equal(modes.restricted, real.restricted);
+    assert_int_equal(modes.restricted, usable.restricted);
     switches_set(&bundled);
-    modes = lb_uring_modes();
-    assert_int_equal(modes.bundles, real.bundles);
+    modes = lb_uring_choose(false);
+    assert_int_equal(modes.bundles, usable.bundles);
     assert_false(modes.incremental);
+    switches_set(&both);
+    modes = lb_uring_choose(false);
+    assert_int_equal(modes.bundles, usable.bundles);
+    assert_int_equal(modes.incremental, usable.incremental);
     switches_set(NULL);
-    assert_int_equal(lb_uring_modes().incremental, real.incremental);
+    modes = lb_uring_choose(false);
+    assert_int_equal(modes.incremental, usable.incremental);
+    assert_int_equal(modes.bundles, usable.bundles && !usable.incremental);
 }
 
 static bool spares(bool worth)
@@ -130,7 +138,7 @@ static void a_schedule_has_an_end(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(modes_are_masked),      cmocka_unit_test(acks_are_spared_or_not),
+        cmocka_unit_test(modes_are_set),         cmocka_unit_test(acks_are_spared_or_not),
         cmocka_unit_test(gathering_is_recorded), cmocka_unit_test(a_schedule_is_followed),
         cmocka_unit_test(a_schedule_has_an_end),
     };
