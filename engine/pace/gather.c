@@ -188,6 +188,15 @@ static const struct shares *shares_of(const struct lb_gather *gather,
     return gather->saving || !are_messages(load) ? &to_save : &short_of_time;
 }
 
+/* The load has gone: at once if there is hardly any left, else after two windows, as loads go up
+ * and down. */
+static bool has_gone(const struct lb_gather *gather, const struct lb_gather_load *load)
+{
+    uint64_t end = shares_of(gather, &gather->plain)->end, share = plain_share(gather, load);
+
+    return share < end / 2 || (share < end && plain_share(gather, &gather->last) < end);
+}
+
 /* Plain windows have followed a stretch. Returns false if there is to be no other for now. */
 static bool is_harmless(struct lb_gather *gather)
 {
@@ -198,6 +207,7 @@ static bool is_harmless(struct lb_gather *gather)
     case LB_GUARD_WELL:
         gather->stretch *= gather->stretch < MEASURE_WINDOWS ? 2 : 1;
         return true;
+    case LB_GUARD_UNSEEN:
     case LB_GUARD_DOUBT:
         return true;
     case LB_GUARD_LOSSES:
@@ -297,7 +307,7 @@ static void go_on(struct lb_gather *gather, const struct lb_gather_load *load)
      * they are, and a busy machine makes them dearer. */
     const struct lb_gather_load *best = load->cost < gather->last.cost ? load : &gather->last;
 
-    if (plain_share(gather, load) < shares_of(gather, &gather->plain)->end) {
+    if (has_gone(gather, load)) {
         stop(gather);
         return;
     }

@@ -38,7 +38,7 @@ enum lb_guard_finding lb_guard_judge(struct lb_guard *guard)
     bool whole = guard->before.ns && guard->during.ns && guard->after.ns;
 
     if (!whole)
-        return LB_GUARD_WELL;
+        return LB_GUARD_UNSEEN;
     guard->losses = has_lost(guard) ? guard->losses + 1 : 0;
     guard->before = guard->after;
     guard->during = guard->after = (struct lb_guard_sum){0};

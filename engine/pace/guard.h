@@ -27,7 +27,8 @@ void lb_guard_saw(struct lb_guard *guard, bool gathering, uint64_t bytes, uint64
 void lb_guard_forget(struct lb_guard *guard);
 
 enum lb_guard_finding {
-    LB_GUARD_WELL,   /* nothing was lost, or there was no stretch */
+    LB_GUARD_UNSEEN, /* there was no stretch between plain windows */
+    LB_GUARD_WELL,   /* nothing was lost */
     LB_GUARD_DOUBT,  /* it looks as if, for the first time */
     LB_GUARD_LOSSES, /* and for the second: gathering costs throughput */
 };

@@ -205,7 +205,7 @@ static void tells_of_small_messages(void **state)
     assert_false(gather.small);
     settle(&gather, &messages, 100);
     assert_true(gather.small);
-    step(&gather, &trickle);
+    settle(&gather, &trickle, 2);
     assert_false(gather.small);
     settle(&gather, &fan_in, 100);
     assert_true(gather.ns > 0);
@@ -454,6 +454,35 @@ static void sends_all_acks_again_before_it_ends(void **state)
     assert_true(tell(&busier, nothing).spared > 0.9);
 }
 
+/* A raise that was vain is no stretch that the guard saw, so the next is as short as the first. */
+static void trusts_only_what_it_saw(void **state)
+{
+    struct lb_gather gather;
+    unsigned first;
+
+    (void)state;
+    lb_gather_init(&gather, MAX_NS, TARGET, false);
+    first = gather.stretch;
+    settle(&gather, &small_window, 1000);
+    assert_true(gather.next_hold > 16); /* it has tried, again and again */
+    assert_int_equal(gather.stretch, first);
+}
+
+static void overlooks_a_quiet_window(void **state)
+{
+    struct model half = fan_in;
+    struct lb_gather gather;
+
+    (void)state;
+    half.bytes_per_ns /= 2;
+    lb_gather_init(&gather, MAX_NS, TARGET, false);
+    assert_true(settle(&gather, &fan_in, 20) > 0);
+    assert_true(step(&gather, &half) > 0);
+    assert_true(settle(&gather, &fan_in, 5) > 0);
+    step(&gather, &half);
+    assert_int_equal(0, step(&gather, &half));
+}
+
 static void is_not_deceived_by_noise(void **state)
 {
     (void)state;
@@ -486,6 +515,8 @@ int main(void)
         cmocka_unit_test(turns_itself_off_where_throughput_falls),
         cmocka_unit_test(bears_a_little_loss),
         cmocka_unit_test(sends_all_acks_again_before_it_ends),
+        cmocka_unit_test(trusts_only_what_it_saw),
+        cmocka_unit_test(overlooks_a_quiet_window),
         cmocka_unit_test(is_not_deceived_by_noise),
     };
 

@@ -24,11 +24,11 @@ static void finds_nothing_before_there_was_a_stretch(void **state)
     struct lb_guard guard = {0};
 
     (void)state;
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_WELL);
+    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
     see(&guard, false, PLAIN, 1000);
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_WELL);
+    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
     see(&guard, true, GATHERED, 10);
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_WELL);
+    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
 }
 
 static void finds_losses_in_two_stretches(void **state)
