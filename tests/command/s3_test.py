@@ -420,7 +420,7 @@ class Start(Case):
 
     def test_the_certificate(self):
         plain, self.store = self.store, Store(self, https=True)
-        self.check_refused(3, "SSL", AWS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt")
+        self.check_refused(3, "SSL", AWS_CA_BUNDLE=Store(self, https=True).ca)
         self.store = plain
 
     def test_http_is_warned_of_beyond_loopback(self):
