@@ -47,6 +47,7 @@ void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, 
         .stretch = saving ? MEASURE_WINDOWS : STRETCH_WINDOWS,
         .guard_hold = GUARD_HOLD,
     };
+    lb_sparing_init(&gather->sparing);
 }
 
 bool lb_gather_is_over(const struct lb_gather *gather, uint64_t wall_ns, uint64_t polls)
@@ -215,7 +216,7 @@ static bool is_harmless(struct lb_gather *gather)
     }
     gather->stretch = STRETCH_WINDOWS;
     if (spared) {
-        gather->acks_cost = true;
+        lb_sparing_suspend(&gather->sparing);
         return true;
     }
     gather->between = false;
@@ -265,8 +266,9 @@ static void rest(struct lb_gather *gather)
     gather->loaded = 0;
     gather->between = false;
     gather->resume_ns = 0;
-    gather->spared = gather->acks_cost = false;
+    gather->spared = false;
     lb_guard_forget(&gather->guard);
+    lb_sparing_forget(&gather->sparing);
 }
 
 static void judge(struct lb_gather *gather, const struct lb_gather_load *load)
@@ -342,8 +344,15 @@ static bool is_loaded(const struct lb_gather *gather, const struct lb_gather_loa
  * each stream. */
 static bool is_small(const struct lb_gather *gather, const struct lb_gather_load *load)
 {
-    return gather->ns > 0 && !gather->acks_cost &&
-           load->per_receive <= (gather->small ? 2 * SMALL : SMALL);
+    return gather->ns > 0 && load->per_receive <= (gather->small ? 2 * SMALL : SMALL);
+}
+
+static bool spares(struct lb_gather *gather, const struct lb_gather_load *load,
+                   const struct lb_gather_window *window)
+{
+    if (!is_small(gather, load))
+        return false;
+    return gather->saving || lb_sparing_decide(&gather->sparing, window->bytes, window->wall_ns);
 }
 
 uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_window *window)
@@ -360,7 +369,7 @@ uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_windo
     else
         rest(gather);
     gather->last = load;
-    gather->small = is_small(gather, &load);
+    gather->small = spares(gather, &load, window);
     gather->spared |= gather->small;
     return gather->ns;
 }

@@ -6,7 +6,7 @@
  *
  * Whoever is to save processor time (saving) gathers from a small load on. Else a worker does only
  * while it is short of time, and while the peers lose no throughput by it: a guard looks after
- * that, and first the ACKs are sent again, and then nothing is gathered for some time. A small load
+ * that, and then nothing is gathered for some time; another looks after spared ACKs. A small load
  * will do, under the same guard, where nobody waits for the next bytes: of bulk, which come in
  * pieces that are no messages, and of brief streams, which are over after one.
  *
@@ -20,6 +20,7 @@
 #define LB_GATHER_H
 
 #include "guard.h"
+#include "sparing.h"
 
 /* What happened in one window. */
 struct lb_gather_window {
@@ -48,7 +49,7 @@ struct lb_gather {
     uint64_t max_ns; /* never longer; 0: off */
     uint64_t target; /* bytes a turn worth gathering: what the cache holds */
     uint64_t ns;     /* what a turn gathers now */
-    bool small;      /* while gathering: a receive brings so little that its ACK costs more */
+    bool small;      /* while gathering: a receive brings so little that its ACK is spared */
     bool saving;     /* it gathers whenever that saves, whatever time and throughput are left */
 
     unsigned loaded;              /* windows with a load, one after another, before it began */
@@ -68,8 +69,8 @@ struct lb_gather {
     bool between;        /* two stretches: plain windows, and the load is the same */
     uint64_t resume_ns;  /* what is gathered after them; 0: to be found anew */
     bool spared;         /* ACKs, in this stretch */
-    bool acks_cost;      /* throughput: they are spared no more */
-    unsigned guard_hold; /* windows without gathering, should that be what costs it */
+    unsigned guard_hold; /* windows without gathering, should that be what costs throughput */
+    struct lb_sparing sparing;
 };
 
 /* saving: by the peers' throughput and the worker's spare time nobody is stopped. */

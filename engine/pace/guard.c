@@ -4,11 +4,11 @@
 /* What is called the same throughput. */
 static const double ALLOWED = 0.97;
 
-void lb_guard_saw(struct lb_guard *guard, bool gathering, uint64_t bytes, uint64_t ns)
+void lb_guard_saw(struct lb_guard *guard, bool saving, uint64_t bytes, uint64_t ns)
 {
     struct lb_guard_sum *sum = &guard->before;
 
-    if (gathering)
+    if (saving)
         sum = &guard->during;
     else if (guard->during.ns)
         sum = &guard->after;

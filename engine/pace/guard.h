@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard over throughput: what a receiver saves by gathering must not be what its peers pay.
- * Rates go up and down by themselves, and a single window says nothing. So a stretch of gathering
- * stands between plain windows: it has cost throughput if fewer bytes came a second than in those
- * before and in those after it, and that twice, one stretch after the other.
+ * The guard over throughput: what a receiver saves must not be what its peers pay. Rates go up and
+ * down by themselves, and a single window says nothing. So a stretch of saving (gathering, sparing
+ * ACKs) stands between plain windows: it has cost throughput if fewer bytes came a second than in
+ * those before and in those after it, and that twice, one stretch after the other.
  */
 #ifndef LB_GUARD_H
 #define LB_GUARD_H
@@ -20,8 +20,8 @@ struct lb_guard {
     unsigned losses;                           /* one after the other */
 };
 
-/* What came in a window, in which it was gathered or not. */
-void lb_guard_saw(struct lb_guard *guard, bool gathering, uint64_t bytes, uint64_t ns);
+/* What came in a window, in which it was saved or not. */
+void lb_guard_saw(struct lb_guard *guard, bool saving, uint64_t bytes, uint64_t ns);
 
 /* The load is another now: what was seen can't be compared with what will be. */
 void lb_guard_forget(struct lb_guard *guard);
@@ -30,7 +30,7 @@ enum lb_guard_finding {
     LB_GUARD_UNSEEN, /* there was no stretch between plain windows */
     LB_GUARD_WELL,   /* nothing was lost */
     LB_GUARD_DOUBT,  /* it looks as if, for the first time */
-    LB_GUARD_LOSSES, /* and for the second: gathering costs throughput */
+    LB_GUARD_LOSSES, /* and for the second: saving costs throughput */
 };
 
 /* The plain windows after a stretch are over. The next stretch comes behind them. */
