@@ -30,6 +30,12 @@ size_t lb_rights_size(const struct lb_rights *rights)
            (size_t)rights->group_count * sizeof(rights->groups[0]);
 }
 
+bool lb_rights_are_whole(const struct lb_rights *rights, size_t size)
+{
+    return size >= offsetof(struct lb_rights, groups) && rights->group_count >= 0 &&
+           rights->group_count <= LB_RIGHTS_GROUPS && size == lb_rights_size(rights);
+}
+
 int lb_rights_get(struct lb_rights *rights)
 {
     *rights = (struct lb_rights){0};

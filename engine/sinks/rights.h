@@ -3,6 +3,7 @@
 #ifndef LB_RIGHTS_H
 #define LB_RIGHTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,6 +21,9 @@ struct lb_rights {
 
 /* How much of it is in use, for a message. */
 size_t lb_rights_size(const struct lb_rights *rights);
+
+/* A message of that size has all that it says. */
+bool lb_rights_are_whole(const struct lb_rights *rights, size_t size);
 
 /* Those of this process. Returns 0 or -errno; -E2BIG for one with too many groups. */
 int lb_rights_get(struct lb_rights *rights);

@@ -6,6 +6,7 @@
  * the command exited or without calling it whole.
  */
 #include "wards.h"
+#include "clock.h"
 #include "dump.h"
 #include "guardian.h"
 #include "launch.h"
@@ -27,11 +28,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    BUCKETS = 1024,
-    FIRST_LOOK_MS = 10, /* after a tree was killed, whether somebody was missed */
-    LAST_LOOK_MS = 10000
-};
+enum { BUCKETS = 1024 };
+
+/* After a tree was killed, whether somebody was missed: so soon at first, so rarely at last. */
+#define FIRST_LOOK_NS (10 * LB_NS_PER_MS)
+#define LAST_LOOK_NS (10 * LB_NS_PER_S)
 
 struct ward {
     struct ward *next; /* of the same bucket */
@@ -53,8 +54,9 @@ static struct {
     struct ward *broken;           /* first of them */
     size_t count;
     int epoll_fd, signal_fd;
-    int request_fd; /* -1: the server is gone */
-    int look_ms;
+    int request_fd;    /* -1: the server is gone */
+    uint64_t look_ns;  /* when the broken are looked at, however much else there is to do */
+    uint64_t pause_ns; /* before that */
 } guardian;
 
 static void close_fd(int *fd)
@@ -156,9 +158,14 @@ static void call_whole(struct ward *ward)
     close_fd(&ward->output);
 }
 
+/* No later than it was to be: there may be no end of those that are broken. */
 static void look_soon(void)
 {
-    guardian.look_ms = FIRST_LOOK_MS;
+    uint64_t soon_ns = lb_clock_ns() + FIRST_LOOK_NS;
+
+    guardian.pause_ns = FIRST_LOOK_NS;
+    if (guardian.look_ns > soon_ns)
+        guardian.look_ns = soon_ns;
 }
 
 static void break_off(struct ward *ward)
@@ -166,6 +173,8 @@ static void break_off(struct ward *ward)
     if (ward->broken)
         return;
     ward->broken = true;
+    if (!guardian.broken)
+        guardian.look_ns = UINT64_MAX;
     ward->next_broken = guardian.broken;
     guardian.broken = ward;
     close_fd(&ward->end);
@@ -180,7 +189,8 @@ static void look_at_broken(void)
 {
     struct ward *next;
 
-    guardian.look_ms = guardian.look_ms < LAST_LOOK_MS / 2 ? guardian.look_ms * 2 : LAST_LOOK_MS;
+    guardian.pause_ns *= guardian.pause_ns < LAST_LOOK_NS / 2 ? 2 : 1;
+    guardian.look_ns = lb_clock_ns() + guardian.pause_ns;
     for (struct ward *ward = guardian.broken; ward; ward = next) {
         next = ward->next_broken;
         if (ward->alive || is_read(ward))
@@ -327,8 +337,16 @@ static void follow(const struct lb_rights *rights)
     send(guardian.request_fd, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Takes what came with a message. Returns how many descriptors. */
-static size_t unpack(struct msghdr *message, struct ucred *sender, int fds[LB_GUARDIAN_FDS])
+/* What may come with a message. Padding leaves room for more descriptors than belong to a request.
+ */
+union attached {
+    char space[CMSG_SPACE(LB_GUARDIAN_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+    struct cmsghdr aligned;
+};
+enum { FDS_MOST = sizeof(union attached) / sizeof(int) };
+
+/* Takes it. Returns how many descriptors. */
+static size_t unpack(struct msghdr *message, struct ucred *sender, int fds[FDS_MOST])
 {
     size_t count = 0;
 
@@ -355,49 +373,56 @@ static void hear_request(void)
         struct lb_guardian_start start;
         struct lb_rights rights;
     } request;
-    union {
-        char space[CMSG_SPACE(LB_GUARDIAN_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
-        struct cmsghdr aligned;
-    } control;
+    union attached control;
     struct iovec part = {&request, sizeof(request)};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof(control)};
     struct ucred sender = {.uid = (uid_t)-1};
-    int fds[LB_GUARDIAN_FDS];
+    int fds[FDS_MOST];
     ssize_t size = recvmsg(guardian.request_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     size_t count = size > 0 ? unpack(&message, &sender, fds) : 0;
 
     if (size == 0 || (size < 0 && errno != EINTR && errno != EAGAIN))
         server_is_gone();
-    else if (count == LB_GUARDIAN_FDS)
+    else if (count == LB_GUARDIAN_FDS && size == sizeof(request.start))
         take_request(&request.start, &sender, fds);
-    else if (size > 0 && count == 0 && (size_t)size >= offsetof(struct lb_rights, groups))
+    else if (size > 0 && count == 0 && lb_rights_are_whole(&request.rights, (size_t)size))
         follow(&request.rights);
     else
-        /* Out of descriptors: the server sees its control closed. */
+        /* Out of descriptors, or nothing that a server says that is itself: it sees its control
+         * closed. */
         while (count > 0)
             close(fds[--count]);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* Until the broken are to be looked at, for epoll_wait. */
+static int time_left_ms(void)
+{
+    uint64_t now_ns = lb_clock_ns();
+
+    if (!guardian.broken)
+        return -1;
+    return guardian.look_ns > now_ns ? (int)((guardian.look_ns - now_ns) / LB_NS_PER_MS) + 1 : 0;
+}
+
 static void serve(void)
 {
     while (guardian.request_fd >= 0 || guardian.count > 0) {
         struct epoll_event event;
-        int ready =
-            epoll_wait(guardian.epoll_fd, &event, 1, guardian.broken ? guardian.look_ms : -1);
+        int ready = epoll_wait(guardian.epoll_fd, &event, 1, time_left_ms());
 
-        if (ready == 0)
-            look_at_broken();
-        else if (ready > 0 && event.data.ptr == &guardian.request_fd)
+        if (ready > 0 && event.data.ptr == &guardian.request_fd)
             hear_request();
         else if (ready > 0 && event.data.ptr == &guardian.signal_fd)
             reap();
         else if (ready > 0)
             look_after(event.data.ptr);
+        if (time_left_ms() == 0)
+            look_at_broken();
     }
 }
 
