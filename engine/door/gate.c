@@ -12,18 +12,36 @@ unsigned lb_gate_room(struct lb_gate *gate)
     return room;
 }
 
+/* Counted only if it may be: whoever looked in between would find no room where there is some, and
+ * nobody would wake him. */
+static bool take_one(_Atomic unsigned *count, unsigned most)
+{
+    unsigned taken = atomic_load(count);
+
+    while (taken < most)
+        if (atomic_compare_exchange_weak(count, &taken, taken + 1))
+            return true;
+    return false;
+}
+
+static bool take_of_count(struct lb_gate *gate)
+{
+    uint64_t claimed = atomic_load(&gate->claimed);
+
+    while (!gate->count || claimed < gate->count)
+        if (atomic_compare_exchange_weak(&gate->claimed, &claimed, claimed + 1))
+            return true;
+    return false;
+}
+
 bool lb_gate_claim(struct lb_gate *gate)
 {
-    if (atomic_fetch_add(&gate->active, 1) >= gate->max_streams) {
-        atomic_fetch_sub(&gate->active, 1);
+    if (!take_one(&gate->active, gate->max_streams))
         return false;
-    }
-    if (atomic_fetch_add(&gate->claimed, 1) >= gate->count && gate->count) {
-        atomic_fetch_sub(&gate->claimed, 1);
-        atomic_fetch_sub(&gate->active, 1);
-        return false;
-    }
-    return true;
+    if (take_of_count(gate))
+        return true;
+    atomic_fetch_sub(&gate->active, 1);
+    return false;
 }
 
 void lb_gate_release(struct lb_gate *gate, bool counts)
@@ -42,10 +60,7 @@ bool lb_gate_finished(struct lb_gate *gate)
 
 bool lb_gate_claim_entrance(struct lb_gate *gate)
 {
-    if (atomic_fetch_add(&gate->entering, 1) < gate->max_entering)
-        return true;
-    atomic_fetch_sub(&gate->entering, 1);
-    return false;
+    return take_one(&gate->entering, gate->max_entering);
 }
 
 void lb_gate_release_entrance(struct lb_gate *gate)

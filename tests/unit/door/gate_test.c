@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "gate.h"
+#include "support.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -127,6 +128,44 @@ static void holds_against_threads(void **state)
     assert_true(crowd.most <= MAX_STREAMS);
 }
 
+enum { ASKS = 200000 };
+
+struct asker {
+    struct lb_gate gate;
+    atomic_bool over;
+};
+
+static void *ask_in_vain(void *argument)
+{
+    struct asker *asker = argument;
+    unsigned claimed = 0;
+
+    for (unsigned i = scale_count(ASKS, ASKS / 20); i > 0; i--)
+        claimed += lb_gate_claim(&asker->gate) + lb_gate_claim_entrance(&asker->gate);
+    atomic_store(&asker->over, true);
+    return (void *)(uintptr_t)claimed;
+}
+
+/* Else a lane that asks just then, when the place has become free, finds none: and who made room
+ * has woken those who wait already. */
+static void who_is_refused_takes_no_place_meanwhile(void **state)
+{
+    struct asker asker = {.gate = {.max_streams = 1, .max_entering = 1}};
+    unsigned beyond = 0;
+    pthread_t thread;
+    void *claimed;
+
+    (void)state;
+    assert_true(lb_gate_claim(&asker.gate));
+    assert_true(lb_gate_claim_entrance(&asker.gate));
+    assert_int_equal(pthread_create(&thread, NULL, ask_in_vain, &asker), 0);
+    while (!atomic_load(&asker.over))
+        beyond += atomic_load(&asker.gate.active) > 1 || atomic_load(&asker.gate.entering) > 1;
+    pthread_join(thread, &claimed);
+    assert_null(claimed);
+    assert_int_equal(beyond, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_count_limits_the_room),
         cmocka_unit_test(a_count_may_exceed_what_fits_at_once),
         cmocka_unit_test(holds_against_threads),
+        cmocka_unit_test(who_is_refused_takes_no_place_meanwhile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
