@@ -82,6 +82,7 @@ void lb_entrance_take(struct lb_entrance *entrance, const struct lb_arrival *arr
         lb_ending_refuse(lane, arrival->fd, &full);
         lb_outcomes_count(&lane->counters.outcomes, LB_OUTCOME_REFUSED, &full);
         close(arrival->fd);
+        free(arrival->first);
         lb_door_unload(lane->door, lane->index);
     }
 }
@@ -290,9 +291,11 @@ bool lb_entrance_is_busy(const struct lb_entrance *entrance)
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 /* Beyond the room there is now, as long as it costs no stream a descriptor: so that the listeners
- * can be closed at once. */
+ * can be closed at once. Not for the only stream of one lane that others would have sooner. */
 static bool may_wait_here(const struct lb_lane *lane)
 {
+    if (lane->backend->one_stream_per_worker && lane->door->lane_count > 1)
+        return false;
     return lane->streams->used + 1 < lane->streams->capacity && lb_door_take_spare(lane->door);
 }
 
@@ -311,6 +314,8 @@ bool lb_entrance_drain(struct lb_entrance *entrance)
     entrance->frozen = true;
     if (!lb_backlog_waits(listeners, lane->index))
         return true;
+    if (entrance->again.when_ns)
+        return false;
     while (lb_entrance_room(entrance) > 0 || may_wait_here(lane)) {
         arrival.fd = lb_backlog_take(listeners, lane->index, &arrival.listener);
         if (arrival.fd == -EAGAIN) {

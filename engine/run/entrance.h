@@ -8,7 +8,8 @@
 
 #include "stream.h"
 
-/* Connections that may wait beyond max_streams, because the kernel accepted them ahead. */
+/* Connections that may wait beyond max_streams on each lane: the kernel accepted them ahead, or a
+ * program has handed them over. */
 enum { LB_ACCEPT_AHEAD = 8192 };
 
 struct lb_entrance {

@@ -22,10 +22,7 @@ enum {
 
 unsigned lb_worker_streams(const struct lb_rules *rules)
 {
-    /* One that is the only worker has others wait there as well, at a stop. */
-    bool two = rules->backend->one_stream_per_worker && rules->max_streams > 1;
-
-    return two ? 2 : rules->max_streams + LB_ACCEPT_AHEAD;
+    return rules->max_streams + LB_ACCEPT_AHEAD;
 }
 
 static int open_lane(struct lb_worker *worker, const struct lb_worker_shares *shares,

@@ -121,19 +121,28 @@ static int none_by_listener(struct ledger_entry *entry, struct lb_stream *stream
     return 0;
 }
 
-/* More than may be under way at a time, beside those that the engine accepts itself. */
+/* All at once, many more than may be under way. */
 static void adopted_ones_wait_their_turn(void **state)
 {
+    enum { PEERS = 40 };
     struct server *server = *state;
-    const size_t streams = scale_count(40, 20);
+    int ours, peers[PEERS];
 
     server->config.max_streams = 3;
     server->config.workers = 2;
     server->ledger.hooks.open = none_by_listener;
-    server_begin(server, streams);
-    for (size_t i = 1; i <= streams; i++)
-        adopt_payload(server, i, 50, 5000);
-    server_await_ends(server, streams);
+    server_begin(server, PEERS);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = connect_elsewhere(server, &ours);
+        CHECK_OK(server, lb_engine_adopt(server->engine, ours, "12345678", 8, NULL));
+    }
+    for (int i = 0; i < PEERS; i++)
+        CHECK_SAME(server, shutdown(peers[i], SHUT_WR), 0);
+    server_await_ends(server, PEERS);
+    for (int i = 0; i < PEERS; i++) {
+        server_check_bytes(server, (size_t)i, "12345678", 8, LB_END_EOF);
+        close(peers[i]);
+    }
     CHECK(server, atomic_load(&server->ledger.most_under_way) <= 3);
     server_finish(server);
 }

@@ -299,6 +299,13 @@ int rig_init(struct rig *rig, struct script_options options)
     return script_init(&rig->script, &options);
 }
 
+void rig_leave_places(struct rig *rig, unsigned places)
+{
+    struct lb_stream_table *table = &rig->script.worker.streams;
+
+    table->touched = table->capacity - places;
+}
+
 void rig_run(struct rig *rig, const struct step *steps, size_t count)
 {
     rig->plan.steps = steps;

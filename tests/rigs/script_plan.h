@@ -103,6 +103,9 @@ int rig_teardown(void **state);
 
 int rig_init(struct rig *rig, struct script_options options);
 
+/* Of the worker's table: no more connections than that find one at a time. Before the first. */
+void rig_leave_places(struct rig *rig, unsigned places);
+
 /* Runs the worker until it ends. */
 void rig_run(struct rig *rig, const struct step *steps, size_t count);
 

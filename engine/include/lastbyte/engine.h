@@ -333,12 +333,13 @@ LB_PUBLIC int lb_engine_end(struct lb_engine *engine, uint64_t id);
 
 /* Gives the engine a connection that was accepted elsewhere, of TCP or a Unix socket: fd is the
  * engine's from now on, also if the call fails, and then it is closed. It goes to the worker with
- * the fewest; limits, filters, admission, receipts and a stop are as for every other, and beyond
- * max_streams it waits. first are bytes that were read from it already, at most LB_FIRST_MAX: they
- * are copied, and come before what it still holds. *id is its stream's number (of one that is
- * turned away before it begins, nobody's); may be NULL. Works from open on, but before the start
- * nobody looks. O_NONBLOCK is turned off in what others share of it. Returns 0 or -errno:
- * -ESHUTDOWN: the engine has been stopped, or has ended; -EBADF, -ENOTSOCK, -EPROTOTYPE,
+ * the fewest; limits, filters, admission, receipts and a stop are as for every other. Beyond
+ * max_streams it waits, with 8192 others of its worker at most: more are turned away as
+ * LB_END_LIMIT, "max-streams". first are bytes that were read from it already, at most
+ * LB_FIRST_MAX: they are copied, and come before what it still holds. *id is its stream's number
+ * (of one that is turned away before it begins, nobody's); may be NULL. Works from open on, but
+ * before the start nobody looks. O_NONBLOCK is turned off in what others share of it. Returns 0 or
+ * -errno: -ESHUTDOWN: the engine has been stopped, or has ended; -EBADF, -ENOTSOCK, -EPROTOTYPE,
  * -EAFNOSUPPORT: no stream socket; -ENOTCONN: none that is or was connected; -EMSGSIZE; -ENOMEM.
  * [any thread] */
 LB_PUBLIC int lb_engine_adopt(struct lb_engine *engine, int fd, const void *first,

@@ -205,6 +205,7 @@ static void a_full_table(void **state)
     struct rig *rig = *state;
 
     begin(rig, (struct script_options){.one_stream_per_worker = true, .count = 2});
+    rig_leave_places(rig, 2);
     ASSERT_LOG(rig, "await1 open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ",
                ACCEPT, ACCEPT, CALL(second_sends_a_header), ACCEPT, TURN,
                CALL(first_sends_a_header), READABLE(1, 0), TURN, EOF_OF(1), TURN, EOF_OF(2));

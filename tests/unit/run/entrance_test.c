@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,25 +21,33 @@ struct lent {
     int listener, peers[2];
 };
 
-static void lend(struct lent *lent)
+/* A socket where both peers wait. */
+static void listen_here(struct lent *lent, struct lb_listener_list *list)
 {
-    struct lb_door *door = &lent->rig.script.door;
-    struct lb_listener_list here = {0};
     const struct lb_listener_options options = {.sockets = 1};
-    char lent_name[20];
-    const char *const here_list[] = {lent->address, NULL}, *const lent_list[] = {lent_name, NULL};
+    const char *const names[] = {lent->address, NULL};
 
     assert_int_equal(directory_make(lent->directory, sizeof(lent->directory)), 0);
     snprintf(lent->address, sizeof(lent->address), "unix:%s/socket", lent->directory);
-    assert_int_equal(lb_listener_open(&here, here_list, &options, NULL), 0);
-    lent->listener = dup(here.items[0].fds[0]);
+    assert_int_equal(lb_listener_open(list, names, &options, NULL), 0);
+    lent->listener = dup(list->items[0].fds[0]);
     for (int i = 0; i < 2; i++) {
         lent->peers[i] = peer_connect(lent->address);
         assert_true(lent->peers[i] >= 0);
     }
+}
+
+static void lend(struct lent *lent)
+{
+    struct lb_listener_list here = {0};
+    const struct lb_listener_options options = {.sockets = 1};
+    char name[20];
+    const char *const names[] = {name, NULL};
+
+    listen_here(lent, &here);
     lb_listener_close(&here);
-    snprintf(lent_name, sizeof(lent_name), "fd:%d", lent->listener);
-    assert_int_equal(lb_listener_open(&door->listeners, lent_list, &options, NULL), 0);
+    snprintf(name, sizeof(name), "fd:%d", lent->listener);
+    assert_int_equal(lb_listener_open(&lent->rig.script.door.listeners, names, &options, NULL), 0);
 }
 
 static struct lb_entrance *begin(struct lent *lent, bool wakes_one)
@@ -138,6 +147,44 @@ static void while_it_pauses_nobody_is_accepted(void **state)
     assert_true(lb_entrance_room(entrance) > 0);
 }
 
+static void while_it_pauses_nobody_is_drained(void **state)
+{
+    struct lent *lent = *state;
+    struct lb_door *door = &lent->rig.script.door;
+    struct lb_entrance *entrance = &lent->rig.script.worker.entrance;
+
+    assert_int_equal(rig_init(&lent->rig, (struct script_options){0}), 0);
+    listen_here(lent, &door->listeners);
+    door->gate.max_streams = 0;
+    door->spare = 10;
+    lb_entrance_pause(entrance, -EMFILE);
+    assert_false(lb_entrance_drain(entrance));
+    assert_false(lb_entrance_is_busy(entrance));
+    assert_int_equal(door->spare, 10);
+    assert_ptr_equal(lb_alarms_take_due(&entrance->lane->alarms, LB_NEVER - 1), &entrance->again);
+    assert_true(lb_entrance_drain(entrance));
+    assert_true(lb_entrance_is_busy(entrance));
+}
+
+/* With all that belongs to it. */
+static void who_finds_no_place_is_turned_away(void **state)
+{
+    struct lent *lent = *state;
+    struct lb_entrance *entrance = begin(lent, true);
+    struct lb_lane *lane = entrance->lane;
+    struct lb_first *first = calloc(1, sizeof(*first) + 1);
+    struct lb_arrival arrival = {.fd = dup(lent->peers[0]), .listener = -1, .first = first};
+
+    assert_non_null(first);
+    first->size = 1;
+    rig_leave_places(&lent->rig, 0);
+    lb_door_load(lane->door, lane->index);
+    lb_entrance_take(entrance, &arrival);
+    assert_int_equal(lane->door->lanes[lane->index].load, 0);
+    assert_int_equal(fcntl(arrival.fd, F_GETFD), -1);
+    assert_false(lb_entrance_is_busy(entrance));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -149,6 +196,8 @@ int main(void)
         TEST(only_the_last_lane_looks_who_waits),
         TEST(while_somebody_waits_nobody_is_accepted),
         TEST(while_it_pauses_nobody_is_accepted),
+        TEST(while_it_pauses_nobody_is_drained),
+        TEST(who_finds_no_place_is_turned_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,7 @@ static void a_full_table_turns_away(void **state)
     struct rig *rig = *state;
 
     BEGIN(rig, .one_stream_per_worker = true, .count = 2);
+    rig_leave_places(rig, 2);
     ASSERT_LOG(rig, "open1 receive1 end1:eof forget1 open2 receive2 end2:eof forget2 ", ACCEPT,
                ACCEPT, ACCEPT, TURN, LIMIT(0), EOF_OF(1), TURN, EOF_OF(2));
     assert_non_null(strstr(rig->script.notes, "warning: a peer was turned away"));
