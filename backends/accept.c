@@ -17,7 +17,6 @@ bool lb_accept_is_transient(int error)
     case -EHOSTUNREACH:
     case -EOPNOTSUPP:
     case -ENETUNREACH:
-    case -EPERM: /* a firewall's rule */
         return true;
     default:
         return false;
