@@ -106,11 +106,6 @@ void *lb_stage_state(const struct lb_stage *stage)
     return stage->stream->memory + use_of(stage)->offset;
 }
 
-int lb_stage_fd(const struct lb_stage *stage)
-{
-    return stage->stream->conn.fd;
-}
-
 /* Copies of what was read before as much as fits; it is gone then, unless only peeked at. */
 static size_t take_first(struct lb_first *first, void *data, size_t size, int flags)
 {

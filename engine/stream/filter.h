@@ -90,7 +90,6 @@ extern const struct lb_filter *const lb_filters[];
 /* ---- what a filter calls --------------------------------------------------------------------- */
 
 void *lb_stage_state(const struct lb_stage *stage);
-int lb_stage_fd(const struct lb_stage *stage);
 
 /* From enter: recv(2) without waiting, from what was read of the connection before it was adopted,
  * then from itself. flags: 0 or MSG_PEEK. Returns 0 at its EOF, or -errno: -EAGAIN if there is

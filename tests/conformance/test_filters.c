@@ -90,11 +90,10 @@ static int header_enter(struct lb_stage *stage, const char **why)
     size_t size;
 
     while ((size = wanted(header)) > header->size) {
-        ssize_t got =
-            recv(lb_stage_fd(stage), header->got + header->size, size - header->size, MSG_DONTWAIT);
+        ssize_t got = lb_stage_receive(stage, header->got + header->size, size - header->size, 0);
 
         if (got < 0)
-            return -errno;
+            return (int)got;
         if (got == 0) {
             *why = "cut off";
             return -ECONNRESET;

@@ -5,19 +5,17 @@
 # out of the example's pipe whole and in order, and both senders get their answer.
 set -euo pipefail
 
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
+
 courier=$1 lastbyte=$2
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-courier.XXXXXX")
+begin courier
 server=
 finish() {
     [ -z "$server" ] || kill "$server" 2>/dev/null || true
     rm -rf "$root"
 }
 trap finish EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
 
 mkfifo "$root/pipe"
 head -c 24M /dev/urandom >"$root/first"

@@ -6,16 +6,13 @@
 # there is that of engine/LIBRARY.md. And what is not implemented yet can't be asked for.
 set -euo pipefail
 
-meson=$1 source=$2
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-alone.XXXXXX")
-trap 'rm -rf "$root"' EXIT
-log=$root/log
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
 
-fail() {
-    echo "FAILED: $*" >&2
-    cat "$log" >&2
-    exit 1
-}
+meson=$1 source=$2
+begin alone
+log=$root/log
+explaining=("$log")
 
 # The only packages that there are.
 mkdir -p "$root/packages" "$root/outside/subprojects"

@@ -5,15 +5,11 @@
 # installed command take a look of one round. Nothing but what was installed is used.
 set -euo pipefail
 
-build=$1 prefix=$2 libdir=$3 datadir=$4
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-bench-installed.XXXXXX")
-trap 'rm -rf "$root"' EXIT
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
 
-fail() {
-    echo "FAILED: $*" >&2
-    cat "$root/told" "$root/errors" >&2
-    exit 1
-}
+build=$1 prefix=$2 libdir=$3 datadir=$4
+begin bench-installed
 
 DESTDIR=$root/first meson install -C "$build" --no-rebuild --quiet
 mv "$root/first" "$root/moved"
@@ -27,6 +23,7 @@ cd "$root/here"
 
 # look OPTION...
 look() {
+    explaining=("$root/told" "$root/errors")
     "$place/bin/lastbyte" bench --quick --pairs=1 --dir="$root" "$@" >"$root/told" 2>"$root/errors"
 }
 

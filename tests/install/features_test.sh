@@ -5,16 +5,13 @@
 # receives and sends as ever, and whoever asks for what is missing is told so in one line.
 set -euo pipefail
 
-meson=$1 source=$2
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-features.XXXXXX")
-trap 'rm -rf "$root"' EXIT
-log=$root/log
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
 
-fail() {
-    echo "FAILED: $*" >&2
-    cat "$log" >&2
-    exit 1
-}
+meson=$1 source=$2
+begin features
+log=$root/log
+explaining=("$log")
 
 "$meson" setup --buildtype=plain "$root/build" "$source" -Dtests=false -Dbench=disabled \
     -Dcommand=enabled -Dtls=disabled -Ds3=disabled -Dmetrics=disabled -Dseccomp=disabled \

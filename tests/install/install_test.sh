@@ -6,18 +6,15 @@
 # is that of engine/LIBRARY.md, word for word. KIND of library is shared, static or both.
 set -euo pipefail
 
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
+
 build=$1 source=$2 prefix=$3 libdir=$4 sanitizers=$5 kind=$6
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-install.XXXXXX")
-trap 'rm -rf "$root"' EXIT
+begin install
 
 DESTDIR=$root meson install -C "$build" --no-rebuild --quiet
 libraries=$root$prefix/$libdir
 export LD_LIBRARY_PATH=$libraries
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
 
 for file in "$prefix/bin/lastbyte" "$prefix/include/lastbyte/lastbyte.h" \
     "$prefix/$libdir/pkgconfig/lastbyte.pc" "$prefix/share/man/man1/lastbyte.1" \

@@ -6,14 +6,12 @@
 # static library has the same, and whatever else it has of external linkage begins with lb_.
 set -euo pipefail
 
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
+
 header=$1 map=$2
 shift 2
 headers=("$header"/*.h)
-fail() {
-    echo "FAILED: $1" >&2
-    [ -z "${2-}" ] || printf '%s\n' "$2" >&2
-    exit 1
-}
 
 # The name before the first parenthesis of each declaration, which may go over some lines.
 public=$(awk '/^LB_PUBLIC / { text = "" ; on = 1 }

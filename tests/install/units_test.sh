@@ -5,6 +5,9 @@
 # the user, and of its directory.
 set -euo pipefail
 
+# shellcheck source=tests/rigs/rig.sh
+. "${BASH_SOURCE[0]%/*}/../rigs/rig.sh"
+
 lastbyte=$1 units=$2 sources=$3
 for tool in systemd-analyze systemd-sysusers systemd-tmpfiles; do
     command -v "$tool" >/dev/null || {
@@ -12,13 +15,7 @@ for tool in systemd-analyze systemd-sysusers systemd-tmpfiles; do
         exit 77
     }
 done
-root=$(mktemp -d "${TMPDIR:-/tmp}/lastbyte-units.XXXXXX")
-trap 'rm -rf "$root"' EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
+begin units
 
 # Instances, with the command where this build has it.
 for kind in service socket; do

@@ -21,7 +21,6 @@ enum {
     REPLAY_PLAIN_MAX = 400 << 10,
     REPLAY_SAID_MAX = 64 << 10,
     REPLAY_PIECES = 8,
-    FORGED_MAX = 5 + (1 << 16), /* of one record */
 };
 
 struct replay_suite {

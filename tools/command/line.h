@@ -10,11 +10,11 @@
  * stream: nothing, or TLS (tls_line.h). */
 struct line {
     int socket;
-    void *tls;       /* struct tls_line; NULL: plain */
-    const char *why; /* of a failure, if errno can't tell it; static */
-    bool heard;      /* something */
-    bool unproven;   /* the server's EOF was one that anybody on the way can make */
-    bool wants_to_read, wants_to_write; /* before it can go on: poll for that too */
+    void *tls;           /* struct tls_line; NULL: plain */
+    const char *why;     /* of a failure, if errno can't tell it; static */
+    bool heard;          /* something */
+    bool unproven;       /* the server's EOF was one that anybody on the way can make */
+    bool wants_to_write; /* before it can go on: poll for that too */
 };
 
 /* Each returns how many bytes it moved, -EAGAIN when the socket has to be polled first, or another
