@@ -154,12 +154,13 @@ void lb_spool_done(struct lb_spool *spool)
 {
     if (spool->fd < 0)
         return;
-    close(spool->fd);
-    spool->fd = -1;
+    /* First: who dooms it would make another file of its number empty. */
     pthread_mutex_lock(&spool->spools->lock);
     discharge(spool);
     unlist(spool);
     pthread_mutex_unlock(&spool->spools->lock);
+    close(spool->fd);
+    spool->fd = -1;
     spool->size = 0;
     spool->taken = 0;
 }
