@@ -121,23 +121,13 @@ static void max_time_of_a_paused_stream(void **state)
     held(1);
 }
 
-static int end_never(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
-{
-    int error;
-
-    if (end != LB_END_EOF)
-        return 0;
-    error = ledger_watch_gate(entry, stream); /* stays closed */
-    return error ? error : -EINPROGRESS;
-}
-
 static void max_time_of_an_end_in_progress(void **state)
 {
     struct server *server = *state;
     uint64_t begin = time_now_ns();
     int fd;
 
-    server->ledger.hooks.end = end_never;
+    server->ledger.hooks.end = ledger_end_never;
     server->config.max_time_ms = MAX_TIME_MS;
     server_begin(server, 1);
     fd = connect_deaf(server, 1);

@@ -37,8 +37,7 @@ static void reset_after_data(void **state)
     server_begin(server, 1);
     fd = server_connect(server);
     CHECK_OK(server, peer_send_payload(fd, 1, 0, SIZE, SIZE));
-    CHECK_OK(server, peer_await_acked(fd));
-    CHECK_OK(server, peer_reset(fd));
+    CHECK_OK(server, peer_reset_behind(fd));
     server_await_ends(server, 1);
     server_check_payload(server, 1, SIZE, LB_END_RESET);
     server_finish(server);
@@ -52,8 +51,7 @@ static void reset_behind_queued_data(void **state)
     server_open(server, 1);
     fd = server_connect(server);
     CHECK_OK(server, peer_send_payload(fd, 1, 0, QUEUED_SIZE, QUEUED_SIZE));
-    CHECK_OK(server, peer_await_acked(fd));
-    CHECK_OK(server, peer_reset(fd));
+    CHECK_OK(server, peer_reset_behind(fd));
     server_start(server);
     server_await_ends(server, 1);
     server_check_payload(server, 1, QUEUED_SIZE, LB_END_RESET);

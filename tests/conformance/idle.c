@@ -127,16 +127,6 @@ static ssize_t take_none(struct ledger_entry *entry, struct lb_stream *stream, c
     return -EIO;
 }
 
-static int end_never(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
-{
-    int error;
-
-    if (end != LB_END_EOF)
-        return 0;
-    error = ledger_watch_gate(entry, stream); /* stays closed */
-    return error ? error : -EINPROGRESS;
-}
-
 static int block_until_gate(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
 {
     (void)stream;
@@ -220,7 +210,7 @@ static void ending(void)
 {
     struct scene *scene = begin_scene("an end in progress");
 
-    scene->server.ledger.hooks.end = end_never;
+    scene->server.ledger.hooks.end = ledger_end_never;
     server_begin(&scene->server, 1);
     half_close(scene, join_scene(scene));
     AWAIT(&scene->server, atomic_load(&server_await_tag(&scene->server, 1)->end_calls) > 0);

@@ -321,3 +321,13 @@ void ledger_unwatch_gate(struct ledger_entry *entry, struct lb_stream *stream)
     close(entry->watched);
     entry->watched = -1;
 }
+
+int ledger_end_never(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end)
+{
+    int error;
+
+    if (end != LB_END_EOF)
+        return 0;
+    error = ledger_watch_gate(entry, stream);
+    return error ? error : -EINPROGRESS;
+}

@@ -81,4 +81,7 @@ struct ledger_entry *ledger_find(struct ledger *ledger, uint64_t tag);
 int ledger_watch_gate(struct ledger_entry *entry, struct lb_stream *stream);
 void ledger_unwatch_gate(struct ledger_entry *entry, struct lb_stream *stream);
 
+/* A hook: what is complete waits for the gate, and ends only if it is told of another end. */
+int ledger_end_never(struct ledger_entry *entry, struct lb_stream *stream, enum lb_end end);
+
 #endif

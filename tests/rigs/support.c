@@ -432,6 +432,13 @@ int peer_reset(int fd)
     return close(fd) < 0 ? -errno : 0;
 }
 
+int peer_reset_behind(int fd)
+{
+    int rc = peer_await_acked(fd);
+
+    return rc == 0 ? peer_reset(fd) : rc;
+}
+
 static void *sender_run(void *argument)
 {
     struct sender *sender = argument;

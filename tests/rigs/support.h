@@ -107,8 +107,9 @@ int peer_await_acked(int fd);
 /* Sends everything, half-closes, waits for the other side's EOF and closes. */
 int peer_finish(int fd, const void *data, size_t size);
 
-/* TCP: closes with a reset. */
+/* TCP: closes with a reset; or with one behind all that was sent. */
 int peer_reset(int fd);
+int peer_reset_behind(int fd);
 
 /* A thread that sends a payload in writes of random sizes, half-closes, waits for EOF, closes. */
 struct sender {
