@@ -143,7 +143,7 @@ class Stop(unittest.TestCase):
 
 
 class Stuck(unittest.TestCase):
-    def test_two_signals_end_it_whatever_hangs(self):
+    def serve_one_that_hangs(self):
         """An output that nobody reads, and that nothing but the process's own end interrupts."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
@@ -153,12 +153,28 @@ class Stuck(unittest.TestCase):
         connection.sendall(bytes(1 << 20))
         connection.shutdown(socket.SHUT_WR)
         os.read(reader, 1)
+        return server, connection
+
+    def test_two_signals_end_it_whatever_hangs(self):
+        server, connection = self.serve_one_that_hangs()
         server.signal(signal.SIGTERM)
         server.signal(signal.SIGHUP)
         result = server.finish()
         self.assertEqual(1, result.status, result)
         self.assertIn("what was being stored at the second signal", result.errors)
         self.assertRaises(ConnectionResetError, connection.recv, 1)
+
+    def test_a_third_finds_what_it_does_by_default(self):
+        """And whoever sends them all the time does not put off the end."""
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with self.subTest(number):
+                server, _ = self.serve_one_that_hangs()
+
+                def ends(server=server, number=number):
+                    server.signal(number)
+                    return server.process.poll() is not None
+                until(ends, "its end")
+                self.assertEqual(-number, server.finish().status)
 
 
 @each_backend

@@ -48,13 +48,16 @@ static void on_alarm(int number)
 static void on_signal(int number)
 {
     int saved = errno;
+    unsigned before = atomic_fetch_add(&signals_seen, 1);
 
-    (void)number;
     lb_engine_stop(running);
     notify_stopping();
-    if (atomic_fetch_add(&signals_seen, 1) > 0) {
+    if (before > 0) {
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        signal(number, SIG_DFL); /* SIGHUP, which may be one that is ignored */
+    }
+    if (before == 1) {
         signal(SIGALRM, on_alarm);
         alarm(STOP_SECONDS);
     }
