@@ -2,7 +2,8 @@
 /* The best that an epoll server can be made in one file: a large buffer, many events at a time, no
  * wait for what is there already (the first bytes of a stream, its end behind a receive that left
  * nothing), bytes gather while the thread is short of time, and ACKs of small messages are spared
- * meanwhile. */
+ * meanwhile. It can do one thing otherwise (changes.h). */
+#include "changes.h"
 #include "nap.h"
 #include "tally.h"
 #include "ways_to_receive.h"
@@ -130,7 +131,6 @@ int best_epoll_receive(const struct contender *contender, struct receiver *recei
     static struct server server;
     int rc = -1;
 
-    (void)contender;
     server = (struct server){
         .receiver = receiver,
         .listener = receiver_listen(receiver),
@@ -138,7 +138,9 @@ int best_epoll_receive(const struct contender *contender, struct receiver *recei
         .buffer = malloc(BUFFER_SIZE),
     };
     if (server.listener >= 0 && server.epoll >= 0 && server.buffer &&
-        fcntl(server.listener, F_SETFL, O_NONBLOCK) == 0)
+        fcntl(server.listener, F_SETFL, O_NONBLOCK) == 0 &&
+        change_epoll(server.epoll, contender->change) == 0 &&
+        change_socket(server.listener, contender->change) == 0)
         rc = serve(&server);
     else if (server.listener >= 0)
         receiver_fail(receiver, "setting up epoll", errno);

@@ -6,8 +6,10 @@
  * time, and ACKs of small messages are spared meanwhile.
  *
  * Where it is to do as another did (a schedule), it is a floor under that one: the same wakes and
- * the same ACKs, and nothing of an engine around the copy, or not even the copy (MSG_TRUNC).
+ * the same ACKs, and nothing of an engine around the copy, or not even the copy (MSG_TRUNC). And it
+ * can do one thing otherwise (changes.h).
  */
+#include "changes.h"
 #include "clock.h"
 #include "nap.h"
 #include "schedule.h"
@@ -48,7 +50,9 @@ struct connection {
 struct server {
     struct receiver *receiver;
     int listener, receive_flags;
+    enum change change;
     struct io_uring ring;
+    bool registered; /* the ring's descriptor */
     bool incremental;
     struct io_uring_buf_ring *buffers;
     char *memory;
@@ -71,6 +75,7 @@ static struct io_uring_sqe *get_sqe(struct server *server)
 
     while (!sqe) {
         io_uring_submit(&server->ring);
+        io_uring_sqring_wait(&server->ring); /* SQPOLL: until the thread has taken some */
         sqe = io_uring_get_sqe(&server->ring);
     }
     return sqe;
@@ -236,7 +241,7 @@ static int serve(struct server *server)
         if (ns)
             gather(server, ns);
         if (io_uring_cq_ready(&server->ring) == 0)
-            rc = io_uring_submit_and_wait(&server->ring, 1);
+            rc = change_wait(&server->ring, server->change, server->registered);
         if (rc < 0 && rc != -EINTR)
             return receiver_fail(server->receiver, "io_uring_enter", -rc);
         server->bytes = 0;
@@ -250,15 +255,23 @@ static int serve(struct server *server)
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-static int open_ring(struct io_uring *ring)
+static int open_ring(struct server *server)
 {
     struct io_uring_params parameters = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
                  IORING_SETUP_DEFER_TASKRUN,
         .cq_entries = COMPLETIONS,
     };
+    int rc;
 
-    return io_uring_queue_init_params(SUBMISSIONS, ring, &parameters);
+    change_parameters(&parameters, server->change, server->receiver->trial->cores[RECEIVING]);
+    rc = io_uring_queue_init_params(SUBMISSIONS, &server->ring, &parameters);
+    if (rc < 0)
+        return rc;
+    rc = change_ring(&server->ring, server->change);
+    if (rc < 0)
+        io_uring_queue_exit(&server->ring);
+    return rc;
 }
 
 static int register_slots(struct server *server)
@@ -301,6 +314,7 @@ int best_uring_receive(const struct contender *contender, struct receiver *recei
         .receiver = receiver,
         .listener = receiver_listen(receiver),
         .receive_flags = contender->drops ? MSG_TRUNC : 0,
+        .change = contender->change,
         .schedule = contender->follows ? receiver->schedule : NULL,
         .buffers = MAP_FAILED,
     };
@@ -308,12 +322,12 @@ int best_uring_receive(const struct contender *contender, struct receiver *recei
 
     if (server.listener < 0)
         return -1;
-    rc = open_ring(&server.ring);
+    rc = open_ring(&server);
     if (rc < 0) {
         close(server.listener);
         return receiver_fail(receiver, "io_uring_queue_init", -rc);
     }
-    io_uring_register_ring_fd(&server.ring); /* not having it is no failure */
+    server.registered = io_uring_register_ring_fd(&server.ring) == 1; /* it may have none */
     rc = set_up_slots(&server);
     if (rc < 0)
         receiver_fail(receiver, "io_uring_register_buf_ring", -rc);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The textbook's server, and what becomes of it with a larger buffer. */
+#include "changes.h"
 #include "tally.h"
 #include "ways_to_receive.h"
 
@@ -43,7 +44,9 @@ static int serve(struct receiver *receiver, const struct way *way)
     void *buffer = malloc(way->size);
     int rc = -1;
 
-    if (listener >= 0 && buffer)
+    if (listener >= 0 && change_socket(listener, receiver->trial->contender->change) < 0)
+        rc = receiver_fail(receiver, "changing a socket", errno);
+    else if (listener >= 0 && buffer)
         rc = receive_all(receiver, listener, buffer, way);
     else if (listener >= 0)
         receiver_fail(receiver, "out of memory", 0);

@@ -12,17 +12,28 @@
 #include <errno.h>
 #include <lastbyte/lastbyte.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Streams that nothing is taken from until the driver says so. */
+struct held {
+    uint64_t *ids; /* of those that have begun; NULL: none is held */
+    atomic_uint count;
+    atomic_bool released;
+    struct lb_engine *engine;
+};
+
 struct ours {
     struct lb_wrap wrap; /* first: the sink's context */
     struct receiver *receiver;
     struct lb_sink sink;
     FILE *digests;
+    struct held held;
     char address[RECEIVER_ADDRESS_SIZE];
     const char *listen[2];
 };
@@ -92,8 +103,10 @@ static int use_builtin(struct ours *ours, const char *specification, bool direct
 
 static int open_tally(struct lb_stream *stream, void *context)
 {
-    const struct ours *ours = context;
+    struct ours *ours = context;
 
+    if (ours->held.ids)
+        ours->held.ids[atomic_fetch_add(&ours->held.count, 1)] = lb_stream_id(stream);
     tally_begin(ours->receiver, lb_stream_state(stream));
     return 0;
 }
@@ -102,6 +115,8 @@ static ssize_t write_tally(struct lb_stream *stream, void *context, const void *
 {
     const struct ours *ours = context;
 
+    if (ours->held.ids && !atomic_load(&ours->held.released))
+        return 0;
     tally_take(ours->receiver, lb_stream_state(stream), data, size);
     return (ssize_t)size;
 }
@@ -119,6 +134,33 @@ static const struct lb_sink tally_sink = {
     .open = open_tally, .write = write_tally, .end = end_tally,
 };
 
+/* Waits for the driver, then has every stream's sink called. */
+static void *release_held(void *argument)
+{
+    struct ours *ours = argument;
+    struct held *held = &ours->held;
+    char byte;
+
+    while (read(ours->receiver->release_fd, &byte, 1) < 0 && errno == EINTR)
+        ;
+    atomic_store(&held->released, true);
+    for (unsigned i = 0; i < atomic_load(&held->count); i++)
+        lb_engine_wake(held->engine, held->ids[i]);
+    return NULL;
+}
+
+static int hold(struct ours *ours)
+{
+    if (ours->receiver->release_fd < 0)
+        return receiver_fail(ours->receiver, "nobody would release what is held", 0);
+    ours->held.ids = calloc(ours->receiver->trial->streams, sizeof(*ours->held.ids));
+    if (!ours->held.ids)
+        return receiver_fail(ours->receiver, "out of memory", 0);
+    ours->sink = tally_sink;
+    ours->sink.flags = LB_SINK_MAY_PAUSE;
+    return 0;
+}
+
 /* ---- the engine ------------------------------------------------------------------------------ */
 
 static int choose_sink(struct ours *ours, const struct contender *contender)
@@ -135,6 +177,8 @@ static int choose_sink(struct ours *ours, const struct contender *contender)
                  ours->receiver->directory, one ? "/received" : "");
         return use_builtin(ours, specification, contender->direct);
     }
+    if (demands & DEMAND_STALL)
+        return hold(ours);
     if ((demands & DEMAND_CONTENT) || (trial->verify && !hashes)) {
         ours->sink = tally_sink;
         return 0;
@@ -177,15 +221,21 @@ static int open_engine(struct ours *ours, struct lb_engine **engine,
     return 0;
 }
 
-static int run_engine(const struct ours *ours, struct lb_engine *engine)
+static int run_engine(struct ours *ours, struct lb_engine *engine)
 {
     int rc = lb_engine_start(engine);
+    pthread_t releaser;
 
     if (rc < 0)
         return receiver_fail(ours->receiver, "lb_engine_start", -rc);
+    ours->held.engine = engine;
+    if (ours->held.ids && pthread_create(&releaser, NULL, release_held, ours) != 0)
+        return receiver_fail(ours->receiver, "pthread_create", 0);
     receiver_ready(ours->receiver, lb_engine_address(engine, 0));
     lb_engine_wait(engine, -1);
     receiver_done(ours->receiver);
+    if (ours->held.ids)
+        pthread_join(releaser, NULL);
     return 0;
 }
 
@@ -226,6 +276,7 @@ int ours_receive(const struct contender *contender, struct receiver *receiver)
     lb_engine_close(engine);
     if (rc == 0 && ours.digests && receiver->trial->verify)
         check_digests(&ours);
+    free(ours.held.ids);
     lb_sink_close(ours.wrap.inner, ours.wrap.inner_context);
     if (ours.digests)
         fclose(ours.digests);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contenders.h"
 
+#include "changes.h"
 #include "switches.h"
 #include "ways_to_receive.h"
 #include "workload.h"
@@ -10,6 +11,8 @@
 /* What a server can do that has a callback or a buffer for what arrives. */
 #define TAKES (DEMAND_ONE | DEMAND_TURNS | DEMAND_CONTENT | DEMAND_FILES)
 #define SERVES_ALL (TAKES | DEMAND_64 | DEMAND_ANY | DEMAND_IDLE)
+/* What ours can whose sinks pause. */
+#define OURS_ALL (SERVES_ALL | DEMAND_STALL)
 
 /* What ours can through TLS, in a build that has it. */
 #ifdef HAVE_TLS
@@ -80,6 +83,18 @@
         CELL(uring, letters "i", gathers, spares, false, true),                                    \
         CELL(uring, letters "bi", gathers, spares, true, true)
 
+/* best-uring, best-epoll or a loop with one thing changed, and compared with that one:
+ * harness/lines.py. */
+#define WITH(suffix, text, way, served)                                                            \
+    .name = "with-" suffix, .what = (text), .kind = "changed", .label = "", .offers = (served),    \
+    .only_by_name = true, .missing = change_missing, .receive = way##_receive
+
+#define WITH_RCVBUF(suffix, size)                                                                  \
+    {                                                                                              \
+        WITH("rcvbuf-" suffix, "best-uring, SO_RCVBUF of " suffix, best_uring, SERVES_ALL),        \
+            .rcvbuf = (size)                                                                       \
+    }
+
 #define LOOP(suffix, size)                                                                         \
     {                                                                                              \
         .name = "loop-" suffix, .what = "blocking recv in a loop, " suffix " buffer",              \
@@ -98,8 +113,8 @@ static const char *not_built(const struct contender *contender, char *buffer, si
 #endif
 
 const struct contender contenders[] = {
-    OURS(uring, SERVES_ALL),
-    OURS(epoll, SERVES_ALL),
+    OURS(uring, OURS_ALL),
+    OURS(epoll, OURS_ALL),
     /* 64 workers by default, a stream for each. */
     OURS(blocking, TAKES | DEMAND_64),
     OURS_HASH(uring),
@@ -268,5 +283,48 @@ const struct contender contenders[] = {
     CELL(epoll, "g", true, false, false, false),
     CELL(epoll, "a", false, true, false, false),
     CELL(epoll, "ga", true, true, false, false),
+    {
+        WITH("sqpoll", "best-uring, SQPOLL, its thread on the receiver's core", best_uring,
+             SERVES_ALL),
+        .change = CHANGE_SQPOLL,
+    },
+    {
+        WITH("no-iowait", "best-uring, IORING_ENTER_NO_IOWAIT", best_uring, SERVES_ALL),
+        .change = CHANGE_NO_IOWAIT,
+    },
+    {
+        WITH("napi", "best-uring, IORING_REGISTER_NAPI, 200 us", best_uring, SERVES_ALL),
+        .change = CHANGE_NAPI,
+    },
+    {
+        WITH("epoll-params", "best-epoll, EPIOCSPARAMS, 200 us", best_epoll, SERVES_ALL),
+        .change = CHANGE_EPOLL_PARAMS,
+    },
+    {
+        WITH("busy-poll", "loop-256k, SO_BUSY_POLL, 200 us", loop, TAKES),
+        .buffer_size = 256 << 10,
+        .change = CHANGE_BUSY_POLL,
+    },
+    {
+        WITH("busy-poll-epoll", "best-epoll, SO_BUSY_POLL, 200 us", best_epoll, SERVES_ALL),
+        .change = CHANGE_BUSY_POLL,
+    },
+    {
+        WITH("mptcp", "best-epoll, MPTCP at both ends", best_epoll, SERVES_ALL),
+        .change = CHANGE_MPTCP,
+    },
+    {
+        WITH("big-tcp", "best-epoll, where bench/run has an interface with BIG TCP", best_epoll,
+             SERVES_ALL),
+    },
+    {
+        WITH("mapping", "TCP_ZEROCOPY_RECEIVE: pages are mapped, the rest is copied", mapped,
+             DEMAND_ONE),
+    },
+    WITH_RCVBUF("128k", 128 << 10),
+    WITH_RCVBUF("512k", 512 << 10),
+    WITH_RCVBUF("2m", 2 << 20),
+    WITH_RCVBUF("8m", 8 << 20),
+    WITH_RCVBUF("32m", 32 << 20),
     {.name = NULL},
 };

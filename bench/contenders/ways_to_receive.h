@@ -27,6 +27,9 @@ int best_uring_receive(const struct contender *contender, struct receiver *recei
 int plain_openssl_receive(const struct contender *contender, struct receiver *receiver);
 int cipher_receive(const struct contender *contender, struct receiver *receiver);
 
+/* Has the pages of a stream mapped, and copies what can't be. */
+int mapped_receive(const struct contender *contender, struct receiver *receiver);
+
 int libuv_receive(const struct contender *contender, struct receiver *receiver);
 int libevent_receive(const struct contender *contender, struct receiver *receiver);
 

@@ -23,7 +23,7 @@ enum { PIPE_READ, PIPE_WRITE };
 
 struct pipes {
     int ready[2];   /* a byte from the receiver: it accepts */
-    int release[2]; /* closed by the driver: the sender may end idle streams */
+    int release[2]; /* closed by the driver: what was looked at may go on */
 };
 
 /* For the signal handler. */
@@ -87,9 +87,9 @@ static int start_receiver(struct sample *sample, const struct trial *trial, cons
         return 0;
     }
     close(pipes->ready[PIPE_READ]);
-    close(pipes->release[PIPE_READ]);
     close(pipes->release[PIPE_WRITE]);
     receiver_init(&receiver, trial, &sample->arrivals, &sample->receiver);
+    receiver.release_fd = pipes->release[PIPE_READ];
     receiver.directory = directory;
     receiver.ready = tell_ready;
     receiver.ready_fd = pipes->ready[PIPE_WRITE];
@@ -198,6 +198,7 @@ static int observe_before(struct sample *sample, const struct trial *trial)
         return 0;
     if (meter_resident(sample->receiver_pid, &sample->idle.resident_before) < 0)
         return sample_fail(sample, "the receiver's memory can't be looked at");
+    kernel_memory_read(&sample->idle.kernel_before);
     return 0;
 }
 

@@ -17,6 +17,7 @@ class Hosts:
 
     name = "hosts"
     softirq = None
+    missing = {}
 
     def __init__(self, driver, sender, token_file=None):
         self.token = (f"--token-file={token_file}",) if token_file else ()

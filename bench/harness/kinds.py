@@ -21,7 +21,10 @@ FLOOR = Kind("floor", False, "hatched: floors", "#DDDDDD", hatched=True)
 # Ours with what it decides set from outside, to be told apart: compared in factorial.py alone.
 CELL = Kind("cell", False, "pale blue: ours, with switches set", "#56B4E9")
 
-ALL = (OURS, LOOP, LIBRARY, PROGRAM, OWN_SENDER, FLOOR, CELL)
+# Somebody else with one thing changed: compared in lines.py alone.
+CHANGED = Kind("changed", False, "violet: with one thing changed", "#9467BD", dark=True)
+
+ALL = (OURS, LOOP, LIBRARY, PROGRAM, OWN_SENDER, FLOOR, CELL, CHANGED)
 
 
 def of(name):

@@ -36,6 +36,10 @@ METRICS = {metric.key: metric for metric in (
     _tail("max_us", "max", "µs", "max µs", 0),
     _less("receiver_cpu_fraction", "CPU", "CPU-s/s", "CPU-s/s", 3),
     _less("rss_bytes_per_stream", "memory", "B/stream", "B/stream", 0),
+    _less("kernel_object_bytes_per_stream", "kernel's objects", "B/stream", "kernel B/stream", 0),
+    _less("kernel_socket_bytes_per_stream", "queues of sockets", "B/stream", "queues B/stream", 0),
+    _less("sender_socket_bytes_per_stream", "the sender's queues", "B/stream",
+          "sender's queues B/stream", 0),
     _less("idle_cpu_s_per_s", "CPU", "ms/s", "CPU-ms/s", 2, 1000.0),
     _less("connect_cpu_s", "CPU of accepting", "CPU-s", "accept CPU-s", 2),
     _less("receiver_rss_kib", "peak memory", "MiB", "peak MiB", 1, 1 / 1024),
@@ -60,7 +64,13 @@ LATENCY = Figures(
     judged=("p50_us", "p99_us", "receiver_cpu_fraction"),
     cost="p99_us")
 IDLE = Figures(
-    shown=("rss_bytes_per_stream", "idle_cpu_s_per_s", "connect_cpu_s"),
+    shown=("rss_bytes_per_stream", "kernel_object_bytes_per_stream", "idle_cpu_s_per_s",
+           "connect_cpu_s"),
+    judged=("rss_bytes_per_stream",),
+    cost="rss_bytes_per_stream")
+MEMORY = Figures(
+    shown=("kernel_socket_bytes_per_stream", "sender_socket_bytes_per_stream",
+           "kernel_object_bytes_per_stream", "rss_bytes_per_stream"),
     judged=("rss_bytes_per_stream",),
     cost="rss_bytes_per_stream")
 

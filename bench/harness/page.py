@@ -3,8 +3,8 @@
 
 import pathlib
 
-from harness import (arithmetic, beside, comparison, factorial, floors, kinds, latencies, metrics,
-                     targets, workloads)
+from harness import (arithmetic, beside, comparison, factorial, floors, kinds, latencies, lines,
+                     metrics, targets, workloads)
 from harness import results as results_module
 
 
@@ -22,9 +22,11 @@ def page(results, name, pictures, notes="", where="results", more=()):
         within_noise(results),
         among_ours(results),
         target_table(results),
-        *(target_table(other, f", {beside.title(other)}") for other, _ in more),
+        *(target_table(other, f", {beside.title(other)}") for other, _ in more
+          if other.question != lines.QUESTION),
         floors.part(results),
         *(factorial.part(other) for other in everything),
+        lines.part(everything),
         beside.part(everything),
         latencies.part(results, link),
         notes.strip() + "\n" if notes.strip() else "",

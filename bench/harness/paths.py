@@ -10,22 +10,43 @@ nothing is left, however a run ends: the kernel takes the namespaces away with t
 them, and the pair with the namespaces.
 """
 
+import collections
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
+from harness import big_tcp
 from harness.driver import Failed, last_line
 
-RECEIVER, SENDER = "10.99.0.1", "10.99.0.2"
-DEVICE = "bench"  # in both namespaces
-MTU = 1500
+# A pair: its ends have one name in both namespaces, and addresses in a network of their own.
+Pair = collections.namedtuple("Pair", "device network mtu big", defaults=(False,))
+
+
+def ends(pair):
+    """Addresses of receiver and sender."""
+    return tuple(f"10.99.{pair.network}.{number}" for number in (1, 2))
+
+
+def address(pair):
+    """The options that say that a receiver is there."""
+    return (f"--address={ends(pair)[0]}",)
+
+
+DEVICE, MTU = "bench", 1500
+MAIN = Pair(DEVICE, 0, MTU)
+RECEIVER, SENDER = ends(MAIN)
+# Beside it, where a set needs them. A segment's payload is a page: headers are 52 bytes.
+PAGES = Pair("pages", 1, 4096 + 52)
+BIG = Pair("big", 2, MTU, big=True)
 
 
 class Loopback:
     name = "loopback"
     softirq = None
     options = ()
+    missing = {}
 
     def napi_cpu(self):
         return None
@@ -40,8 +61,10 @@ class Loopback:
 class Veth:
     """options: for lastbyte-bench, while it is entered."""
 
-    def __init__(self, name, softirq, cores):
+    def __init__(self, name, softirq, cores, more=()):
         self.name = name
+        self.pairs = (MAIN, *more)
+        self.missing = {}   # pairs that can't be as they should: why not
         self.like_a_nic = name == "veth-nic"
         self.softirq = None if self.like_a_nic else softirq
         self.cores = cores  # of receiver and sender
@@ -72,28 +95,42 @@ class Veth:
         if os.geteuid() != 0:
             raise Failed("only root can make network namespaces")
         receiver, sender = self._hold(), self._hold()
-        _call("ip", "link", "add", DEVICE, "netns", receiver, "mtu", MTU, "type", "veth",
-              "peer", "name", DEVICE, "netns", sender, "mtu", MTU)
-        for holder, address in ((receiver, RECEIVER), (sender, SENDER)):
-            _call(*_inside(holder), "ip", "address", "add", f"{address}/24", "dev", DEVICE)
+        others = _napi_threads(self.pairs)
+        for pair in self.pairs:
+            self._make_pair(pair, receiver, sender, threaded)
+        self.napi = _napi_threads(self.pairs) - others
+        self.options = (*address(MAIN), f"--receiver-net=/proc/{receiver}/ns/net",
+                        f"--sender-net=/proc/{sender}/ns/net")
+
+    def _make_pair(self, pair, receiver, sender, threaded):
+        device = pair.device
+        _call("ip", "link", "add", device, "netns", receiver, "mtu", pair.mtu, "type", "veth",
+              "peer", "name", device, "netns", sender, "mtu", pair.mtu)
+        for holder, end in zip((receiver, sender), ends(pair)):
+            _call(*_inside(holder), "ip", "address", "add", f"{end}/24", "dev", device)
             _call(*_inside(holder), "ip", "link", "set", "lo", "up")
-            _call(*_inside(holder), "ip", "link", "set", DEVICE, "up")
+            _call(*_inside(holder), "ip", "link", "set", device, "up")
         if self.like_a_nic:
             # One segment for each packet, put together again by the receiver's NAPI, in a thread.
-            _call(*_inside(sender), "ethtool", "-K", DEVICE, "tso", "off", "gso", "off")
+            _call(*_inside(sender), "ethtool", "-K", device, "tso", "off", "gso", "off")
         elif threaded:
             # The pair leaves packets that are to be cut up later to no NAPI (veth_xmit).
-            _call(*_inside(sender), "ethtool", "-K", DEVICE, "tso", "off")
+            _call(*_inside(sender), "ethtool", "-K", device, "tso", "off")
         if threaded:
-            others = _napi_threads()
-            _call(*_inside(receiver), "ethtool", "-K", DEVICE, "gro", "on")
-            _write(receiver, "threaded", "1")
-            self.napi = _napi_threads() - others
+            _call(*_inside(receiver), "ethtool", "-K", device, "gro", "on")
+            _write(receiver, device, "threaded", "1")
         if self.softirq == "receiver":
             for holder, core in zip((receiver, sender), self.cores):
-                _write(holder, "queues/rx-*/rps_cpus", _mask(core))
-        self.options = (f"--address={RECEIVER}", f"--receiver-net=/proc/{receiver}/ns/net",
-                        f"--sender-net=/proc/{sender}/ns/net")
+                _write(holder, device, "queues/rx-*/rps_cpus", _mask(core))
+        if pair.big:
+            self._allow_big(pair, (receiver, sender))
+
+    def _allow_big(self, pair, holders):
+        for holder in holders:
+            try:
+                _call(*_inside(holder), sys.executable, big_tcp.__file__, pair.device, big_tcp.SIZE)
+            except Failed as failure:
+                self.missing[pair] = str(failure)
 
     def napi_cpu(self):
         """CPU-seconds of the NAPI threads until now, or None where there are none."""
@@ -115,12 +152,13 @@ class Veth:
         return holder.pid
 
 
-def _napi_threads():
-    """Of this device's name, in any namespace: the folders of their accounts."""
+def _napi_threads(pairs):
+    """Of devices of these names, in any namespace: the folders of their accounts."""
+    names = tuple(f"napi/{pair.device}-" for pair in pairs)
     found = set()
     for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
         try:
-            if comm.read_text().startswith(f"napi/{DEVICE}-"):
+            if comm.read_text().startswith(names):
                 found.add(comm.parent)
         except OSError:
             continue
@@ -134,10 +172,10 @@ def _mask(core):
     return ",".join(f"{group:08x}" for group in reversed(groups))
 
 
-def _write(holder, name, value):
-    """An attribute of the device: /sys shows the network namespace that it was mounted in."""
+def _write(holder, device, name, value):
+    """An attribute of a device: /sys shows the network namespace that it was mounted in."""
     _call(*_inside(holder), "unshare", "--mount", "sh", "-c",
-          f"mount -t sysfs none /sys && echo {value} | tee /sys/class/net/{DEVICE}/{name}")
+          f"mount -t sysfs none /sys && echo {value} | tee /sys/class/net/{device}/{name}")
 
 
 def _inside(holder):
@@ -156,5 +194,6 @@ NAMES = ("loopback", "veth", "veth-nic")
 PLACEMENTS = ("sender", "receiver", "own")
 
 
-def of(name, softirq="sender", cores=(0, 0)):
-    return Loopback() if name == "loopback" else Veth(name, softirq, cores)
+def of(name, softirq="sender", cores=(0, 0), more=()):
+    """more: pairs beside the one that is always there."""
+    return Loopback() if name == "loopback" else Veth(name, softirq, cores, more)

@@ -14,8 +14,10 @@ from harness import floors, kinds, workloads
 
 SEED = 1090
 
-# One sample: who runs what. kind of runner: `program` or, without one, the driver in C.
-Item = collections.namedtuple("Item", "title workload parameter contender control program")
+# One sample: who runs what. kind of runner: `program` or, without one, the driver in C. address:
+# options that say where its receiver is, if not where all are.
+Item = collections.namedtuple("Item", "title workload parameter contender control program address",
+                              defaults=((),))
 
 OVERHEAD = 0.1  # seconds that a sample takes besides
 
@@ -38,6 +40,13 @@ class Plan:
 
     def add(self, item):
         self.items.append(item)
+
+    def leave_out(self, address, why):
+        """All who would be there."""
+        for item in self.items:
+            if item.address == address:
+                self.skip(item.contender, why)
+        self.items = [item for item in self.items if item.address != address]
 
     def skip(self, contender, why, workload=None):
         entry = {"contender": contender, "why": why}
@@ -95,6 +104,10 @@ class Asked:
     def patterns(self, workload, title):
         return self.contenders or workload.contenders(self.quick)
 
+    def address(self, title, contender):
+        """The options that say where this one receives, if not where all do."""
+        return ()
+
     def wants(self, contender):
         """By its name, so that it is told if it is missing."""
         return not self.contenders or contender in self.contenders
@@ -116,20 +129,22 @@ def make(driver, programs, asked, pairs=15):
         for parameter in [str(value) for value in entry["params"]] or [None]:
             patterns = asked.patterns(workload, workload.title(parameter))
             _add_driver(plan, driver, workload, parameter,
-                        [name for name in here if chosen(name, patterns)])
+                        [name for name in here if chosen(name, patterns)], asked)
         _add_programs(plan, programs, workload, asked.patterns(workload, workload.name))
     return plan
 
 
-def _add_driver(plan, driver, workload, parameter, wanted):
+def _add_driver(plan, driver, workload, parameter, wanted, asked):
     control = next((ours for ours in ours_in_order(driver) if ours in wanted), None)
     if control is None and wanted:
         control = wanted[0]
     title = workload.title(parameter)
     for contender in wanted:
-        plan.add(Item(title, workload, parameter, contender, False, None))
+        plan.add(Item(title, workload, parameter, contender, False, None,
+                      asked.address(title, contender)))
     if control and workload.compared:
-        plan.add(Item(title, workload, parameter, control, True, None))
+        plan.add(Item(title, workload, parameter, control, True, None,
+                      asked.address(title, control)))
 
 
 def _add_programs(plan, programs, workload, patterns):

@@ -67,12 +67,19 @@ class Session:
                     self._fail(workload.name, contender, why)
 
     def _verify_driver(self, name, items):
-        contenders = list(dict.fromkeys(item.contender for item in items if not item.program))
-        if not contenders:
-            return {}
+        by_address = {}
+        for item in items:
+            if not item.program:
+                by_address.setdefault(item.address, {})[item.contender] = None
+        wrong = {}
+        for address, contenders in by_address.items():
+            wrong.update(self._verify_at(name, address, list(contenders)))
+        return wrong
+
+    def _verify_at(self, name, address, contenders):
         self.progress.step(f"checking {name}")
         try:
-            told = self.driver.verify(name, contenders, (*self.options, "--quick"))
+            told = self.driver.verify(name, contenders, (*self.options, *address, "--quick"))
         except Failed as failure:
             return {contender: str(failure) for contender in contenders}
         wrong = {}
@@ -172,7 +179,8 @@ class Session:
         before = self.napi_cpu()
         sample = self.driver.sample(item.workload.name, item.contender, item.parameter,
                                     item.control, syscalls=syscalls,
-                                    options=(*self.options, *self.plan.options(item)))
+                                    options=(*self.options, *item.address,
+                                             *self.plan.options(item)))
         # With another pass in it that counts system calls, it would be too much.
         if before is not None and not syscalls:
             sample["napi_cpu_s"] = rounded(self.napi_cpu() - before)

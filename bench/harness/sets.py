@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Questions that take a set of workloads and contenders of their own: bench/run --set=NAME."""
 
-from harness import beside, plan, targets, workloads
+from harness import beside, lines, plan, targets, workloads
 
 FULL = "full"
 TUNES = ("{auto}-save-cpu", "{auto}-latency")
@@ -27,6 +27,13 @@ class Set(plan.Asked):
 
     def wants(self, contender):
         return any(contender in names for names in self.by_title.values())
+
+
+class Lines(Set):
+    """Some are to be reached over a pair of their own."""
+
+    def address(self, title, contender):
+        return lines.address(title, contender)
 
 
 def of_targets(path, softirq, auto):
@@ -55,9 +62,23 @@ def of_map(*_):
     return {workloads.MAP.name: MAPPED}
 
 
-_ALL = {"targets": of_targets, "factorial": of_factorial, "map": of_map}
+def of_lines(path, *_):
+    return lines.by_title(path)
+
+
+_ALL = {"targets": of_targets, "factorial": of_factorial, "map": of_map, lines.QUESTION: of_lines}
 NAMES = (FULL, *_ALL)
 
 
 def of(name, path, softirq, auto, quick):
-    return Set(_ALL[name](path, softirq, auto), quick)
+    return again(name, _ALL[name](path, softirq, auto), quick)
+
+
+def again(name, by_title, quick):
+    """The set of that name, of whom a result has in it."""
+    return (Lines if name == lines.QUESTION else Set)(by_title, quick)
+
+
+def more_pairs(name):
+    """What its path has to have beside the one pair."""
+    return lines.MORE if name == lines.QUESTION else ()

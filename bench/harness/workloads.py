@@ -45,7 +45,7 @@ class Workload:
 
     def contenders(self, quick):
         """Patterns of those that take part where nobody says who should."""
-        return ("!cell-*", *((quick and self.quick) or self.full or ("*",)))
+        return ("!cell-*", "!with-*", *((quick and self.quick) or self.full or ("*",)))
 
     def options(self, contender, parameter):
         """The options that give a sample its size in the full set."""
@@ -136,6 +136,9 @@ ALL = (
     Workload(
         "idle", seconds=3.0, rounds=3, figures=metrics.IDLE,
         full=("uring", "epoll", "plain-epoll", "libuv")),
+    # For sets.py, or by name.
+    Workload("bulk-zerocopy", seconds=0.7, sizes=(Size("--bytes=512M"),)),
+    Workload("stalled", seconds=1.2, rounds=3, figures=metrics.MEMORY),
     # Five minutes of their own, so they have to be asked for.
     Workload(
         "tls-bulk", seconds=0.8, profiled="12G", plain="bulk",

@@ -20,6 +20,7 @@ void receiver_init(struct receiver *receiver, const struct trial *trial, struct 
         .report = report,
         .schedule = trial->schedule,
         .ready_fd = -1,
+        .release_fd = -1,
         .syscalls_fd = trial->count_syscalls ? syscalls_open() : -1,
     };
     report->syscalls = -1;
@@ -29,6 +30,22 @@ int receiver_fail(struct receiver *receiver, const char *what, int error)
 {
     snprintf(receiver->report->why, sizeof(receiver->report->why), "%s%s%s", what,
              error ? ": " : "", error ? strerror(error) : "");
+    return -1;
+}
+
+int receiver_set_rcvbuf(int fd, size_t size)
+{
+    int wanted = (int)size, got;
+    socklen_t length = sizeof(got);
+
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) < 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted)) < 0)
+        return -1;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &length) < 0)
+        return -1;
+    if (got >= 2 * wanted) /* socket(7): the kernel doubles it */
+        return 0;
+    errno = EPERM;
     return -1;
 }
 
@@ -42,6 +59,9 @@ static int set_up(int fd, const struct trial *trial)
         return -1;
     }
     if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
+        return -1;
+    if (trial->contender && trial->contender->rcvbuf &&
+        receiver_set_rcvbuf(fd, trial->contender->rcvbuf) < 0)
         return -1;
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return -1;
@@ -61,7 +81,7 @@ static int name(int fd, const struct trial *trial, char text[RECEIVER_ADDRESS_SI
 
 int receiver_listen(struct receiver *receiver)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, trial_protocol(receiver->trial));
 
     if (fd < 0)
         return receiver_fail(receiver, "socket", errno);

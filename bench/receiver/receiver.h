@@ -16,6 +16,7 @@ struct receiver_report {
     struct meter spent;
     int64_t syscalls; /* negative: not counted */
     struct machine_time machine;
+    uint64_t mapped;             /* bytes that were not copied to user space */
     char why[RECEIVER_WHY_SIZE]; /* it failed */
 };
 
@@ -27,6 +28,7 @@ struct receiver {
     const char *directory;                    /* of this trial, where files go */
     void (*ready)(struct receiver *receiver); /* tells that report->address accepts */
     int ready_fd;
+    int release_fd; /* stalled: closed by the driver when streams may be taken from; -1: none */
     struct meter before;
     int syscalls_fd;
     int64_t syscalls_before;
@@ -40,6 +42,10 @@ void receiver_init(struct receiver *receiver, const struct trial *trial, struct 
 /* A listening TCP socket on a free port of 127.0.0.1, blocking, with the trial's SO_RCVBUF. Returns
  * a descriptor that the caller owns, or -1 after receiver_fail. */
 int receiver_listen(struct receiver *receiver);
+
+/* SO_RCVBUF of exactly so much, beyond net.core.rmem_max with the right to that. Returns 0, or -1
+ * with errno. */
+int receiver_set_rcvbuf(int fd, size_t size);
 
 /* The contender accepts from now on: on address, or where address is NULL on the socket of
  * receiver_listen. What it spends counts from here. */

@@ -5,6 +5,7 @@
 #define SAMPLE_H
 
 #include "arrivals.h"
+#include "kernel_memory.h"
 #include "receiver.h"
 #include "sender.h"
 
@@ -15,6 +16,7 @@ enum { SAMPLE_WHY_SIZE = 320 };
 
 struct idle {
     uint64_t resident_before, resident; /* bytes */
+    struct kernel_memory kernel_before, kernel;
     double cpu_s_per_s, connect_cpu_s;
 };
 

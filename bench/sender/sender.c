@@ -101,7 +101,7 @@ static int set_up(struct sender *sender, int fd, uint64_t stream)
 /* Returns a descriptor, -1 with why, or -2 if nobody listens. */
 static int try_connect(struct sender *sender, uint64_t stream)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, trial_protocol(sender->trial));
 
     if (fd < 0)
         return sender_fail(sender, "socket", errno);

@@ -29,6 +29,11 @@ struct sender_report {
     _Atomic uint64_t connected;  /* streams so far */
     struct meter spent;
     struct histogram lag; /* latency: how late it was itself */
+    /* MSG_ZEROCOPY: writes that the kernel has answered, and those of them that it has copied. */
+    uint64_t answered, copied;
+    /* stalled: nothing more can be sent; bytes of kernel memory that its sockets hold then. */
+    _Atomic bool full;
+    uint64_t socket_memory;
     struct sender_far far;
     char why[SENDER_WHY_SIZE];
 };
@@ -40,7 +45,7 @@ struct sender {
     uint64_t retry_ns;      /* the first connection may be tried for so long */
     bool await;             /* the peer's close of each stream */
     int64_t clock_ahead_ns; /* the receiver's CLOCK_MONOTONIC of this one: 0 on one host */
-    int release_fd;         /* idle: closed by the driver when streams shall end; -1: none */
+    int release_fd;         /* idle, stalled: closed by the driver when streams may end; -1: none */
     bool begun;
 };
 

@@ -10,10 +10,21 @@ struct receiver;
 struct switches;
 struct workload;
 
+/* The one thing that a contender does otherwise than the one that it is compared with. */
+enum change {
+    CHANGE_NOTHING,
+    CHANGE_SQPOLL,       /* io_uring: a kernel thread submits, and does what was submitted */
+    CHANGE_NO_IOWAIT,    /* io_uring: a core that waits for it counts as idle */
+    CHANGE_NAPI,         /* io_uring: polls the device before it sleeps */
+    CHANGE_EPOLL_PARAMS, /* epoll: likewise */
+    CHANGE_BUSY_POLL,    /* a receive of each socket: likewise */
+    CHANGE_MPTCP,        /* of sender and receiver */
+};
+
 struct contender {
     const char *name;
     const char *what;
-    const char *kind;       /* "ours", "loop", "library" or "floor" */
+    const char *kind;       /* "ours", "loop", "library", "floor", "cell" or "changed" */
     const char *label;      /* what a reader must not overlook, or "" */
     unsigned offers;        /* of enum demand */
     unsigned only;          /* of them: what a workload must demand to be served; 0: nothing */
@@ -27,6 +38,8 @@ struct contender {
     const char *follows;    /* floors: the contender of ours whose gathering it does likewise */
     const struct switches *switches; /* ours: NULL: as it decides itself */
     bool drops;                      /* what it receives is counted and never seen */
+    enum change change;
+    size_t rcvbuf; /* SO_RCVBUF, whatever the system's limit is; 0: as of all others */
 
     /* Why it can't run here, or NULL if it can. May be NULL. The text is static or in buffer. */
     const char *(*missing)(const struct contender *contender, char *buffer, size_t size);

@@ -55,7 +55,7 @@ static const struct row rows[] = {
     {"retry", SECONDS, OPTIONS_LOAD, AT(retry_ms), "SECONDS", "until somebody listens (5)"},
     {"no-await", FLAG, OPTIONS_LOAD, AT(no_await), NULL, "don't wait for the peer's close"},
     {"bytes", SIZE, BOTH, AT(bytes), "SIZE", "of all streams together"},
-    {"streams", COUNT, BOTH, AT(streams), "N", "short, dir, idle, tls-short: how many"},
+    {"streams", COUNT, BOTH, AT(streams), "N", "short, dir, idle, stalled, tls-short: how many"},
     {"seconds", SECONDS, BOTH, AT(seconds_ms), "SECONDS", "latency, idle: how long"},
     {"congestion", TEXT, BOTH, AT(congestion), "NAME", "control of the sender's streams (cubic)"},
     {"quick", FLAG, BOTH, AT(quick), NULL, "an eighth of everything"},

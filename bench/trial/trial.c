@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include <math.h>
+#include <netinet/in.h>
 
 enum { QUICK = 8, BYTES_A_SECOND_AT_LEAST = 16 << 20, LIMIT_AT_LEAST_S = 60 };
 
@@ -94,6 +95,13 @@ void trial_make(struct trial *trial, const struct workload *workload, const stru
     settle(trial);
     if (options->quick)
         trial_shrink(trial, QUICK);
+}
+
+int trial_protocol(const struct trial *trial)
+{
+    bool mptcp = trial->contender && trial->contender->change == CHANGE_MPTCP;
+
+    return mptcp ? IPPROTO_MPTCP : IPPROTO_TCP;
 }
 
 void trial_shrink(struct trial *trial, unsigned divisor)

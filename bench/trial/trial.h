@@ -46,6 +46,9 @@ void trial_make(struct trial *trial, const struct workload *workload, const stru
 /* The same trial with about 1/divisor of the work. */
 void trial_shrink(struct trial *trial, unsigned divisor);
 
+/* For socket(2), of both ends. */
+int trial_protocol(const struct trial *trial);
+
 /* Payload of all streams together. */
 static inline uint64_t trial_bytes(const struct trial *trial)
 {

@@ -22,7 +22,8 @@ enum demand {
     DEMAND_FILES = 1 << 5,   /* writes what arrives to a file for each stream */
     DEMAND_POOL = 1 << 6,    /* takes the size and the number of its slots */
     DEMAND_IDLE = 1 << 7,    /* keeps quiet about streams that send nothing */
-    DEMAND_TLS = 1 << 8      /* deciphers it */
+    DEMAND_TLS = 1 << 8,     /* deciphers it */
+    DEMAND_STALL = 1 << 9    /* takes nothing until it is told to */
 };
 
 /* What makes one trial of a workload longer. */

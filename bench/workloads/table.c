@@ -32,6 +32,13 @@ static const char *const idle_figures[] = {
     NULL,
 };
 
+static const char *const memory_figures[] = {
+    "kernel_socket_bytes_per_stream",
+    "kernel_object_bytes_per_stream",
+    "rss_bytes_per_stream",
+    NULL,
+};
+
 static const struct param rates[] = {
     {.name = "1000", .rate = 1000},
     {.name = "10000", .rate = 10000},
@@ -96,6 +103,19 @@ const struct workload workloads[] = {
         .streams = 1,
         .write_size = 256 * KIB,
         .send = bulk_sendfile,
+    },
+    {
+        .name = "bulk-zerocopy",
+        .what = "1 stream, 256 KiB at a time with MSG_ZEROCOPY",
+        .figures = byte_figures,
+        .demands = DEMAND_ONE,
+        .extent = BY_BYTES,
+        .bytes = 2 * GIB,
+        .streams = 1,
+        .write_size = 256 * KIB,
+        .only_by_name = true,
+        .send = bulk_zerocopy,
+        .tell = zerocopy_tell,
     },
     {
         .name = "fanin-64",
@@ -179,6 +199,20 @@ const struct workload workloads[] = {
         .send = idle_send,
         .observe = idle_observe,
         .tell = idle_tell,
+    },
+    {
+        .name = "stalled",
+        .what = "1,000 streams that nobody takes from until their senders can send no more",
+        .figures = memory_figures,
+        .demands = DEMAND_ANY | DEMAND_STALL,
+        .extent = BY_STREAMS,
+        .bytes = MIB,
+        .streams = 1000,
+        .write_size = 64 * KIB,
+        .only_by_name = true,
+        .send = stalled_send,
+        .observe = stalled_observe,
+        .tell = stalled_tell,
     },
     {
         .name = "map",

@@ -8,6 +8,8 @@
 /* One stream, in large writes. */
 int bulk_send(const struct trial *trial, struct sender *sender);
 int bulk_sendfile(const struct trial *trial, struct sender *sender);
+int bulk_zerocopy(const struct trial *trial, struct sender *sender);
+void zerocopy_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 /* All streams at once, one write to each in turn. */
 int fanin_send(const struct trial *trial, struct sender *sender);
@@ -24,6 +26,11 @@ void latency_tell(const struct trial *trial, const struct sample *sample, struct
 int idle_send(const struct trial *trial, struct sender *sender);
 int idle_observe(const struct trial *trial, struct sample *sample);
 void idle_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
+
+/* Streams that nobody takes from until they have been looked at. */
+int stalled_send(const struct trial *trial, struct sender *sender);
+int stalled_observe(const struct trial *trial, struct sample *sample);
+void stalled_tell(const struct trial *trial, const struct sample *sample, struct figures *figures);
 
 /* A point of the map: so large, on so many streams, at such a rate. */
 int map_send(const struct trial *trial, struct sender *sender);

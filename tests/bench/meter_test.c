@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "core.h"
 #include "gaps.h"
+#include "kernel_memory.h"
 #include "meter.h"
 #include "syscalls.h"
 
@@ -165,13 +166,55 @@ static void watching_ends(void **state)
         }
 }
 
+static void kernel_memory_goes_by_streams(void **state)
+{
+    static struct kernel_memory before = {
+        .caches = 3,
+        .cache = {{"TCP", 100, 2000}, {"dentry", 50000, 192}, {"sock_inode_cache", 10, 800}},
+    };
+    static struct kernel_memory after = {
+        .caches = 6,
+        .cache = {{"sock_inode_cache", 2012, 800}, /* two each, and some that are cached */
+                  {"TCP", 2080, 2000},
+                  {"io_kiocb", 997, 256},           /* was not there before */
+                  {"dentry", 49000, 192},           /* somebody else's have gone */
+                  {"ext4_inode_cache", 9000, 1000}, /* somebody else's */
+                  {"kmalloc-96", 499, 96}},         /* not even one for each second stream */
+    };
+
+    (void)state;
+    assert_int_equal(kernel_memory_objects(&before, &after, 1000), 2 * 800 + 2 * 2000 + 256);
+    assert_int_equal(kernel_memory_objects(&after, &after, 1000), 0);
+}
+
+static void kernel_memory_is_read(void **state)
+{
+    static struct kernel_memory memory;
+    bool found = false;
+
+    (void)state;
+    kernel_memory_read(&memory);
+    if (!memory.known)
+        skip(); /* only root may */
+    for (size_t i = 0; i < memory.caches; i++)
+        found |= strcmp(memory.cache[i].name, "TCP") == 0 && memory.cache[i].size > 1000;
+    assert_true(found);
+    assert_int_equal(memory.sockets % (uint64_t)sysconf(_SC_PAGESIZE), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_of_this_process),      cmocka_unit_test(cpu_of_a_thread),
-        cmocka_unit_test(cpu_of_a_process),         cmocka_unit_test(cpu_of_the_machine),
-        cmocka_unit_test(resident_memory),          cmocka_unit_test(system_calls),
-        cmocka_unit_test(time_without_a_processor), cmocka_unit_test(watching_ends),
+        cmocka_unit_test(cpu_of_this_process),
+        cmocka_unit_test(cpu_of_a_thread),
+        cmocka_unit_test(cpu_of_a_process),
+        cmocka_unit_test(cpu_of_the_machine),
+        cmocka_unit_test(resident_memory),
+        cmocka_unit_test(system_calls),
+        cmocka_unit_test(time_without_a_processor),
+        cmocka_unit_test(watching_ends),
+        cmocka_unit_test(kernel_memory_goes_by_streams),
+        cmocka_unit_test(kernel_memory_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
