@@ -166,6 +166,29 @@ static void while_it_pauses_nobody_is_drained(void **state)
     assert_true(lb_entrance_is_busy(entrance));
 }
 
+/* Others would have him sooner than after the stream that it may have. */
+static void a_lane_of_one_stream_leaves_the_rest_to_others(void **state)
+{
+    struct lent *lent = *state;
+    struct lb_worker *worker = &lent->rig.script.worker;
+    struct lb_door *door = &lent->rig.script.door;
+    struct lb_inbox other;
+
+    assert_int_equal(rig_init(&lent->rig, (struct script_options){.one_stream_per_worker = true}),
+                     0);
+    assert_int_equal(lb_inbox_open(&other), 0);
+    listen_here(lent, &door->listeners);
+    door->gate.max_streams = 0;
+    door->spare = 10;
+    lb_door_add(door, &other);
+    assert_false(lb_entrance_drain(&worker->entrance));
+    assert_false(lb_entrance_is_busy(&worker->entrance));
+    door->lane_count--;
+    assert_true(lb_entrance_drain(&worker->entrance));
+    assert_int_equal(worker->entrance.parked.count, 2);
+    lb_inbox_close(&other);
+}
+
 /* With all that belongs to it. */
 static void who_finds_no_place_is_turned_away(void **state)
 {
@@ -197,6 +220,7 @@ int main(void)
         TEST(while_somebody_waits_nobody_is_accepted),
         TEST(while_it_pauses_nobody_is_accepted),
         TEST(while_it_pauses_nobody_is_drained),
+        TEST(a_lane_of_one_stream_leaves_the_rest_to_others),
         TEST(who_finds_no_place_is_turned_away),
     };
 
