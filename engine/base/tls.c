@@ -39,6 +39,21 @@ SSL_SESSION *lb_tls_psk_session(SSL *ssl, const struct lb_psk *psk)
     return NULL;
 }
 
+/* A third of what AES-GCM is good for, 2^24.5 full records: 128 GiB. */
+#define RECORDS_OF_A_KEY ((uint64_t)1 << 23)
+
+/* What is still to go out of a record has its key already: libssl says so, and is asked again with
+ * the next one. */
+void lb_tls_use_key(SSL *ssl, uint64_t *records)
+{
+    if (++*records <= RECORDS_OF_A_KEY || SSL_version(ssl) != TLS1_3_VERSION)
+        return;
+    if (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+        *records = 1;
+    else
+        ERR_clear_error();
+}
+
 #define ALERT(name) name, "alert-" name
 
 const char *lb_tls_alert_name(int alert, bool theirs)

@@ -29,6 +29,9 @@ enum {
     ENTER_MOST = 256 << 10,
     /* A peer may change its keys that often without a record's worth of bytes for each. */
     UPDATES_MOST = 64,
+    /* Of what waits for a peer that doesn't read, when libssl answers it without being told to: a
+     * request for new keys, or for another handshake. A sink's own answers end before that. */
+    UNREAD_MOST = LB_WIRE_QUEUE_MAX + RECORD,
 };
 
 /* What all streams of an engine have in common. */
@@ -47,9 +50,11 @@ struct tls_state {
     const uint8_t *data; /* what libssl is to read: what is left of the piece, or of a record */
     size_t size;
     size_t received; /* by the prelude */
+    uint64_t said;   /* records under our key */
     size_t debt;     /* bytes that must come before it may go on changing its keys */
     int error;       /* the -errno of what libssl asked for last */
     bool entered;
+    bool saying;       /* what libssl writes is what we say */
     bool updated;      /* the peer has changed its keys */
     bool theirs;       /* the alert was the peer's, or ours */
     const char *alert; /* a fatal one, by name */
@@ -125,9 +130,13 @@ static int bio_read(BIO *bio, char *data, int size)
 static int bio_write(BIO *bio, const char *data, int size)
 {
     struct tls_state *state = BIO_get_data(bio);
-    int rc = lb_stage_say(&state->stage, data, (size_t)size);
+    bool by_itself = state->entered && !state->saying;
+    bool unread = by_itself && state->stage.stream->wire.queued > UNREAD_MOST;
+    int rc = unread ? -ENOBUFS : lb_stage_say(&state->stage, data, (size_t)size);
 
     BIO_clear_retry_flags(bio);
+    if (by_itself && rc == -EPIPE)
+        rc = 0; /* who has gone hears no answer, and what he said before is judged as it is */
     if (rc < 0)
         state->error = rc;
     return rc < 0 ? -1 : size;
@@ -321,17 +330,17 @@ static int tls_enter(struct lb_stage *stage, const char **why)
     return state->error ? state->error : -EPROTO;
 }
 
-static bool fail(const struct tls_state *state, struct lb_verdict *verdict)
+static struct lb_verdict judge(const struct tls_state *state)
 {
     if (state->debt > UPDATES_MOST * RECORD)
-        *verdict = (struct lb_verdict){.end = LB_END_LIMIT, .why = "key-updates"};
-    else if (state->error < 0)
-        *verdict = lb_verdict_of_receive(state->error);
-    else if (state->theirs)
-        *verdict = (struct lb_verdict){LB_END_RESET, -ECONNRESET, state->alert};
-    else
-        *verdict = (struct lb_verdict){LB_END_ERROR, -EBADMSG, state->alert};
-    return false;
+        return (struct lb_verdict){.end = LB_END_LIMIT, .why = "key-updates"};
+    if (state->error == -ENOBUFS)
+        return (struct lb_verdict){.end = LB_END_LIMIT, .why = "unread-answers"};
+    if (state->error < 0)
+        return lb_verdict_of_receive(state->error);
+    if (state->theirs)
+        return (struct lb_verdict){LB_END_RESET, -ECONNRESET, state->alert};
+    return (struct lb_verdict){LB_END_ERROR, -EBADMSG, state->alert};
 }
 
 /* Each of these reads into plain, *used bytes, as far as it comes, and returns why not further, as
@@ -416,6 +425,7 @@ static bool tls_take(struct lb_stage *stage, const uint8_t *data, size_t size,
 {
     struct tls_state *state = lb_stage_state(stage);
     uint8_t *plain = lb_stage_scratch(stage);
+    struct lb_verdict failure;
     int result, used = 0;
 
     ERR_clear_error();
@@ -424,13 +434,16 @@ static bool tls_take(struct lb_stage *stage, const uint8_t *data, size_t size,
     state->error = 0;
     result = state->records.cipher ? read_records(state, plain, &used)
                                    : read_by_libssl(state, plain, &used);
+    failure = judge(state);
     state->debt -= state->debt < (size_t)used ? state->debt : (size_t)used;
     /* While that runs, the peer may be answered: nothing is asked of libssl behind it. */
     if (!lb_pass(stage, plain, (size_t)used, verdict))
         return false;
     if (result == SSL_ERROR_ZERO_RETURN)
         return lb_pass_end(stage, verdict);
-    return result == SSL_ERROR_WANT_READ || fail(state, verdict);
+    if (result != SSL_ERROR_WANT_READ)
+        *verdict = failure;
+    return result == SSL_ERROR_WANT_READ;
 }
 
 static bool is_in_record(const struct tls_state *state)
@@ -457,7 +470,10 @@ static int tls_say(struct lb_stage *stage, const void *data, size_t size)
 
     ERR_clear_error();
     state->error = 0;
+    state->saying = true;
+    lb_tls_use_key(state->ssl, &state->said);
     rc = SSL_write(state->ssl, data, (int)size);
+    state->saying = false;
     if (rc == (int)size)
         return 0;
     return state->error ? state->error : -EPIPE;
@@ -469,6 +485,7 @@ static void tls_finish(struct lb_stage *stage)
     struct tls_state *state = lb_stage_state(stage);
 
     ERR_clear_error();
+    state->saying = true;
     if (state->entered && stage->stream->wire.closing != LB_CLOSING_RESET)
         SSL_shutdown(state->ssl);
 }

@@ -114,12 +114,12 @@ int lb_tls_records_begin(struct lb_tls_records *records, const SSL *ssl)
 int lb_tls_records_renew(struct lb_tls_records *records)
 {
     uint8_t next[sizeof(records->secret)];
+    bool done = expand(records, "traffic upd", next, records->secret_size);
 
-    if (!expand(records, "traffic upd", next, records->secret_size))
-        return -ENOMEM;
-    memcpy(records->secret, next, records->secret_size);
+    if (done)
+        memcpy(records->secret, next, records->secret_size);
     OPENSSL_cleanse(next, sizeof(next));
-    return take_keys(records) ? 0 : -ENOMEM;
+    return done && take_keys(records) ? 0 : -ENOMEM;
 }
 
 void lb_tls_records_done(struct lb_tls_records *records)

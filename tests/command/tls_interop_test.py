@@ -12,7 +12,7 @@ import unittest
 
 from harness import (DEADLINE, exchange, main, probe, program, run, seeded, temporary_directory,
                      until)
-from tls_peers import TlsServer, WRONG_PIN, end, make_certificate, openssl
+from tls_peers import TlsServer, WRONG_PIN, end, free_port, make_certificate, pin_of
 
 if any(item["name"] == "tls" for item in probe()["build"]):
     raise unittest.SkipTest("this build has no TLS")
@@ -139,12 +139,8 @@ class FromUs(unittest.TestCase):
             for path in (self.certificate, self.key):
                 with open(path, "rb") as part:
                     file.write(part.read())
-        public = openssl("x509", "-in", self.certificate, "-pubkey", "-noout")
-        public = openssl("pkey", "-pubin", "-outform", "DER", input=public)
-        digest = openssl("dgst", "-sha256", "-binary", input=public)
-        self.pin = "--pin=sha256//" + openssl("base64", "-A", input=digest).decode()
-        with socket.create_server(("127.0.0.1", 0)) as holder:  # retried if another takes it
-            self.port = holder.getsockname()[1]
+        self.pin = "--pin=" + pin_of(self.certificate)
+        self.port = free_port()
 
     def receive(self, *command):
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

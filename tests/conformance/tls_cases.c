@@ -255,6 +255,54 @@ static void answers_in_tls(void **state)
     CHECK_SAME(server, server->stats.ends[LB_END_EOF], 1);
 }
 
+/* A letter for each record that comes. */
+static void note_record(int writing, int version, int type, const void *data, size_t size, SSL *ssl,
+                        void *argument)
+{
+    char *records = argument;
+
+    (void)version;
+    (void)ssl;
+    if (writing || type != SSL3_RT_INNER_CONTENT_TYPE || size != 1)
+        return;
+    records += strlen(records);
+    *records = *(const uint8_t *)data == SSL3_RT_HANDSHAKE          ? 'k'
+               : *(const uint8_t *)data == SSL3_RT_APPLICATION_DATA ? 'c'
+                                                                    : 'e';
+}
+
+/* However often it is asked for new keys, it has some before it says more. */
+static void asked_for_new_keys(void **state)
+{
+    enum { OFTEN = 40 };
+    struct server *server = *state;
+    struct speaker speaker;
+    char heard[400] = "", records[OFTEN + 10] = "";
+    size_t updates;
+
+    server->config.greeting = "hello\n";
+    server->config.greeting_size = 6;
+    server->config.receipt = "xxh3";
+    server_begin(server, 1);
+    speaker_shake(server, &speaker);
+    SSL_set_msg_callback(speaker.peer, note_record);
+    SSL_set_msg_callback_arg(speaker.peer, records);
+    for (int i = 0; i < OFTEN; i++) {
+        SSL_key_update(speaker.peer, SSL_KEY_UPDATE_REQUESTED);
+        CHECK_SAME(server, SSL_do_handshake(speaker.peer), 1);
+    }
+    speaker_add(server, &speaker, speaker_plain, SPEAKER_PLAIN);
+    speaker_add_end(server, &speaker);
+    speaker_say(server, &speaker, 0, speaker.size);
+    CHECK(server, tls_rig_hear(speaker.peer, speaker.fd, heard, sizeof(heard) - 1) > 0);
+    CHECK(server, strncmp(heard, "hello\nok 60 xxh3:", 17) == 0);
+    updates = strspn(records + 1, "k");
+    CHECK(server, *records == 'c' && updates > 0 && strcmp(records + 1 + updates, "ce") == 0);
+    speaker_check_whole(server, 1);
+    speaker_leave(&speaker);
+    server_finish(server);
+}
+
 /* A stream that isn't whole has no end in TLS that looks as if it were. */
 static void no_end_for_a_part(void **state)
 {
@@ -387,6 +435,7 @@ const struct test_case tls_cases[] = {
     {"tls_many_short_streams", many_short_streams, FAMILY_ANY, 0},
     {"tls_bytes_behind_the_end", bytes_behind_the_end, FAMILY_ANY, 0},
     {"tls_answers_in_tls", answers_in_tls, FAMILY_ANY, 0},
+    {"tls_asked_for_new_keys", asked_for_new_keys, FAMILY_ANY, 0},
     {"tls_no_end_for_a_part", no_end_for_a_part, FAMILY_ANY, 0},
     {"tls_a_fin_that_is_allowed", a_fin_that_is_allowed, FAMILY_ANY, 0},
     {"tls_sealed_in_tls", sealed_in_tls, FAMILY_ANY, 0},

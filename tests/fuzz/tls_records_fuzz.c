@@ -18,6 +18,9 @@ static void cut(struct replay_cut *cut, struct dice *dice)
 {
     static const unsigned most[] = {10, 1000, 20000, 65536};
 
+    *cut = (struct replay_cut){.gone = dice_chance(dice, 16)};
+    if (dice_chance(dice, 4))
+        cut->unread = LB_WIRE_QUEUE_MAX + dice_below(dice, 32 << 10);
     cut->count = 1 + dice_below(dice, REPLAY_PIECES);
     for (size_t i = 0; i < cut->count; i++)
         cut->pieces[i] = 1 + dice_below(dice, most[dice_below(dice, 4)]);

@@ -211,11 +211,11 @@ class Server:
             capture.pipe.close()
 
 
-def run(*arguments, **options):
+def run(*arguments, command=LASTBYTE, **options):
     """Runs `lastbyte ARGUMENTS...` to its end."""
     if "input" not in options:
         options.setdefault("stdin", subprocess.DEVNULL)
-    done = subprocess.run([LASTBYTE, *arguments], stderr=subprocess.PIPE, timeout=DEADLINE,
+    done = subprocess.run([command, *arguments], stderr=subprocess.PIPE, timeout=DEADLINE,
                           check=False, **{"stdout": subprocess.PIPE, **options})
     return Result(done.returncode, done.stdout, done.stderr)
 

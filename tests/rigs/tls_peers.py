@@ -75,6 +75,21 @@ def make_certificate(directory, name, names="DNS:localhost,IP:127.0.0.1", author
     return path + ".pem", path + ".key"
 
 
+def pin_of(certificate):
+    """As openssl makes it."""
+    key = openssl("x509", "-in", certificate, "-pubkey", "-noout")
+    key = openssl("pkey", "-pubin", "-outform", "DER", input=key)
+    digest = openssl("dgst", "-sha256", "-binary", input=key)
+    return "sha256//" + openssl("base64", "-A", input=digest).decode()
+
+
+def free_port():
+    """For a server that can't tell: whoever connects tries again, and takes care if another has
+    it."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        return holder.getsockname()[1]
+
+
 class Damager:
     """Between a sender and a port: changes one byte of what the sender says, the at-th."""
 

@@ -70,6 +70,7 @@ static void *state;
 static const uint8_t *waiting; /* what enter has not received yet */
 static size_t waiting_size;
 static struct replay_outcome *now;
+static bool gone;
 
 void *__wrap_lb_stage_state(const struct lb_stage *of)
 {
@@ -99,6 +100,10 @@ ssize_t __wrap_lb_stage_receive(const struct lb_stage *of, void *data, size_t si
 int __wrap_lb_stage_say(const struct lb_stage *of, const void *data, size_t size)
 {
     (void)of;
+    if (gone)
+        return -EPIPE;
+    if (stream.wire.queued > 0)
+        stream.wire.queued += (uint32_t)size;
     must(now->said_size + size <= REPLAY_SAID_MAX, "too much is said");
     memcpy(now->said + now->said_size, data, size);
     now->said_size += size;
@@ -162,7 +167,8 @@ static void open_stream(const char *records, struct replay_outcome *outcome)
 
     memset(outcome, 0, offsetof(struct replay_outcome, plain));
     now = outcome;
-    stream.wire.closing = LB_CLOSING_NOT;
+    stream.wire = (struct lb_wire){.closing = LB_CLOSING_NOT};
+    gone = false;
     state = calloc(1, lb_filter_tls.state_size);
     must(lb_filter_tls.open(&stage, settings) == 0, "no stream");
 }
@@ -261,6 +267,8 @@ void replay_run(const struct replay_client *client, const char *records, const u
     must(enter(client->hello, client->hello_size) == -EAGAIN &&
              enter(client->finished, client->finished_size) == 0,
          "a handshake went otherwise than the one that was recorded");
+    stream.wire.queued = (uint32_t)cut->unread;
+    gone = cut->gone;
     for (size_t at = 0, index = 0, piece; going && at < size; at += piece) {
         size_t before = outcome->plain_size;
 

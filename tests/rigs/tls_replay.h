@@ -11,6 +11,7 @@
 
 #include "dice.h"
 #include "verdict.h"
+#include "wire.h"
 
 #include <openssl/ssl.h>
 
@@ -72,9 +73,12 @@ void forge_by_dice(struct forger *forger, struct dice *dice);
 
 /* ---- what becomes of it ---------------------------------------------------------------------- */
 
-/* How a stream is cut: pieces of these sizes, again and again; 0: all the rest. */
+/* How a stream is cut: pieces of these sizes, again and again; 0: all the rest. And how its client
+ * hears. */
 struct replay_cut {
     size_t pieces[REPLAY_PIECES], count;
+    size_t unread; /* bytes that wait for it already, and all that is said behind them; 0: none */
+    bool gone;     /* behind its handshake */
 };
 
 struct replay_outcome {

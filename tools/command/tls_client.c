@@ -148,7 +148,8 @@ static int make(struct tls_client *client)
         return refuse("--tls", "");
     SSL_CTX_set_mode(client->ctx,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_clear_mode(client->ctx, SSL_MODE_RELEASE_BUFFERS);
+    /* After whatever is no answer it comes back to us: else a server could hold us by that. */
+    SSL_CTX_clear_mode(client->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(client->ctx, check_server, client);
     SSL_CTX_set_cert_cb(client->ctx, show_certificate, client);

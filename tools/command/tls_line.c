@@ -16,7 +16,8 @@
 struct tls_line {
     SSL *ssl;
     struct tls_server server;
-    int alert; /* the server's fatal one; negative: none */
+    int alert;        /* the server's fatal one; negative: none */
+    uint64_t records; /* under our key */
 };
 
 static void on_info(const SSL *ssl, int where, int value)
@@ -187,7 +188,7 @@ int tls_line_open(struct line *line, struct tls_client *client, uint64_t deadlin
 /* A record at a time, as long as the socket takes them. */
 ssize_t tls_line_send(struct line *line, const void *data, size_t size)
 {
-    const struct tls_line *tls = line->tls;
+    struct tls_line *tls = line->tls;
     const char *bytes = data;
     size_t done = 0;
     int rc = 1;
@@ -195,6 +196,7 @@ ssize_t tls_line_send(struct line *line, const void *data, size_t size)
     line->wants_to_write = false;
     ERR_clear_error();
     while (rc > 0 && done < size) {
+        lb_tls_use_key(tls->ssl, &tls->records);
         rc = SSL_write(tls->ssl, bytes + done, (int)(size - done));
         done += rc > 0 ? (size_t)rc : 0;
     }

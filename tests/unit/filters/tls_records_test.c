@@ -14,7 +14,7 @@ enum { CONTENT = SSL3_RT_APPLICATION_DATA, HANDSHAKE = SSL3_RT_HANDSHAKE, ALERT 
 enum { FULL = 16 << 10, BODY_MOST = FULL + 256, TAG = 16 };
 
 static struct replay_client clients[REPLAY_SUITES];
-static const struct replay_cut whole = {.count = 0}, byte_by_byte = {{1}, 1};
+static const struct replay_cut whole = {.count = 0}, byte_by_byte = {.pieces = {1}, .count = 1};
 
 static int set_up(void **state)
 {
@@ -61,7 +61,8 @@ static const struct replay_outcome *compare(const struct replay_client *client,
 static void check(const struct replay_client *client, const struct forger *forger, const char *name,
                   size_t plain, const struct lb_verdict *expected)
 {
-    static const struct replay_cut cuts[] = {{{0}, 0}, {{1}, 1}, {{7, 30000}, 2}};
+    static const struct replay_cut cuts[] = {
+        {.count = 0}, {.pieces = {1}, .count = 1}, {.pieces = {7, 30000}, .count = 2}};
 
     for (size_t cut = 0; cut < sizeof(cuts) / sizeof(cuts[0]); cut++) {
         const struct replay_outcome *outcome = compare(client, forger, &cuts[cut]);
@@ -125,6 +126,17 @@ static const struct {
     {"a second hello", SEALED, HANDSHAKE, "\1\0\0\1\0", 5, 0, FAILS("unexpected-message")},
     {"a ticket", SEALED, HANDSHAKE, "\4\0\0\1\0", 5, 0, FAILS("unexpected-message")},
     {"a certificate", SEALED, HANDSHAKE, "\xb\0\0\1\0", 5, 0, FAILS("unexpected-message")},
+    {"a request for a certificate", SEALED, HANDSHAKE, "\xd\0\0\1\0", 5, 0,
+     FAILS("unexpected-message")},
+    {"a second end of the handshake", SEALED, HANDSHAKE, "\x14\0\0\1\0", 5, 0,
+     FAILS("unexpected-message")},
+    {"an end of early data", SEALED, HANDSHAKE, "\5\0\0\0", 4, 0, FAILS("unexpected-message")},
+    {"a message of 16 MiB", SEALED, HANDSHAKE, "\xb\xff\xff\xff\0", 5, 0,
+     FAILS("unexpected-message")},
+    {"an update of 16 MiB", SEALED, HANDSHAKE, "\x18\xff\xff\xff\0", 5, 0,
+     FAILS("illegal-parameter")},
+    {"an update and a part of one", SEALED, HANDSHAKE, "\x18\0\0\1\0\x18", 6, 0,
+     FAILS("unexpected-message")},
     {"an empty message", SEALED, HANDSHAKE, "", 0, 0, FAILS("unexpected-message")},
 #undef FAILS
 };
@@ -238,6 +250,45 @@ static void too_many_new_keys(struct forger *forger)
         forge_update(forger, i % 2);
 }
 
+/* What came with them doesn't count for those that come behind it. */
+static void too_many_new_keys_behind_content(struct forger *forger)
+{
+    content(forger, FULL);
+    for (int i = 0; i < 70; i++)
+        forge_update(forger, true);
+}
+
+/* As often as that is paid for. */
+static void many_new_keys(struct forger *forger)
+{
+    for (int i = 0; i < 20; i++) {
+        for (int update = 0; update < 4; update++)
+            forge_update(forger, update % 2);
+        content(forger, FULL);
+    }
+}
+
+static void new_keys_behind_the_end(struct forger *forger)
+{
+    content(forger, 10);
+    forge_end(forger);
+    forge_update(forger, true);
+    content(forger, 10);
+}
+
+/* As Java's TLS closes. */
+static void canceled(struct forger *forger)
+{
+    content(forger, 10);
+    warnings(forger, 1);
+}
+
+static void end_in_a_message(struct forger *forger)
+{
+    content(forger, 10);
+    forge(forger, HANDSHAKE, "\x18\0", 2, 0);
+}
+
 static void content_in_a_message(struct forger *forger)
 {
     content(forger, 10);
@@ -269,6 +320,11 @@ static const struct {
     {MADE(new_keys_in_parts), 20, {LB_END_EOF, 0, NULL}},
     {MADE(old_keys), 10, {LB_END_ERROR, 0, "bad-record-mac"}},
     {MADE(too_many_new_keys), 10, {LB_END_LIMIT, 0, "key-updates"}},
+    {MADE(too_many_new_keys_behind_content), FULL, {LB_END_LIMIT, 0, "key-updates"}},
+    {MADE(many_new_keys), 20 * FULL, {LB_END_EOF, 0, NULL}},
+    {MADE(new_keys_behind_the_end), 10, {LB_END_EOF, 0, NULL}},
+    {MADE(canceled), 10, {LB_END_EOF, 0, NULL}},
+    {MADE(end_in_a_message), 10, {LB_END_ERROR, 0, "unexpected-message"}},
     {MADE(content_in_a_message), 10, {LB_END_ERROR, 0, "unexpected-message"}},
     {MADE(nothing_in_a_message), 10, {LB_END_ERROR, 0, "unexpected-message"}},
 #undef MADE
@@ -288,6 +344,68 @@ static void sequences_of_records(void **state)
         content(&forger, 10);
         check(&clients[i % REPLAY_SUITES], &forger, sequences[sequence].name,
               sequences[sequence].plain, &sequences[sequence].verdict);
+        forger_end(&forger);
+    }
+}
+
+/* ---- who doesn't hear ---------------------------------------------------------------- */
+
+/* Some are answered; what more waits for him would be without bound. */
+static void answers_that_nobody_reads(void **state)
+{
+    static const struct {
+        size_t unread;
+        bool requested;
+        struct lb_verdict verdict;
+    } cases[] = {
+        {0, true, {LB_END_EOF, 0, NULL}},
+        {LB_WIRE_QUEUE_MAX, true, {LB_END_EOF, 0, NULL}},
+        {LB_WIRE_QUEUE_MAX + FULL + 100, false, {LB_END_EOF, 0, NULL}},
+        {LB_WIRE_QUEUE_MAX + FULL - 100, true, {LB_END_LIMIT, 0, "unread-answers"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct replay_cut cut = {.unread = cases[i].unread};
+        const struct replay_outcome *outcome;
+        struct forger forger;
+
+        forger_begin(&forger, &clients[0]);
+        content(&forger, 10); /* which the sink answers */
+        for (int update = 0; update < 10; update++)
+            forge_update(&forger, cases[i].requested);
+        forge_end(&forger);
+        outcome = compare(&clients[0], &forger, &cut);
+        assert_int_equal(outcome->verdict.end, cases[i].verdict.end);
+        assert_int_equal(outcome->unanswered, 0);
+        if (cases[i].verdict.why)
+            assert_string_equal(outcome->verdict.why, cases[i].verdict.why);
+        forger_end(&forger);
+    }
+}
+
+/* He has sent all of it before, or it was damaged before. */
+static void answers_to_one_who_has_gone(void **state)
+{
+    const struct replay_cut cut = {.gone = true};
+
+    (void)state;
+    for (int damaged = 0; damaged < 2; damaged++) {
+        const struct replay_outcome *outcome;
+        struct forger forger;
+
+        forger_begin(&forger, &clients[0]);
+        content(&forger, 10);
+        forge_update(&forger, true);
+        content(&forger, 10);
+        if (damaged)
+            forge_raw(&forger, CONTENT, TLS1_2_VERSION, 100);
+        forge_end(&forger);
+        outcome = compare(&clients[0], &forger, &cut);
+        assert_int_equal(outcome->plain_size, 20);
+        assert_int_equal(outcome->verdict.end, damaged ? LB_END_ERROR : LB_END_EOF);
+        if (damaged)
+            assert_string_equal(outcome->verdict.why, "bad-record-mac");
         forger_end(&forger);
     }
 }
@@ -321,7 +439,7 @@ static void split_everywhere(void **state)
 
         compose(&forger, &clients[i]);
         for (size_t at = 1; at < forger.size; at += step()) {
-            const struct replay_cut cut = {{at, forger.size - at}, 2};
+            const struct replay_cut cut = {.pieces = {at, forger.size - at}, .count = 2};
             const struct replay_outcome *outcome = compare(&clients[i], &forger, &cut);
 
             assert_int_equal(outcome->verdict.end, LB_END_EOF);
@@ -346,20 +464,26 @@ static void cut_everywhere(void **state)
     }
 }
 
+/* And nothing of a damaged record is passed on. */
 static void damaged_everywhere(void **state)
 {
+    static uint8_t plain[90];
+
     (void)state;
     for (unsigned i = 0; i < REPLAY_SUITES; i++) {
         struct forger forger;
 
         compose(&forger, &clients[i]);
+        memcpy(plain, compare(&clients[i], &forger, &whole)->plain, sizeof(plain));
         for (size_t at = 0; at < forger.size; at += step()) {
             const uint8_t change = (uint8_t)(1 << at % 8);
+            const struct replay_outcome *outcome;
 
             forger.bytes[at] ^= change;
-            assert_true(
-                compare(&clients[i], &forger, at % 2 ? &whole : &byte_by_byte)->verdict.end !=
-                LB_END_EOF);
+            outcome = compare(&clients[i], &forger, at % 2 ? &whole : &byte_by_byte);
+            assert_int_not_equal(outcome->verdict.end, LB_END_EOF);
+            assert_true(outcome->plain_size <= sizeof(plain));
+            assert_memory_equal(outcome->plain, plain, outcome->plain_size);
             forger.bytes[at] ^= change;
         }
         forger_end(&forger);
@@ -377,7 +501,8 @@ static void by_dice(void **state)
     for (uint64_t seed = first; seed < first + runs; seed++) {
         struct dice dice = dice_of_seed(seed);
         const struct replay_client *client = &clients[dice_below(&dice, REPLAY_SUITES)];
-        struct replay_cut cut = {{1 + dice_below(&dice, 5000), 1 + dice_below(&dice, 65536)}, 2};
+        struct replay_cut cut = {
+            .pieces = {1 + dice_below(&dice, 5000), 1 + dice_below(&dice, 65536)}, .count = 2};
         const struct replay_outcome *outcome;
         struct forger forger;
         const char *why;
@@ -393,9 +518,10 @@ static void by_dice(void **state)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-/* None comes twice under one key, whatever a peer sends. */
+/* None comes twice under one key, whatever a peer sends; and no key outlasts its stream. */
 static void the_last_number(void **state)
 {
+    static const struct lb_tls_records none;
     struct lb_tls_records records = {.part = NULL};
     struct lb_tls_piece piece;
     struct forger forger;
@@ -414,7 +540,9 @@ static void the_last_number(void **state)
     assert_int_equal(lb_tls_records_next(&records, &piece, made, &size), LB_TLS_CONTENT);
     assert_int_equal(size, 10);
     assert_int_equal(lb_tls_records_next(&records, &piece, made, &size), LB_TLS_REFUSED);
+    assert_memory_not_equal(&records.secret, &none.secret, sizeof(none.secret));
     lb_tls_records_done(&records);
+    assert_memory_equal(&records, &none, sizeof(none));
     forger_end(&forger);
 }
 
@@ -444,10 +572,11 @@ static void secrets_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_of_record), cmocka_unit_test(sequences_of_records),
-        cmocka_unit_test(split_everywhere),    cmocka_unit_test(cut_everywhere),
-        cmocka_unit_test(damaged_everywhere),  cmocka_unit_test(by_dice),
-        cmocka_unit_test(the_last_number),     cmocka_unit_test(secrets_that_are_none),
+        cmocka_unit_test(each_kind_of_record),       cmocka_unit_test(sequences_of_records),
+        cmocka_unit_test(answers_that_nobody_reads), cmocka_unit_test(answers_to_one_who_has_gone),
+        cmocka_unit_test(split_everywhere),          cmocka_unit_test(cut_everywhere),
+        cmocka_unit_test(damaged_everywhere),        cmocka_unit_test(by_dice),
+        cmocka_unit_test(the_last_number),           cmocka_unit_test(secrets_that_are_none),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
