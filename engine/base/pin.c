@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin.h"
 
+#include "pem.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char form[] = "sha256//";
@@ -48,14 +49,14 @@ int lb_pin_of(struct lb_pin *pin, const X509 *certificate)
 
 int lb_pin_of_file(struct lb_pin *pin, const char *path)
 {
-    FILE *file = fopen(path, "re");
+    BIO *file = lb_pem_open(path);
     X509 *certificate;
     int rc = -EBADMSG;
 
     if (!file)
         return -errno;
-    certificate = PEM_read_X509(file, NULL, NULL, NULL);
-    fclose(file);
+    certificate = PEM_read_bio_X509(file, NULL, lb_pem_no_passphrase, NULL);
+    BIO_free(file);
     if (certificate)
         rc = lb_pin_of(pin, certificate);
     X509_free(certificate);

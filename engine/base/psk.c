@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { LINE_SIZE = LB_PSK_IDENTITY_MAX + 1 + 2 * LB_PSK_KEY_MAX + 2 };
 
@@ -45,19 +45,44 @@ static bool read_identity(struct lb_psk *psk, const char *text, size_t size)
     return true;
 }
 
-/* Moves what is there, leaving no copy of a key. Returns room for one more, or NULL. */
+/* Pages of their own: of ten thousand, a few MiB. */
+static size_t room_of(size_t count)
+{
+    size_t room = 16;
+
+    while (room < count)
+        room *= 2;
+    return room * sizeof(struct lb_psk);
+}
+
+/* In no dump, and not swapped where that much may be locked. */
+static struct lb_psk *make_room(size_t count)
+{
+    void *pages =
+        mmap(NULL, room_of(count), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (pages == MAP_FAILED)
+        return NULL;
+    madvise(pages, room_of(count), MADV_DONTDUMP);
+    mlock(pages, room_of(count));
+    return pages;
+}
+
+/* Returns room for one more, or NULL. */
 static struct lb_psk *grow(struct lb_psk_list *list)
 {
-    struct lb_psk *items = calloc(list->count + 1, sizeof(*items));
     size_t count = list->count;
+    struct lb_psk *items = list->items;
 
-    if (!items)
-        return NULL;
-    if (count > 0)
-        memcpy(items, list->items, count * sizeof(*items));
-    lb_psk_done(list);
-    list->items = items;
-    list->count = count + 1;
+    if (count == 0 || room_of(count) < room_of(count + 1)) {
+        items = make_room(count + 1);
+        if (!items)
+            return NULL;
+        if (count > 0)
+            memcpy(items, list->items, count * sizeof(*items));
+        lb_psk_done(list);
+    }
+    *list = (struct lb_psk_list){items, count + 1};
     return &items[count];
 }
 
@@ -105,9 +130,10 @@ int lb_psk_read(struct lb_psk_list *list, const char *path, struct lb_error *err
 
 void lb_psk_done(struct lb_psk_list *list)
 {
-    if (list->items)
-        explicit_bzero(list->items, list->count * sizeof(*list->items));
-    free(list->items);
+    if (list->items) {
+        explicit_bzero(list->items, room_of(list->count));
+        munmap(list->items, room_of(list->count));
+    }
     *list = (struct lb_psk_list){0};
 }
 

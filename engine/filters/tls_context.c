@@ -2,16 +2,16 @@
 #include "tls_context.h"
 
 #include "clock.h"
+#include "pem.h"
 #include "tls.h"
 #include "tls_clients.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define LOOK_NS LB_NS_PER_S
 
@@ -45,41 +45,62 @@ static int refuse(struct lb_error *error, const char *path, const char *what)
     return rc;
 }
 
-static int check_readable(const char *path, struct lb_error *error)
+static int open_file(BIO **file, const char *path, struct lb_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0)
-        return lb_error_set(error, -errno, "%s: %s", path, strerror(errno));
-    close(fd);
-    return 0;
+    *file = lb_pem_open(path);
+    return *file ? 0 : lb_error_set(error, -errno, "%s: %s", path, strerror(errno));
 }
 
-/* Nobody is asked for a passphrase. */
-static int no_passphrase(char *buffer, int size, int writing, void *argument) /* NOLINT: libssl's */
+/* A chain ends where nothing more begins. */
+static bool use_issuers(SSL_CTX *ctx, BIO *file)
 {
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)argument;
-    return -1;
+    X509 *issuer;
+
+    while ((issuer = PEM_read_bio_X509(file, NULL, lb_pem_no_passphrase, NULL))) {
+        if (SSL_CTX_add0_chain_cert(ctx, issuer) == 1)
+            continue;
+        X509_free(issuer);
+        return false;
+    }
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return false;
+    ERR_clear_error();
+    return true;
 }
 
-static int use_files(SSL_CTX *ctx, const struct lb_config *config, struct lb_error *error)
+static int use_chain(SSL_CTX *ctx, const char *path, struct lb_error *error)
 {
-    int rc = check_readable(config->tls_cert, error);
+    X509 *certificate;
+    bool done;
+    BIO *file;
+    int rc = open_file(&file, path, error);
 
-    if (rc == 0)
-        rc = check_readable(config->tls_key, error);
     if (rc < 0)
         return rc;
-    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-    if (SSL_CTX_use_certificate_chain_file(ctx, config->tls_cert) != 1)
-        return refuse(error, config->tls_cert, "no certificate that can be used");
-    if (SSL_CTX_use_PrivateKey_file(ctx, config->tls_key, SSL_FILETYPE_PEM) != 1)
-        return refuse(error, config->tls_key,
-                      "no key of that certificate that can be used (a key without a passphrase)");
-    return 0;
+    certificate = PEM_read_bio_X509_AUX(file, NULL, lb_pem_no_passphrase, NULL);
+    done = certificate && SSL_CTX_use_certificate(ctx, certificate) == 1 && use_issuers(ctx, file);
+    X509_free(certificate);
+    BIO_free(file);
+    return done ? 0 : refuse(error, path, "no certificate that can be used");
+}
+
+static int use_key(SSL_CTX *ctx, const char *path, struct lb_error *error)
+{
+    EVP_PKEY *key;
+    bool done;
+    BIO *file;
+    int rc = open_file(&file, path, error);
+
+    if (rc < 0)
+        return rc;
+    key = PEM_read_bio_PrivateKey(file, NULL, lb_pem_no_passphrase, NULL);
+    done = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(file);
+    return done ? 0
+                : refuse(error, path,
+                         "no key of that certificate that can be used (a key without a "
+                         "passphrase)");
 }
 
 static int make(SSL_CTX **made, struct lb_tls_context *context, struct lb_error *error)
@@ -97,7 +118,9 @@ static int make(SSL_CTX **made, struct lb_tls_context *context, struct lb_error 
     if (rc < 0)
         refuse(error, "TLS", "this libssl can't be used");
     else
-        rc = use_files(ctx, config, error);
+        rc = use_chain(ctx, config->tls_cert, error);
+    if (rc == 0)
+        rc = use_key(ctx, config->tls_key, error);
     if (rc == 0)
         rc = lb_tls_clients_ask(&context->clients, ctx, error);
     if (rc == 0)

@@ -232,6 +232,15 @@ class Ends(unittest.TestCase):
             server.signal(15)
             self.assertEqual(int(taken), server.finish().stats["ends"]["eof"])
 
+    def test_how_keys_are_agreed_on(self):
+        server = TlsServer(self, "--sink=discard")
+        for group, taken in (("X25519", True), ("P-256", True), ("P-384", True),
+                             ("P-521", False), ("ffdhe2048", False)):
+            done = subprocess.run([program("openssl"), "s_client", "-connect", server.address,
+                                   "-groups", group], input=b"hello\n", capture_output=True,
+                                  timeout=DEADLINE, check=False)
+            self.assertEqual(taken, done.returncode == 0, (group, done.stderr))
+
     def test_nothing_to_come_back_with(self):
         """No tickets, so no early data; no other handshake within a connection."""
         server = TlsServer(self, "--sink=discard", "--tls-min=1.2")
@@ -321,6 +330,13 @@ class Options(unittest.TestCase):
 
 
 class Rights(unittest.TestCase):
+    def test_a_key_that_comes_through_a_pipe(self):
+        """Late, as from a program that has to ask for it."""
+        certificate, key = make_certificate(temporary_directory(self), "one")
+        server = TlsServer(self, "--tls-cert=" + certificate, "--sink=discard", prefix=(
+            program("bash"), "-c", 'exec "$@" --tls-key=<(sleep 0.2; cat "$0")', key))
+        self.assertEqual(0, run("send", "--pin=" + server.pin, server.address, "--text=x").status)
+
     def test_how_much_memory_there_may_be_is_told(self):
         server = TlsServer(self, "--sink=discard", "-v", "--max-streams=1000",
                            "--max-handshakes=24")

@@ -377,18 +377,20 @@ static void sealed_in_tls(void **state)
 static void memory_of_streams(void **state)
 {
     enum { BUSY = 50, IDLE_MOST = 16 << 10, RECORD = 16 << 10 };
+    enum { HEAP = 4 << 20, PIECE = 32, SECRET_MOST = 64 }; /* as tools/command/secrets.c has them */
     const size_t record_most = lb_filter_tls.beside, wanted = scale_count(10000, BUSY);
     const size_t room = (process_raise_fd_limit(2 * wanted + 1000) - 1000) / 2;
     const size_t streams = wanted < room ? wanted : room;
     static struct speaker speakers[BUSY + 1]; /* the last is each of the others in turn */
     static const uint8_t zeros[RECORD];
     struct server *server = *state;
-    size_t before, idle, busy;
+    size_t before, secret, idle, busy;
     uint64_t receives;
     int *fds;
 
     if (suite_is_blocking())
         skip(); /* each has a thread, which has its own */
+    CRYPTO_secure_malloc_init(HEAP, PIECE);
     fds = calloc(streams, sizeof(*fds));
     CHECK(server, fds);
     server_begin(server, streams + 1);
@@ -397,6 +399,7 @@ static void memory_of_streams(void **state)
     speaker_check_whole(server, 1);
     speaker_leave(&speakers[0]);
     before = allocated();
+    secret = CRYPTO_secure_used();
     for (size_t i = 0; i < streams; i++) {
         struct speaker *speaker = &speakers[i < BUSY ? i : BUSY];
 
@@ -409,6 +412,7 @@ static void memory_of_streams(void **state)
     }
     AWAIT(server, server_stats(server).active == streams);
     idle = (allocated() - before) / streams;
+    secret = (CRYPTO_secure_used() - secret) / streams;
     receives = server_stats(server).receives;
     before = allocated();
     for (size_t i = 0; i < BUSY; i++)
@@ -418,8 +422,10 @@ static void memory_of_streams(void **state)
     for (size_t i = 0; i < streams; i++)
         close(fds[i]);
     free(fds);
-    print_message("%zu streams: %zu bytes for an idle one, %zu with a record under way\n", streams,
-                  idle, busy);
+    print_message("%zu streams: %zu bytes for an idle one, %zu with a record under way, %zu for "
+                  "private keys\n",
+                  streams, idle, busy, secret);
+    CHECK(server, secret <= SECRET_MOST);
     CHECK(server, idle <= IDLE_MOST);
     CHECK(server, busy <= record_most);
     server_finish(server);

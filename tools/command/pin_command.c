@@ -5,6 +5,7 @@
 #include "options.h"
 #include "pin.h"
 #include "quote.h"
+#include "secrets.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -39,8 +40,10 @@ static int print_pin(const char *directory)
 {
     char path[PATH_MAX], name[LB_QUOTE_SIZE], text[LB_PIN_TEXT_SIZE];
     struct lb_pin pin;
-    int status = identity_find(path, directory, "send.pem"), error;
+    int status, error;
 
+    secrets_keep(0);
+    status = identity_find(path, directory, "send.pem");
     if (status != STATUS_OK)
         return status;
     error = lb_pin_of_file(&pin, path);

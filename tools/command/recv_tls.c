@@ -95,7 +95,7 @@ int recv_tls_read(struct recv_settings *settings)
 
     if (!config->tls)
         return check_alone(settings);
-    secrets_keep();
+    secrets_keep((size_t)config->max_streams + config->max_handshakes);
     status = check_together(settings);
     if (status == STATUS_OK)
         status = pin_list_read(&settings->pins, "allow-pin", &settings->allow_pin);

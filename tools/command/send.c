@@ -248,7 +248,7 @@ static int open_tracks(struct sending *sending)
 /* Before a key is read. */
 static int open_tls(struct sending *sending)
 {
-    secrets_keep();
+    secrets_keep(sending->settings->parallel);
 #ifndef INSTRUMENTED /* what leak checkers do would be refused */
     lb_dump_forbid();
 #endif

@@ -4,11 +4,13 @@
 #include "command.h"
 #include "console.h"
 #include "identity.h"
+#include "pem.h"
 #include "tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,15 +65,32 @@ static int check_server(X509_STORE_CTX *store, void *argument)
 
 /* ---- who we are ------------------------------------------------------------------------------ */
 
+/* The key stands first, as certificate_write has it. */
+static bool use_identity(SSL *ssl, BIO *file)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, lb_pem_no_passphrase, NULL);
+    X509 *certificate = PEM_read_bio_X509(file, NULL, lb_pem_no_passphrase, NULL);
+    bool done = key && certificate && SSL_use_certificate(ssl, certificate) == 1 &&
+                SSL_use_PrivateKey(ssl, key) == 1;
+
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return done;
+}
+
 /* The server asks for a certificate. */
 static int show_certificate(SSL *ssl, void *argument)
 {
     const struct tls_client *client = argument;
     char path[PATH_MAX];
+    BIO *file = NULL;
+    bool done;
 
-    return identity_find(path, client->settings->dir, "send.pem") == STATUS_OK &&
-           SSL_use_certificate_file(ssl, path, SSL_FILETYPE_PEM) == 1 &&
-           SSL_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM) == 1;
+    if (identity_find(path, client->settings->dir, "send.pem") == STATUS_OK)
+        file = lb_pem_open(path);
+    done = file && use_identity(ssl, file);
+    BIO_free(file);
+    return done;
 }
 
 static int use_psk(SSL *ssl, const EVP_MD *digest, const unsigned char **identity, size_t *size,
