@@ -180,10 +180,13 @@ static unsigned set_accepting(struct state *state, bool on, struct lb_event *eve
     return 0;
 }
 
+/* A share of the limit, rounded up: no listener can use up the others'. */
 static unsigned accept_some(struct state *state, size_t listener, struct lb_event *events,
                             unsigned max, const struct lb_turn *turn)
 {
-    unsigned limit = turn->accept_limit < max ? turn->accept_limit : max;
+    size_t listeners = state->config.listener_count;
+    size_t share = (turn->accept_limit + listeners - 1) / listeners;
+    unsigned limit = share < max ? (unsigned)share : max;
 
     return lb_accept_batch(&state->config, listener, events,
                            limit < ACCEPT_BATCH ? limit : ACCEPT_BATCH);
@@ -412,6 +415,7 @@ static struct lb_pool_shape shape(bool whole_slots)
 const struct lb_backend lb_backend_epoll = {
     .name = "epoll",
     .help = "epoll, on every Linux",
+    .accepts_ahead = 1,
     .shape = shape,
     .probe = probe_epoll,
     .open = open_epoll,
