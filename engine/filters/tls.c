@@ -53,6 +53,7 @@ struct tls_state {
     uint64_t said;   /* records under our key */
     size_t debt;     /* bytes that must come before it may go on changing its keys */
     int error;       /* the -errno of what libssl asked for last */
+    int lost;        /* the -errno with which something was not said, behind the handshake */
     bool entered;
     bool saying;       /* what libssl writes is what we say */
     bool updated;      /* the peer has changed its keys */
@@ -135,8 +136,11 @@ static int bio_write(BIO *bio, const char *data, int size)
     int rc = unread ? -ENOBUFS : lb_stage_say(&state->stage, data, (size_t)size);
 
     BIO_clear_retry_flags(bio);
-    if (by_itself && rc == -EPIPE)
-        rc = 0; /* who has gone hears no answer, and what he said before is judged as it is */
+    /* Who has gone hears no answer; but libssl goes on, as what he said before counts. */
+    if (state->entered && rc < 0 && !unread) {
+        state->lost = rc;
+        rc = 0;
+    }
     if (rc < 0)
         state->error = rc;
     return rc < 0 ? -1 : size;
@@ -475,7 +479,7 @@ static int tls_say(struct lb_stage *stage, const void *data, size_t size)
     rc = SSL_write(state->ssl, data, (int)size);
     state->saying = false;
     if (rc == (int)size)
-        return 0;
+        return state->lost;
     return state->error ? state->error : -EPIPE;
 }
 

@@ -387,10 +387,10 @@ static void answers_that_nobody_reads(void **state)
 /* He has sent all of it before, or it was damaged before. */
 static void answers_to_one_who_has_gone(void **state)
 {
-    const struct replay_cut cut = {.gone = true};
-
     (void)state;
-    for (int damaged = 0; damaged < 2; damaged++) {
+    for (int i = 0; i < 4; i++) {
+        const struct replay_cut cut = {.pieces = {1}, .count = i / 2, .gone = true};
+        const bool damaged = i % 2;
         const struct replay_outcome *outcome;
         struct forger forger;
 
