@@ -94,7 +94,10 @@ class Ratio(Bound):
         sign = "≤" if metric.lower_is_better else "≥"
         ours, other = self.names(results)
         unit = f" ({metric.unit})" if "/" in metric.unit else ""
-        what = f"{metric.label}{unit}, {ours} ÷ {other or 'the best other'}"
+        theirs = other
+        if callable(self.other):
+            theirs = f"the best other ({other})" if other else "the best other"
+        what = f"{metric.label}{unit}, {ours} ÷ {theirs}"
         limit = f"{sign} {self.limit:.2f}"
         ratio = self.ratio(results)
         if not ratio:
