@@ -55,3 +55,10 @@ def cpu_so_far(process):
         with open(f"/proc/{process}/task/{thread}/schedstat", encoding="ascii") as file:
             total += int(file.read().split()[0])
     return total / 1e9
+
+
+def idle_so_far():
+    """How long the machine's cores have had nothing to do, in seconds, all together."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = file.readline().split()
+    return sum(map(int, fields[4:6])) / TICK

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import unittest
+from concurrent import futures
 
 from harness import (SMALL, Server, exchange, main, probe, reset, run, seeded,
                      temporary_directory, until)
@@ -71,22 +72,24 @@ class Whole(Case):
         self.assertEqual([line[3]], list(self.store.objects))
         self.finish(server)
 
+    def send_together(self, server, data):
+        with futures.ThreadPoolExecutor(len(data)) as pool:
+            sent = pool.map(lambda one: self.send(server, one).status, data)
+        self.assertEqual([0] * len(data), list(sent))
+        self.assertEqual(0, self.finish(server).status)
+
     def test_many_streams_in_little_memory(self):
         count, size = (20, 300_000) if SMALL else (60, 1 << 20)
-        server = self.serve()
         data = [seeded(size, number) for number in range(count)]
-        results = [None] * count
-
-        def send(number):
-            results[number] = self.send(server, data[number]).status
-        threads = [threading.Thread(target=send, args=(number,)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual([0] * count, results)
+        self.send_together(self.serve(), data)
         self.assert_stored(*data)
-        self.assertEqual(0, self.finish(server).status)
+
+    def test_parts_that_are_hashed_two_at_a_time(self):
+        """One that waits for the next keeps no stream waiting, in memory for two parts neither."""
+        data = [seeded(5 * PART)[:size] for size in (3 * PART, 3 * PART + 1, 4 * PART + 70_000)]
+        for memory in ("10M", "40M"):
+            self.send_together(self.serve(memory=memory), data)
+        self.assert_stored(*data, *data)
 
     def test_through_a_seal(self):
         """Its bytes are not received into the parts' memory."""

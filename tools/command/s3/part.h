@@ -4,6 +4,7 @@
 
 #include "loop.h"
 #include "memory.h"
+#include "sha256.h"
 
 struct s3_upload;
 
@@ -16,6 +17,10 @@ struct s3_part {
     unsigned number;
     size_t size; /* in all */
     size_t room; /* that it may have */
+
+    /* Its payload's hash, where that is not reckoned as bytes come. */
+    struct s3_sha256 sum;
+    bool in_sum;
 
     /* Its upload's, once it is handed over. */
     struct s3_upload *upload;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "sink.h"
 
+#include "payload.h"
 #include "size.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +13,9 @@
 struct s3_state {
     char key[S3_NAME_SIZE];
     struct s3_upload *upload;
-    struct s3_part *full;    /* is handed over once a byte follows it */
+    struct s3_part *full;    /* the first until a byte follows it; another while it has no hash */
     struct s3_part *filling; /* NULL: none yet */
-    EVP_MD_CTX *hash;        /* of filling; NULL: not signed */
+    struct s3_payload payload;
     unsigned parts;
     uint64_t bytes;
     bool ended;
@@ -47,48 +47,41 @@ static int s3_open(struct lb_stream *stream, void *context)
     if (rc < 0)
         return rc;
     sink->engine = lb_stream_engine(stream);
-    if (!sink->options.unsigned_payload) {
-        state->hash = EVP_MD_CTX_new();
-        if (!state->hash)
-            return -ENOMEM;
-    }
+    rc = s3_payload_open(&state->payload, !sink->options.unsigned_payload);
+    if (rc < 0)
+        return rc;
     state->upload = s3_upload_open(&sink->uploads, lb_stream_id(stream), state->key);
     if (state->upload)
         return 0;
-    EVP_MD_CTX_free(state->hash);
+    s3_payload_close(&state->payload);
     return -ENOMEM;
+}
+
+/* How large the next part is. Beside one that waits it has as much: the lease's promise holds both,
+ * and is not given up meanwhile. */
+static size_t room_of_part(const struct s3_sink *sink, const struct s3_state *state)
+{
+    size_t wanted = s3_size_of_part(state->bytes, sink->options.part_size, sink->options.max_parts);
+    size_t room;
+
+    if (state->full && s3_payload_waits(state->full))
+        return state->full->room;
+    room = s3_memory_grow(sink->uploads.memory, s3_upload_lease(state->upload), wanted);
+    return room < wanted ? room : wanted;
 }
 
 static int begin_part(const struct s3_sink *sink, struct s3_state *state)
 {
-    struct s3_lease *lease = s3_upload_lease(state->upload);
-    size_t wanted = s3_size_of_part(state->bytes, sink->options.part_size, sink->options.max_parts);
-    size_t room = s3_memory_grow(sink->uploads.memory, lease, wanted);
+    struct s3_part *part;
 
     assert(!state->filling);
-    if (state->hash && !EVP_DigestInit_ex(state->hash, EVP_sha256(), NULL))
-        return -ENOMEM;
-    state->filling =
-        s3_part_open(sink->uploads.memory, lease, state->parts + 1, room < wanted ? room : wanted);
-    if (!state->filling)
+    part = s3_part_open(sink->uploads.memory, s3_upload_lease(state->upload), state->parts + 1,
+                        room_of_part(sink, state));
+    if (!part)
         return -ENOMEM;
     state->parts++;
-    return 0;
-}
-
-/* Its payload's hash is known. */
-static int seal_part(struct s3_state *state, struct s3_part *part)
-{
-    unsigned char digest[32];
-
-    if (!state->hash) {
-        memcpy(part->request.payload, SIGV4_UNSIGNED, sizeof(SIGV4_UNSIGNED));
-        return 0;
-    }
-    if (!EVP_DigestFinal_ex(state->hash, digest, NULL))
-        return -ENOMEM;
-    sigv4_hex(digest, part->request.payload);
-    return 0;
+    state->filling = part;
+    return s3_payload_begin(&state->payload, part, state->full);
 }
 
 /* Where the next bytes go. Returns how many, 0 for none now, or -errno. */
@@ -111,26 +104,30 @@ static ssize_t s3_place(struct lb_stream *stream, void *context, void **data)
 }
 
 /* So many bytes of filling's last block have come. */
-static int take(struct s3_state *state, const void *data, size_t size)
+static int take(struct s3_state *state, size_t size)
 {
-    struct s3_part *part = state->filling;
-    int rc = 0;
+    struct s3_part *part = state->filling, *before = state->full;
+    int rc;
 
     assert(part);
-    if (state->full) {
-        s3_upload_part(state->upload, state->full);
-        state->full = NULL;
-    }
-    if (state->hash && !EVP_DigestUpdate(state->hash, data, size))
-        return -EIO;
     s3_part_add(part, size);
     state->bytes += size;
-    if (part->size == part->room) {
-        rc = seal_part(state, part);
-        state->full = part;
-        state->filling = NULL;
+    rc = s3_payload_add(&state->payload, part, before, size);
+    if (rc < 0)
+        return rc;
+    if (before && !s3_payload_waits(before)) {
+        s3_upload_part(state->upload, before);
+        state->full = NULL;
     }
-    return rc;
+    if (part->size < part->room)
+        return 0;
+    state->filling = NULL;
+    /* The first is perhaps an object by itself. */
+    if (part->number == 1 || s3_payload_waits(part))
+        state->full = part;
+    else
+        s3_upload_part(state->upload, part);
+    return 0;
 }
 
 /* What the store would refuse in the end is refused as soon as it is known. */
@@ -164,7 +161,7 @@ static ssize_t s3_write(struct lb_stream *stream, void *context, const void *dat
             return rc;
         if (place != bytes + taken)
             memcpy(place, bytes + taken, piece);
-        rc = take(state, place, piece);
+        rc = take(state, piece);
         if (rc < 0)
             return rc;
         taken += piece;
@@ -193,23 +190,24 @@ static void drop_parts(struct s3_state *state)
     state->filling = NULL;
 }
 
-/* What is left in hand is the last part: the full one, or the one behind it with a byte at least.
- */
+/* What is left in hand is the last part, which is empty if there is none, or the last two. */
 static int finish_parts(const struct s3_sink *sink, struct s3_state *state, struct s3_part **last)
 {
     int rc = 0;
 
-    *last = state->full;
-    if (state->full && state->filling) {
+    if (state->full && state->filling && state->filling->size == 0) {
         s3_part_close(state->filling);
-    } else if (!state->full) {
-        rc = state->filling ? 0 : begin_part(sink, state);
-        *last = state->filling;
-        if (rc == 0)
-            rc = seal_part(state, *last);
+        state->filling = NULL;
     }
+    if (!state->full && !state->filling)
+        rc = begin_part(sink, state);
+    if (rc == 0)
+        rc = s3_payload_end(&state->payload, state->filling, state->full);
     if (rc < 0)
         return rc;
+    if (state->full && state->filling)
+        s3_upload_part(state->upload, state->full);
+    *last = state->filling ? state->filling : state->full;
     state->full = NULL;
     state->filling = NULL;
     return 0;
@@ -226,8 +224,7 @@ static void hand_over(const struct s3_sink *sink, struct s3_state *state, bool w
     if (!whole)
         drop_parts(state);
     s3_upload_end(state->upload, last, whole, state->bytes);
-    EVP_MD_CTX_free(state->hash);
-    state->hash = NULL;
+    s3_payload_close(&state->payload);
 }
 
 static int result_of(struct lb_stream *stream, struct s3_state *state)
