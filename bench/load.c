@@ -81,6 +81,19 @@ static json_t *describe(const struct sender *sender, uint64_t end_ns, double hos
                      "ok", rc == 0, "why", report->why);
 }
 
+/* What goes with messages that are sent at a rate. */
+static void describe_messages(json_t *object, const struct sender *sender)
+{
+    const struct histogram *lag = &sender->report->lag;
+
+    if (sender->trial->rate == 0)
+        return;
+    json_object_set_new(object, "rate", json_integer(sender->trial->rate));
+    json_object_set_new(object, "messages", json_integer((json_int_t)lag->count));
+    json_object_set_new(object, "lag_p99_us",
+                        json_real((double)histogram_percentile(lag, 99) / 1e3));
+}
+
 static int load(const struct trial *trial, const struct options *options)
 {
     static struct sender_report report;
@@ -101,6 +114,7 @@ static int load(const struct trial *trial, const struct options *options)
     rc = sender_run(&sender);
     end = clock_now();
     object = describe(&sender, end, watched ? host_gap(&watch, &sender, end) : -1, rc);
+    describe_messages(object, &sender);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);

@@ -37,6 +37,12 @@ def count(histogram):
     return sum(histogram.values())
 
 
+def bucket_of(value):
+    """The bucket that counts a value in ns."""
+    shift = max(0, value.bit_length() - HALF_BITS - 1)
+    return (shift << HALF_BITS) + (value >> shift)
+
+
 def highest(index):
     """The largest value, in ns, that is counted in a bucket."""
     half = 1 << HALF_BITS

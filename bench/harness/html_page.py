@@ -6,8 +6,8 @@ import math
 import pathlib
 from html import escape
 
-from harness import (arithmetic, beside, comparison, factorial, floors, html_flames, html_plots,
-                     kinds, latencies, lines, metrics, page, prose, targets, workloads)
+from harness import (arithmetic, beside, choice, comparison, factorial, floors, html_flames,
+                     html_plots, kinds, latencies, lines, metrics, page, prose, targets, workloads)
 
 PARTS = pathlib.Path(__file__).resolve().parent / "page_parts"
 # Nothing from elsewhere, whatever the text says.
@@ -32,9 +32,12 @@ def html(results, name, notes="", flames=(), more=()):
         ("overview", "Who wins, by how much", _overview(results)),
         ("targets", "Targets", _targets(results)),
         *((f"targets-{number}", f"Targets, {beside.title(other)}", _targets(other))
-          for number, other in enumerate(more) if other.question != lines.QUESTION),
+          for number, other in enumerate(more)
+          if other.question not in (lines.QUESTION, choice.QUESTION)),
         _from_page("floor", floors.part(results)),
         *(_from_page(f"factorial-{number}", factorial.part(other))
+          for number, other in enumerate(everything)),
+        *(_from_page(f"runtimes-{number}", choice.part(other))
           for number, other in enumerate(everything)),
         _from_page("lines", lines.part(everything)),
         _from_page("paths", beside.part(everything)),

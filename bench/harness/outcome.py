@@ -6,6 +6,22 @@ import hashlib
 import os
 import pathlib
 
+from harness import arrivals
+
+
+def digest(streams):
+    """Of the bytes of all streams, whatever order they came in."""
+    whole = hashlib.sha256()
+    for stream in sorted(streams):
+        whole.update(stream)
+    return whole.hexdigest()
+
+
+def _split(data, count):
+    """Streams of one size, one behind the other."""
+    size = max(1, -(-len(data) // count))
+    return [data[at:at + size] for at in range(0, len(data), size)]
+
 
 class Stream:
     """The one stream comes out of a program's standard output. Nobody keeps it, unless somebody
@@ -13,31 +29,64 @@ class Stream:
 
     on_disk = False
     kept = False      # what it prints, also where nobody means to look at every byte
-    countable = True  # a program does the same for each MiB, so its system calls say something
+    # A program does the same for each MiB or stream, so its system calls say something.
+    countable = True
 
     def wrong(self, job, sent):
         """Whether all that was sent is there: "" or what not."""
         return ""
 
+    def digest(self, streams):
+        """Of what has to come out of these."""
+        return digest(streams)
+
     def wrong_content(self, job, reference):
         """Whether the bytes are right: "" or what not. reference(): the digest of what was sent."""
-        digest = hashlib.sha256(pathlib.Path(job.received).read_bytes()).hexdigest()
-        return "" if digest == reference() else "the content came out changed"
+        streams = _split(pathlib.Path(job.received).read_bytes(), job.streams)
+        return "" if self.digest(streams) == reference() else "the content came out changed"
+
+    def figures(self, job, sent):
+        """What it tells besides."""
+        return {}
 
 
 class Count(Stream):
-    """There are many streams, and a program prints how many bytes they had."""
+    """There are many streams, and a program prints how many bytes they had. Where they are to be
+    checked it prints them instead, one stream behind the other."""
 
     kept = True
 
     def wrong(self, job, sent):
-        counted = pathlib.Path(job.received).read_text(errors="replace").strip()
+        if job.checked:
+            counted = str(os.path.getsize(job.received))
+        else:
+            counted = self.counted(job)
         if counted == str(sent["bytes"]):
             return ""
         return f"counted {counted[:40]} bytes where {sent['bytes']} were sent"
 
-    def wrong_content(self, job, reference):
-        return ""
+    def counted(self, job):
+        return pathlib.Path(job.received).read_text(errors="replace").strip()
+
+
+class Latencies(Count):
+    """Like it, but of messages that carry the time at which they were due, and behind the number
+    stands how late each was."""
+
+    countable = False
+
+    def counted(self, job):
+        return arrivals.read(job.received).counted
+
+    def wrong(self, job, sent):
+        why = super().wrong(job, sent)
+        return why or ("" if job.checked else arrivals.wrong(job.received, sent["messages"]))
+
+    def digest(self, streams):
+        return digest(arrivals.undated(stream) for stream in streams)
+
+    def figures(self, job, sent):
+        return {} if job.checked else arrivals.figures(job.received, sent)
 
 
 class Told(Stream):

@@ -7,12 +7,11 @@ interpreter.
 """
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import resource
 import shutil
-import socket
+import socketserver
 import tempfile
 import threading
 
@@ -21,8 +20,13 @@ from harness.driver import Failed, last_line, rounded
 from harness.programs import Job
 
 GIB = float(1 << 30)
-CHECKED = ("--bytes=64M", "--streams=64")
-COUNTED = (32, 160)  # MiB: what a program does once is in both, and cancels out
+CHECKED = ("--bytes=64M", "--streams=64", "--seconds=0.5")
+# What system calls are counted for: their figure, and two sizes of so many units. What a program
+# does once is in both, and cancels out.
+COUNTED = {
+    metrics.BYTES: ("syscalls_per_mib", "--bytes={}M", (32, 160)),
+    metrics.STREAMS: ("syscalls_per_stream", "--streams={}", (500, 2500)),
+}
 
 
 class Outside:
@@ -32,10 +36,12 @@ class Outside:
         self.digests = {}
         self.identity = self.scratch / "identity.pem"
 
-    def sample(self, program, workload, options=()):
-        """One timed run; options give the sender's size."""
+    def sample(self, program, workload, options=(), rate=None):
+        """One timed run; options give the sender's size, rate its messages a second."""
         with self._directory() as directory:
-            return self._run(program, workload, self._job(workload, directory, options), options)
+            job = self._job(workload, directory, options)
+            sending = (*options, f"--rate={rate}") if rate else options
+            return self._run(program, workload, job, sending)
 
     def verify(self, program, workload):
         """An untimed run that looks at every byte: "" or what was wrong."""
@@ -50,25 +56,26 @@ class Outside:
             return str(failure)
 
     def count_syscalls(self, program, workload):
-        """System calls per MiB, or None where perf may not count them. Untimed."""
+        """{figure: system calls per MiB or stream}; {} where perf may not count them. Untimed."""
         if not (shutil.which("perf") and workload.leaves.countable and program.sender.known
                 and not program.serves):
-            return None
+            return {}
+        figure, option, sizes = COUNTED[workload.figures]
         counts = []
-        for size in COUNTED:
+        for size in sizes:
             with self._directory() as directory:
                 out = directory / "perf"
                 watch = ("perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o", out, "--")
-                options = (f"--bytes={size}M",)
+                options = (option.format(size),)
                 try:
                     self._run(program, workload, self._job(workload, directory, options), options,
                               watch)
                     counts.append(counted(out.read_text()))
                 except (Failed, OSError):
-                    return None
+                    return {}
         if None in counts:
-            return None
-        return rounded((counts[1] - counts[0]) / (COUNTED[1] - COUNTED[0]))
+            return {}
+        return {figure: rounded((counts[1] - counts[0]) / (sizes[1] - sizes[0]))}
 
     # ---- one run
 
@@ -114,7 +121,8 @@ class Outside:
         wrong = workload.leaves.wrong(job, sent)
         if wrong:
             raise process.Broken(wrong)
-        return sample_of(workload, sent, receiver.usage, before)
+        return {**sample_of(workload, sent, receiver.usage, before),
+                **rounded_all(workload.leaves.figures(job, sent))}
 
     # ---- content
 
@@ -126,21 +134,30 @@ class Outside:
     def _reference(self, workload):
         """The digest of what the sender sends, taken by a receiver of our own."""
         plain = workloads.of(workload.plain) if workload.plain else workload
-        digest = hashlib.sha256()
-
-        def receive():
-            connection, _ = listener.accept()
-            with connection:
-                while data := connection.recv(1 << 18):
-                    digest.update(data)
-
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            listener.settimeout(process.START_SECONDS)
-            thread = threading.Thread(target=receive)
+        with Receiver() as receiver:
+            thread = threading.Thread(target=receiver.serve_forever, args=(0.01,))
             thread.start()
-            senders.Load(self.driver).send(plain, listener.getsockname()[1], CHECKED)
-            thread.join()
-        return digest.hexdigest()
+            try:
+                senders.Load(self.driver).send(plain, receiver.server_address[1], CHECKED)
+            finally:
+                receiver.shutdown()
+                thread.join()
+        return workload.leaves.digest(receiver.streams)
+
+
+class Receiver(socketserver.ThreadingTCPServer):
+    """Keeps all that comes; the streams are whole once it is closed."""
+
+    request_queue_size = 1024
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Keeper)
+        self.streams = []
+
+
+class Keeper(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.server.streams.append(self.rfile.read())
 
 
 class _Directory:
@@ -188,6 +205,12 @@ def sample_of(workload, sent, usage, before):
     for name in ("steal_s", "host_gap_s", "receiver_core_cpu_s", "sender_core_cpu_s", "started_s"):
         if sent.get(name, -1) >= 0:
             sample[name] = sent[name]
+    if workload.figures is metrics.LATENCY:
+        sample["receiver_cpu_fraction"] = cpu / sent["wall_s"]
+    return rounded_all(sample)
+
+
+def rounded_all(sample):
     return {key: rounded(value) for key, value in sample.items()}
 
 

@@ -3,8 +3,8 @@
 
 import pathlib
 
-from harness import (arithmetic, beside, comparison, factorial, floors, kinds, latencies, lines,
-                     metrics, targets, workloads)
+from harness import (arithmetic, beside, choice, comparison, factorial, floors, kinds, latencies,
+                     lines, metrics, targets, workloads)
 from harness import results as results_module
 
 
@@ -23,9 +23,10 @@ def page(results, name, pictures, notes="", where="results", more=()):
         among_ours(results),
         target_table(results),
         *(target_table(other, f", {beside.title(other)}") for other, _ in more
-          if other.question != lines.QUESTION),
+          if other.question not in (lines.QUESTION, choice.QUESTION)),
         floors.part(results),
         *(factorial.part(other) for other in everything),
+        *(choice.part(other) for other in everything),
         lines.part(everything),
         beside.part(everything),
         latencies.part(results, link),

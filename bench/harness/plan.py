@@ -130,7 +130,7 @@ def make(driver, programs, asked, pairs=15):
             patterns = asked.patterns(workload, workload.title(parameter))
             _add_driver(plan, driver, workload, parameter,
                         [name for name in here if chosen(name, patterns)], asked)
-        _add_programs(plan, programs, workload, asked.patterns(workload, workload.name))
+            _add_programs(plan, programs, workload, parameter, patterns)
     return plan
 
 
@@ -147,14 +147,15 @@ def _add_driver(plan, driver, workload, parameter, wanted, asked):
                       asked.address(title, control)))
 
 
-def _add_programs(plan, programs, workload, patterns):
+def _add_programs(plan, programs, workload, parameter, patterns):
+    title = workload.title(parameter)
     for program in programs:
         if workload.name in program.calls and chosen(program.name, patterns):
             missing = program.missing()
             if missing:
                 plan.skip(program.name, missing)
             else:
-                plan.add(Item(workload.name, workload, None, program.name, False, program))
+                plan.add(Item(title, workload, parameter, program.name, False, program))
 
 
 def ours_in_order(driver):

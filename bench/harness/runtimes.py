@@ -7,22 +7,25 @@ import shutil
 
 from harness.programs import Program
 
-SOURCES = pathlib.Path(__file__).resolve().parent.parent / "contenders"
+NODE = pathlib.Path(__file__).resolve().parent.parent / "contenders" / "node" / "receiver.js"
 
 
 class Runtime(Program):
     """command: its words before the port; needs: files besides the first of them."""
 
     def __init__(self, name, what, command, absent, needs=()):
-        super().__init__(name, what, {workload: self.call for workload in
-                                      ("bulk", "fanin-64", "fanin-1000")}, needs=str(command[0]))
+        counts = dict.fromkeys(("bulk", "fanin-64", "fanin-1000", "short"), self.call)
+        super().__init__(name, what, {**counts, "latency": self.tell_latencies},
+                         needs=str(command[0]))
         self.command = command
         self.absent = absent
         self.files = needs
 
-    def call(self, job):
-        prints = ["print"] if job.checked and job.streams == 1 else []
-        return [*self.command, job.port, str(job.streams), *prints]
+    def call(self, job, *tells):
+        return [*self.command, job.port, str(job.streams), *(["print"] if job.checked else tells)]
+
+    def tell_latencies(self, job):
+        return self.call(job, "latencies")
 
     def missing(self):
         there = shutil.which(self.needs) and all(path.exists() for path in self.files)
@@ -41,8 +44,8 @@ def runtimes(build):
         built("asio-epoll", "Asio on epoll, a session for each connection", "asio"),
         built("asio-uring", "Asio on io_uring, a session for each connection", "asio"),
         built("go", "Go, a goroutine for each connection", "go"),
-        Runtime("node", "Node.js, net.createServer", ["node", SOURCES / "node" / "receiver.js"],
-                "node is not installed (tools/setup bench-runtimes)"),
+        Runtime("node", "Node.js, net.createServer", ["node", NODE],
+                "node is not installed (tools/setup bench-runtimes)", [NODE]),
         built("netty", "Netty on NIO, a boss and a worker", "netty", "Receiver.class"),
         built("tokio", "tokio, a task for each connection", "tokio"),
     )

@@ -165,11 +165,10 @@ class Session:
             if item.program is None:
                 counted = first and not item.control and item.workload.compared
                 return self._driver_sample(item, syscalls=counted)
-            sample = self.outside.sample(item.program, item.workload, self.plan.options(item))
+            sample = self.outside.sample(item.program, item.workload, self.plan.options(item),
+                                         item.parameter)
             if first:
-                count = self.outside.count_syscalls(item.program, item.workload)
-                if count is not None:
-                    sample["syscalls_per_mib"] = count
+                sample.update(self.outside.count_syscalls(item.program, item.workload))
             return sample
         except Failed as failure:
             self._fail(item.workload.name, item.contender, str(failure))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Questions that take a set of workloads and contenders of their own: bench/run --set=NAME."""
 
-from harness import beside, lines, plan, targets, workloads
+from harness import beside, choice, lines, plan, targets, workloads
 
 FULL = "full"
 TUNES = ("{auto}-save-cpu", "{auto}-latency")
@@ -66,7 +66,12 @@ def of_lines(path, *_):
     return lines.by_title(path)
 
 
-_ALL = {"targets": of_targets, "factorial": of_factorial, "map": of_map, lines.QUESTION: of_lines}
+def of_runtimes(_path, _softirq, auto):
+    return choice.asked(auto)
+
+
+_ALL = {"targets": of_targets, "factorial": of_factorial, "map": of_map,
+        lines.QUESTION: of_lines, choice.QUESTION: of_runtimes}
 NAMES = (FULL, *_ALL)
 
 

@@ -112,11 +112,11 @@ ALL = (
         full=("!*-hash", "uring*", "epoll", "plain-*", "best-*", "libuv", "libevent", "sleep-*",
               "floor-*")),
     Workload(
-        "short", seconds=0.6, figures=metrics.STREAMS,
+        "short", seconds=0.6, figures=metrics.STREAMS, leaves=outcome.Count(),
         full=("uring", "epoll", "blocking", "plain-*", "best-*", "libuv", "libevent"),
         quick=("uring", "epoll", "plain-epoll", "libuv")),
     Workload(
-        "latency", seconds=0.85, figures=metrics.LATENCY,
+        "latency", seconds=0.85, figures=metrics.LATENCY, leaves=outcome.Latencies(),
         full=("uring", *TUNES, "epoll", "plain-epoll", "best-*", "libuv"),
         quick=("uring", "epoll", *TUNES, "plain-epoll"),
         # At 1,000 a second few are measured in less; at 50,000 a million are in 20 samples.

@@ -10,8 +10,8 @@ import unittest
 
 import support
 import synthetic
-from harness import (beside, crossover, factorial, floors, hdr, latencies, page, plan, results,
-                     sets, targets, workloads)
+from harness import (beside, choice, crossover, factorial, floors, hdr, latencies, page,
+                     plan, results, sets, targets, workloads)
 
 # What each switch makes of the CPU; together, gathering spares most of what spared ACKs would.
 EFFECT = {"g": 0.5, "a": 0.8, "b": 1.0, "i": 0.9}
@@ -139,6 +139,31 @@ class Map(unittest.TestCase):
             self.assertIn(wanted, text)
 
 
+class Choice(unittest.TestCase):
+    def made(self, **change):
+        made = synthetic.document(change=change)
+        made["settings"]["set"] = "runtimes"
+        return results.Results(made)
+
+    def test_ours_by_each_of_them(self):
+        text = choice.part(self.made())
+        self.assertRegex(text, r"\| workload \| figure \| uring \| .*libuv")
+        self.assertRegex(text, r"\| bulk \| CPU \(CPU-s/GiB\) \| 0\.100 \| .*0\.58 \[")
+        self.assertIn("Ours is behind here: bulk: throughput by loop-256k.", text)
+
+    def test_losses_are_named(self):
+        self.assertIn("bulk: CPU by libuv", choice.part(self.made(libuv=0.3)))
+
+    def test_of_other_sets_there_is_no_part(self):
+        self.assertEqual("", choice.part(results.Results(synthetic.document())))
+
+    def test_the_page_has_it_once_and_no_targets_of_it(self):
+        text = page.page(results.Results(synthetic.document()), "one", {},
+                         more=[(self.made(), "two")])
+        self.assertEqual(1, text.count("## Runtimes that people choose between"))
+        self.assertEqual(1, text.count("## Targets"))
+
+
 class Floors(unittest.TestCase):
     def floored(self, cost_of_floor):
         made = synthetic.document()
@@ -218,6 +243,15 @@ class Sets(unittest.TestCase):
         self.assertTrue(plan.chosen("cell-epoll-ga", asked.patterns(latency, "latency-50k")))
         self.assertFalse(asked.patterns(latency, "latency-1k"))
 
+    def test_the_runtimes_take_every_rate(self):
+        asked = sets.of("runtimes", "loopback", None, "uring", False)
+        latency = workloads.of("latency")
+        for title in ("latency-1k", "latency-10k", "latency-50k"):
+            for name in ("uring", "netty", "asio-uring", "plain-epoll"):
+                self.assertTrue(plan.chosen(name, asked.patterns(latency, title)), name)
+        self.assertTrue(asked.holds(workloads.of("short")))
+        self.assertFalse(asked.holds(workloads.of("file")))
+
     def test_cells_take_part_only_where_asked_for(self):
         for name in ("bulk", "fanin-64", "sweep"):
             patterns = plan.Asked().patterns(workloads.of(name), name)
@@ -251,7 +285,8 @@ class Histograms(unittest.TestCase):
 
     def test_a_bucket_ends_where_the_next_begins(self):
         for value in (1, 127, 128, 255, 256, 257, 258, 1000, 123_456, 10 ** 9):
-            index = hdr_index(value)
+            index = hdr.bucket_of(value)
+            self.assertEqual(hdr_index(value), index)
             self.assertLessEqual(value, hdr.highest(index))
             self.assertGreater(value, hdr.highest(index - 1))
 

@@ -2,15 +2,18 @@
 
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipeline;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.codec.FixedLengthFrameDecoder;
 import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
@@ -18,28 +21,30 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Netty as people use it: NIO, a boss and a worker, a handler in each pipeline.
  *
- * Receiver PORT STREAMS [print]: see ../README.md.
+ * Receiver PORT STREAMS [print|latencies]: see ../README.md.
  */
 public final class Receiver {
-    private static final AtomicLong total = new AtomicLong();
-    private static CountDownLatch left;
-    private static boolean prints;
+    private static final int MESSAGE_SIZE = 64;
 
-    private static final class Handler extends ChannelInboundHandlerAdapter {
+    private static final AtomicLong total = new AtomicLong();
+    /* Besides the number of bytes; the worker's until all streams have ended. */
+    private static final ByteBuf told = Unpooled.buffer();
+    private static CountDownLatch left;
+
+    private static class Counter extends ChannelInboundHandlerAdapter {
         @Override
-        public void channelRead(ChannelHandlerContext context, Object message)
-                throws IOException {
+        public void channelRead(ChannelHandlerContext context, Object message) {
             ByteBuf data = (ByteBuf) message;
 
             try {
                 total.addAndGet(data.readableBytes());
-                if (prints) {
-                    data.readBytes(System.out, data.readableBytes());
-                }
+                take(data);
             } finally {
                 data.release();
             }
         }
+
+        void take(ByteBuf data) {}
 
         @Override
         public void channelInactive(ChannelHandlerContext context) {
@@ -53,7 +58,48 @@ public final class Receiver {
         }
     }
 
-    private static void serve(int port, EventLoopGroup boss, EventLoopGroup worker)
+    private static final class Keeper extends Counter {
+        private final ByteBuf content = Unpooled.buffer();
+
+        @Override
+        void take(ByteBuf data) {
+            content.writeBytes(data);
+        }
+
+        @Override
+        public void channelInactive(ChannelHandlerContext context) {
+            told.writeBytes(content);
+            super.channelInactive(context);
+        }
+    }
+
+    private static final class Stopwatch extends Counter {
+        @Override
+        void take(ByteBuf message) {
+            long due = message.readLongLE();
+
+            if (due != 0) {
+                told.writeLongLE(System.nanoTime() - due);
+            }
+        }
+    }
+
+    private static void handle(ChannelPipeline pipeline, String wanted) {
+        switch (wanted) {
+            case "count":
+                pipeline.addLast(new Counter());
+                break;
+            case "print":
+                pipeline.addLast(new Keeper());
+                break;
+            default:
+                pipeline.addLast(new FixedLengthFrameDecoder(MESSAGE_SIZE), new Stopwatch());
+                break;
+        }
+    }
+
+    private static void serve(
+            int port, String wanted, EventLoopGroup boss, EventLoopGroup worker)
             throws InterruptedException {
         Channel server =
                 new ServerBootstrap()
@@ -64,7 +110,7 @@ public final class Receiver {
                                 new ChannelInitializer<SocketChannel>() {
                                     @Override
                                     public void initChannel(SocketChannel channel) {
-                                        channel.pipeline().addLast(new Handler());
+                                        handle(channel.pipeline(), wanted);
                                     }
                                 })
                         .bind("127.0.0.1", port)
@@ -75,16 +121,17 @@ public final class Receiver {
         server.close().sync();
     }
 
-    public static void main(String[] arguments) throws InterruptedException {
+    public static void main(String[] arguments) throws InterruptedException, IOException {
         EventLoopGroup boss = new NioEventLoopGroup(1);
         EventLoopGroup worker = new NioEventLoopGroup(1);
+        String wanted = arguments.length > 2 ? arguments[2] : "count";
 
         left = new CountDownLatch(Integer.parseInt(arguments[1]));
-        prints = arguments.length > 2;
-        serve(Integer.parseInt(arguments[0]), boss, worker);
-        if (!prints) {
+        serve(Integer.parseInt(arguments[0]), wanted, boss, worker);
+        if (!wanted.equals("print")) {
             System.out.println(total.get());
         }
+        told.readBytes(System.out, told.readableBytes());
         System.out.flush();
         /* The event loops would take two seconds to become quiet. */
         Runtime.getRuntime().halt(0);
