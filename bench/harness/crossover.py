@@ -14,20 +14,32 @@ Point = collections.namedtuple("Point", "size streams rate winner next ratio thr
 
 def points(results):
     """All that two contenders were measured at."""
+    found = []
+    for parameter, ran in _series(results).items():
+        costs = {name: arithmetic.median([sample[COST] for sample in samples.values()])
+                 for name, samples in ran.items()}
+        if len(costs) > 1:
+            found.append(_point(parameter, ran, *sorted(costs, key=costs.get)[:2]))
+    return found
+
+
+def between(results, one, other):
+    """All that these two were measured at: as if one had won, whether or not it has."""
+    return [point for parameter, ran in _series(results).items() if {one, other} <= set(ran)
+            if (point := _point(parameter, ran, one, other)).ratio]
+
+
+def _series(results):
+    """{parameter: {contender: {round: sample}}}"""
     series = {}
     for sample in results.samples_of(workloads.MAP):
         if not results.is_dropped(sample):
             series.setdefault(sample["parameter"], {}).setdefault(
                 sample["contender"], {})[sample["round"]] = sample
-    return [found for parameter, ran in series.items() if (found := _point(parameter, ran))]
+    return series
 
 
-def _point(parameter, ran):
-    costs = {name: arithmetic.median([sample[COST] for sample in samples.values()])
-             for name, samples in ran.items()}
-    if len(costs) < 2:
-        return None
-    winner, following = sorted(costs, key=costs.get)[:2]
+def _point(parameter, ran, winner, following):
     size, streams, rate = parameter.split("x", 2)
     return Point(int(size), int(streams), None if rate == "max" else int(rate), winner, following,
                  _ratio(ran, winner, following, COST), _ratio(ran, winner, following, RATE))

@@ -6,7 +6,7 @@ import math
 import pathlib
 from html import escape
 
-from harness import (arithmetic, beside, choice, comparison, factorial, floors, html_flames,
+from harness import (arithmetic, auto, beside, choice, comparison, factorial, floors, html_flames,
                      html_plots, kinds, latencies, lines, metrics, page, prose, targets, workloads)
 
 PARTS = pathlib.Path(__file__).resolve().parent / "page_parts"
@@ -37,6 +37,7 @@ def html(results, name, notes="", flames=(), more=()):
         _from_page("floor", floors.part(results)),
         *(_from_page(f"factorial-{number}", factorial.part(other))
           for number, other in enumerate(everything)),
+        _from_page("auto", auto.part(everything)),
         *(_from_page(f"runtimes-{number}", choice.part(other))
           for number, other in enumerate(everything)),
         _from_page("lines", lines.part(everything)),

@@ -3,8 +3,8 @@
 
 import pathlib
 
-from harness import (arithmetic, beside, choice, comparison, factorial, floors, kinds, latencies,
-                     lines, metrics, targets, workloads)
+from harness import (arithmetic, auto, beside, choice, comparison, factorial, floors, kinds,
+                     latencies, lines, metrics, targets, workloads)
 from harness import results as results_module
 
 
@@ -26,6 +26,7 @@ def page(results, name, pictures, notes="", where="results", more=()):
           if other.question not in (lines.QUESTION, choice.QUESTION)),
         floors.part(results),
         *(factorial.part(other) for other in everything),
+        auto.part(everything),
         *(choice.part(other) for other in everything),
         lines.part(everything),
         beside.part(everything),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The questions that have sets of their own, from results with known truths: the factorial, the
-map, floors, paths side by side, histograms."""
+map, what auto takes, floors, paths side by side, histograms."""
 
 import itertools
 import pathlib
@@ -10,7 +10,7 @@ import unittest
 
 import support
 import synthetic
-from harness import (beside, choice, crossover, factorial, floors, hdr, latencies, page,
+from harness import (auto, beside, choice, crossover, factorial, floors, hdr, latencies, page,
                      plan, results, sets, targets, workloads)
 
 # What each switch makes of the CPU; together, gathering spares most of what spared ACKs would.
@@ -137,6 +137,54 @@ class Map(unittest.TestCase):
             text = (pathlib.Path(directory) / "map.svg").read_text()
         for wanted in ("flat out", "2,000 messages/s", "0.50 of epoll", "×2.00"):
             self.assertIn(wanted, text)
+
+
+class Auto(unittest.TestCase):
+    """uring is what auto takes."""
+
+    def told(self, *more, **change):
+        return auto.part([results.Results(synthetic.document(change=change)), *more])
+
+    def test_a_backend_that_costs_less_supports_it(self):
+        text = self.told(uring=0.8)
+        self.assertIn("The figures support it beyond noise on bulk; `epoll` is ahead of it beyond "
+                      "noise nowhere; they leave open latency-10k.", text)
+        self.assertRegex(text, r"\| bulk \| 0\.8\d \[0\.\d+, 0\.\d+\], 15 pairs \| – \| yes \|")
+        self.assertRegex(text, r"\| latency-10k \| 1\.\d+ \[.*\] ≈, 15 pairs \| – \| open \|")
+
+    def test_one_that_costs_more_is_named(self):
+        text = self.told(uring=1.3)
+        self.assertIn("**`epoll` is ahead of it beyond noise on bulk**", text)
+        self.assertRegex(text, r"\| bulk \| 1\.\d+ \[1\.\d+, 1.*\], 15 pairs \| – \| \*\*no\*\* \|")
+
+    def test_the_factorial_has_a_say(self):
+        made = factored()
+        for sample in list(made.samples):
+            if sample["contender"] == "cell-uring-":
+                made.samples.append({**sample, "control": True})
+        text = self.told(results.Results(made.document))
+        self.assertRegex(text, r"\| bulk \| 1\.0\d .* ≈, 15 pairs \| 0\.70 \[.*\], 9 rounds \| yes")
+        # A loss by default is none the less for that.
+        self.assertRegex(self.told(results.Results(made.document), uring=1.3),
+                         r"\| bulk \| 1\.3\d .*0\.70 .*\*\*no\*\* \|")
+
+    def test_without_a_control_a_factorial_says_nothing(self):
+        self.assertRegex(self.told(factored()), r"\| 0\.70 \[.*\] ≈, 9 rounds \| open \|")
+
+    def test_the_map_names_where_the_other_one_takes_less(self):
+        text = self.told(mapped())
+        self.assertIn("at 1 of 2 points, and more at 1: **64 on 1 stream at 2,000 a second, 2.00 "
+                      "[2.00, 2.00]**", text)
+        self.assertIn("with 7 to 7 pairs a point", text)
+
+    def test_with_nothing_of_ours_beside_it_there_is_no_part(self):
+        self.assertEqual("", auto.part([results.Results(synthetic.document(without=("epoll",)))]))
+
+    def test_it_is_in_the_page_beside_the_factorial(self):
+        text = page.page(results.Results(synthetic.document()), "one", {},
+                         more=[(factored(), "two")])
+        _, _, behind = text.partition("## What saves: the factorial")
+        self.assertIn("## What `auto` takes, and whether the figures support it", behind)
 
 
 class Choice(unittest.TestCase):
