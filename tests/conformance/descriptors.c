@@ -74,7 +74,8 @@ static void bench_close(struct bench *bench)
     suite_leave();
     lb_sink_close(bench->sink, bench->context);
     CHECK_SAME(server, process_count_fds(), server->fds);
-    AWAIT(server, process_count_threads() <= server->threads); /* the kernel has them a little longer */
+    /* The kernel has those that were joined a little longer. */
+    AWAIT(server, process_count_threads() <= server->threads);
 }
 
 static void await_streams(struct server *server, uint64_t streams)
