@@ -51,7 +51,8 @@ class Page(unittest.TestCase):
         table = section(self.page, "Targets")
         self.assertRegex(table, r"bulk \| CPU .*, uring ÷ naive \| ≤ 0.25 \| 0.20 .*\| met \|")
         # The best loop is the one at any size: loop-256k, neither loop-64k nor naive.
-        self.assertRegex(table, r"uring ÷ the best other \(loop-256k\) \| ≤ 0.95 \| 0.8.*\| 15 \| met \|")
+        self.assertRegex(
+            table, r"uring ÷ the best other \(loop-256k\) \| ≤ 0.95 \| 0.8.*\| 15 \| met \|")
         self.assertRegex(table, r"uring ÷ trunc \| ≤ 1.50 \| 2.0.*\*\*not met\*\*")
         self.assertRegex(table, r"fanin-64 .*no data")
         self.assertRegex(table, r"growth of memory.*peak 3,000 KiB .* 3,004 after 64 .*\| met")
