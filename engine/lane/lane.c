@@ -64,12 +64,15 @@ int lb_lane_open(struct lb_lane *lane, const struct lb_lane_options *options,
     };
     lb_pipe_init(&lane->pipe);
     rc = lb_inbox_open(&lane->inbox);
-    if (rc == 0)
+    if (rc < 0) {
+        lb_error_set(error, rc, "no eventfd: %s", strerror(-rc));
+    } else {
         rc = make_memory(lane);
-    if (rc < 0)
-        lb_error_set(error, rc, "no memory for %u slots of %zu bytes: %s", rules->pool.slots,
-                     rules->pool.slot_size, strerror(-rc));
-    else
+        if (rc < 0)
+            lb_error_set(error, rc, "no memory for %u slots of %zu bytes: %s", rules->pool.slots,
+                         rules->pool.slot_size, strerror(-rc));
+    }
+    if (rc == 0)
         rc = open_backend(lane, options, error);
     if (rc < 0)
         lb_lane_close(lane);

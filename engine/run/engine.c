@@ -108,7 +108,7 @@ static void begin_notes(struct lb_engine *engine)
 }
 
 /* Peers beyond wait in the backlog: no stream that was let in fails for want of a descriptor. */
-static void fit_descriptors(struct lb_engine *engine)
+static int fit_descriptors(struct lb_engine *engine, struct lb_error *error)
 {
     struct lb_gate *gate = &engine->door.gate;
     const struct lb_backend *backend = engine->rules.backend;
@@ -116,13 +116,18 @@ static void fit_descriptors(struct lb_engine *engine)
                      (1 + backend->accepts_ahead * (unsigned)engine->door.listeners.count);
     unsigned most = lb_descriptors_streams(engine->rules.sink, ahead);
 
+    if (most == 0)
+        return lb_error_set(error, -EMFILE,
+                            "not even one stream can have the descriptors that "
+                            "it needs");
     if (most >= gate->max_streams) {
         atomic_store(&engine->door.spare, most - gate->max_streams);
-        return;
+        return 0;
     }
     gate->max_streams = most;
     lb_note(&engine->notes, LB_NOTE_DETAIL,
             "at most %u streams at once: there are no descriptors for more (ulimit -n)", most);
+    return 0;
 }
 
 /* What isn't set aside at the start. */
@@ -177,11 +182,12 @@ int lb_engine_open(struct lb_engine **result, const struct lb_config *config,
         rc = open_workers(engine, error);
     if (rc == 0 && engine->rules.own_loop)
         rc = lb_own_loop_open(engine, error);
+    if (rc == 0)
+        rc = fit_descriptors(engine, error);
     if (rc < 0) {
         lb_engine_close(engine);
         return rc;
     }
-    fit_descriptors(engine);
     lb_note(&engine->notes, LB_NOTE_DETAIL,
             "backend %s; workers: %u, with %u slots of %zu bytes each", backend->name,
             engine->worker_count, engine->rules.pool.slots, engine->rules.pool.slot_size);

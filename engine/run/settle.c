@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "cores.h"
+#include "descriptors.h"
 #include "error.h"
 #include "filter.h"
 #include "given_sink.h"
@@ -157,18 +158,28 @@ int lb_settle_take(struct lb_config *config, struct lb_sink *sink, const struct 
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-static unsigned default_workers(const struct lb_backend *backend, const struct lb_config *config)
+static unsigned usable_cores(const struct lb_config *config)
 {
     unsigned cores;
     cpu_set_t set;
 
-    if (backend->workers)
-        return backend->workers;
     if (config->cpus && lb_cores_parse(&set, config->cpus, NULL) == 0)
         cores = (unsigned)CPU_COUNT(&set);
     else
         cores = lb_cores_usable("");
     return cores < LB_WORKERS_MAX ? cores : LB_WORKERS_MAX;
+}
+
+static unsigned default_workers(const struct lb_backend *backend, const struct lb_config *config)
+{
+    unsigned workers = backend->workers ? backend->workers : usable_cores(config);
+    unsigned listeners = 0, sockets, most;
+
+    while (config->listen && config->listen[listeners])
+        listeners++;
+    sockets = backend->shared_listeners ? 0 : listeners;
+    most = lb_descriptors_workers(config->sink, sockets + 1 + backend->accepts_ahead * listeners);
+    return workers < most ? workers : most;
 }
 
 /* A slot is the least that a stream gets at once: small against what its rate allows in a second.

@@ -36,18 +36,18 @@ static int fork_away(int fd, int other_fd, const char *line)
     return info.si_status == 0 ? 0 : -EAGAIN;
 }
 
-/* It says one byte once it is ready. */
-static int await_ready(int fd)
+/* Its answer: 0 or -errno. */
+static int hear(int fd)
 {
-    char byte;
     ssize_t got;
+    int answer;
 
     do {
-        got = recv(fd, &byte, sizeof(byte), 0);
+        got = recv(fd, &answer, sizeof(answer), 0);
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return -errno;
-    return got == sizeof(byte) ? 0 : -ENOMEM;
+    return got == (ssize_t)sizeof(answer) ? answer : -EPIPE;
 }
 
 int lb_guardian_open(struct lb_guardian *guardian, const char *line)
@@ -62,7 +62,7 @@ int lb_guardian_open(struct lb_guardian *guardian, const char *line)
     rc = fork_away(pair[1], pair[0], line);
     close(pair[1]);
     if (rc == 0)
-        rc = await_ready(pair[0]);
+        rc = hear(pair[0]);
     if (rc < 0) {
         close(pair[0]);
         return rc;
@@ -90,18 +90,12 @@ static int say(int fd, const struct msghdr *message)
 int lb_guardian_follow(const struct lb_guardian *guardian)
 {
     struct lb_rights rights;
-    int rc = lb_rights_get(&rights), answer;
+    int rc = lb_rights_get(&rights);
     struct iovec part = {&rights, lb_rights_size(&rights)};
-    ssize_t got;
 
     if (rc == 0)
         rc = say(guardian->fd, &(struct msghdr){.msg_iov = &part, .msg_iovlen = 1});
-    if (rc < 0)
-        return rc;
-    do {
-        got = recv(guardian->fd, &answer, sizeof(answer), 0);
-    } while (got < 0 && errno == EINTR);
-    return got == (ssize_t)sizeof(answer) ? answer : -EPIPE;
+    return rc < 0 ? rc : hear(guardian->fd);
 }
 
 int lb_guardian_ask(const struct lb_guardian *guardian, const struct lb_guardian_start *start,

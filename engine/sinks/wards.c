@@ -432,11 +432,13 @@ static int begin(int fd, const char *line)
     sigset_t child;
     int rc = lb_launch_init(&guardian.launch, line);
 
+    guardian.request_fd = fd;
     if (rc < 0)
         return rc;
-    guardian.request_fd = lb_settle_in(fd, LB_LAUNCH_END_FD);
-    if (guardian.request_fd < 0)
-        return guardian.request_fd;
+    rc = lb_settle_in(fd, LB_LAUNCH_END_FD);
+    if (rc < 0)
+        return rc;
+    guardian.request_fd = rc;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     guardian.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -451,7 +453,9 @@ static int begin(int fd, const char *line)
 
 _Noreturn void lb_wards_run(int fd, const char *line)
 {
-    if (begin(fd, line) < 0 || send(guardian.request_fd, "", 1, MSG_NOSIGNAL) < 0)
+    int answer = begin(fd, line);
+
+    if (send(guardian.request_fd, &answer, sizeof(answer), MSG_NOSIGNAL) < 0 || answer < 0)
         _exit(1);
     serve();
     _exit(0);

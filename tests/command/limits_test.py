@@ -10,8 +10,8 @@ import stat
 import subprocess
 import unittest
 
-from harness import (DEADLINE, Server, each_backend, exchange, main, program, reset, run, seeded,
-                     temporary_directory)
+from harness import (DEADLINE, LASTBYTE, Server, each_backend, exchange, main, program, reset,
+                     run, seeded, temporary_directory)
 
 
 def be_refused(server):
@@ -73,6 +73,50 @@ class Limits(unittest.TestCase):
             self.assertRegex(peer.recv(1000), rb"^ok 1 ")
         result = server.finish()
         self.assertEqual((0, 100), (result.status, result.stats["ends"]["eof"]), result)
+
+    def test_too_few_descriptors(self, backend):
+        """Who is let in has what it needs; where not even one could, it says so and doesn't start.
+        """
+        for sink in ("discard", "dir:" + temporary_directory(self), "exec:cat"):
+            started = []
+            for few in range(10, 46, 5):
+                with self.subTest(sink=sink, few=few):
+                    limit = f"--nofile={few}:{few}"
+                    process = subprocess.Popen(
+                        ["prlimit", limit, LASTBYTE, "recv", "--listen=127.0.0.1:0", "--once",
+                         "--backend=" + backend, "--receipt", "--sink=" + sink],
+                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE, text=True)
+                    self.addCleanup(process.kill)
+                    line = process.stderr.readline()
+                    started.append(line.startswith("listening on "))
+                    if started[-1]:
+                        port = int(line.rsplit(":", 1)[1])
+                        with socket.create_connection(("127.0.0.1", port), DEADLINE) as peer:
+                            self.assertRegex(exchange(peer, b"x"), rb"ok 1 ")
+                        process.wait(DEADLINE)
+                        self.assertEqual((0, ""), (process.returncode, "".join(
+                            told for told in process.stderr if "accepting" in told)))
+                    else:
+                        process.wait(DEADLINE)
+                        self.assertIn("ulimit -n", line)
+                        self.assertNotIn("memory", line)
+                        self.assertEqual((3, ""), (process.returncode, process.stderr.read()))
+                    process.stderr.close()
+            self.assertEqual(sorted(started), started)
+            self.assertTrue(started[-1])
+        self.assertFalse(started[0])
+
+    def test_no_more_workers_than_have_descriptors(self, backend):
+        """Each costs some, and could have no stream without more."""
+        server = Server(self, "--backend=" + backend, "--count=20", "--sink=discard", "--receipt",
+                        prefix=("prlimit", "--nofile=80:80"))
+        peers = [server.connect() for _ in range(20)]
+        for peer in peers:
+            peer.sendall(b"x")
+        for peer in peers:
+            self.assertRegex(exchange(peer, b""), rb"ok 1 ")
+        self.assertEqual(0, server.finish().status)
 
     def test_silence(self, backend):
         result = self.ended(backend, lambda connection: connection.sendall(b"x"),

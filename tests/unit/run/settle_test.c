@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static ssize_t take_all(struct lb_stream *stream, void *context, const void *data, size_t size)
 {
@@ -126,6 +127,23 @@ static void a_worker_that_could_have_no_stream_is_none(void **state)
     few.config.max_streams = 2;
     assert_int_equal(settle(&few), 0);
     assert_int_equal(few.config.workers, 2);
+}
+
+static void a_worker_without_descriptors_is_none(void **state)
+{
+    struct settled few = begin(&plain), asked = begin(&plain);
+    struct rlimit usual, low;
+
+    (void)state;
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &usual), errno);
+    low = (struct rlimit){.rlim_cur = 44, .rlim_max = usual.rlim_max};
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &low), errno);
+    asked.config.workers = 8;
+    assert_int_equal(settle(&few), 0);
+    assert_int_equal(settle(&asked), 0);
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &usual), errno);
+    assert_in_range(few.config.workers, 1, backend.workers - 1);
+    assert_int_equal(asked.config.workers, 8);
 }
 
 static void a_serial_sink_has_one_stream_at_a_time(void **state)
@@ -279,6 +297,7 @@ int main(void)
         cmocka_unit_test(none_is_not_the_default),
         cmocka_unit_test(what_it_is_tuned_for),
         cmocka_unit_test(a_worker_that_could_have_no_stream_is_none),
+        cmocka_unit_test(a_worker_without_descriptors_is_none),
         cmocka_unit_test(a_serial_sink_has_one_stream_at_a_time),
         cmocka_unit_test(the_backend_knows_what_suits_it),
         cmocka_unit_test(sinks_that_pause_have_many_small_slots),
