@@ -108,15 +108,17 @@ int lb_cores_parse(cpu_set_t *set, const char *list, struct lb_error *error)
     } while (text && *text == ',' && *text++);
     if (!text || *text)
         return lb_error_set(error, -EINVAL,
-                            "%s: not a list of cores; write numbers and ranges, as 0-3,8", list);
+                            "cpus=%s: not a list of cores; write numbers and ranges, as 0-3,8",
+                            list);
     if (sched_getaffinity(0, sizeof(usable), &usable) < 0)
         return 0;
     CPU_AND(&both, set, &usable);
     if (!CPU_EQUAL(&both, set))
-        return lb_error_set(error, -EINVAL,
-                            "%s: names cores that this process may not use; taskset -cp $$ lists "
-                            "those that it may",
-                            list);
+        return lb_error_set(
+            error, -EINVAL,
+            "cpus=%s: names cores that this process may not use; taskset -cp $$ lists "
+            "those that it may",
+            list);
     return 0;
 }
 

@@ -64,10 +64,9 @@ static int parse_tcp(struct lb_address *address, const char *text, struct lb_err
     unsigned long port;
 
     if (!colon)
-        return lb_error_set(error, -EINVAL,
-                            "%s: no port; write HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME "
-                            "or fd:N",
-                            text);
+        return lb_error_set(
+            error, -EINVAL,
+            "%s: no port; write HOST:PORT, :PORT, [V6]:PORT, unix:PATH or unix:@NAME", text);
     if (host[0] == '[') {
         host++;
         host_end = colon - 1;

@@ -117,6 +117,11 @@ class Usage(unittest.TestCase):
         with open("/dev/full", "wb") as full:
             self.assertNotEqual(0, run("probe", stdout=full).status)
             self.assertNotEqual(0, run("recv", "--help", stdout=full).status)
+            # More than is written at once: it is the writing that fails.
+            for command in (["help", "--json"], ["probe", "--json"]):
+                result = run(*command, stdout=full)
+                self.assertEqual(1, result.status, result)
+                self.assertIn("standard output: No space left", result.errors)
 
 
 @each_backend

@@ -4,6 +4,7 @@
 
 #include "options.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -49,6 +50,10 @@ int command_version(void);
 
 /* Flushes what was printed on standard output; tells when that failed. */
 int command_printed(void);
+
+/* Prints object on standard output, and gives it back; NULL is one that there was no memory for.
+ * Tells what failed. Returns an exit status. */
+int command_print_json(json_t *object, size_t flags);
 
 /* Standard output was closed when this process was started. */
 bool command_output_closed(void);

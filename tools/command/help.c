@@ -270,17 +270,9 @@ static int print_json(void)
     for (const struct topic *topic = topics; topic->name; topic++)
         json_array_append_new(names,
                               json_pack("{s:s, s:s}", "name", topic->name, "help", topic->about));
-    json_t *object =
-        json_pack("{s:s, s:o, s:o}", "version", lb_version(), "commands", all, "topics", names);
-    int error = json_dumpf(object, stdout, JSON_INDENT(1));
-
-    putchar('\n');
-    json_decref(object);
-    if (error) {
-        console_tell("out of memory");
-        return STATUS_FAILED;
-    }
-    return command_printed();
+    return command_print_json(
+        json_pack("{s:s, s:o, s:o}", "version", lb_version(), "commands", all, "topics", names),
+        JSON_INDENT(1));
 }
 
 /* `lastbyte help --seal` asks about an option, and is no option of help. */

@@ -57,6 +57,20 @@ int command_printed(void)
     return STATUS_FAILED;
 }
 
+int command_print_json(json_t *object, size_t flags)
+{
+    bool failed = !object || json_dumpf(object, stdout, flags) < 0;
+
+    json_decref(object);
+    /* What is wrong with the output is told below. */
+    if (failed && !ferror(stdout)) {
+        console_tell("out of memory");
+        return STATUS_FAILED;
+    }
+    putchar('\n');
+    return command_printed();
+}
+
 int command_version(void)
 {
     printf("lastbyte %s\n", lb_version());

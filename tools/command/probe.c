@@ -87,20 +87,12 @@ static json_t *json_missing(void)
 
 static int print_json(const struct lb_probe *probe)
 {
-    json_t *object =
+    return command_print_json(
         json_pack("{s:s, s:o, s:o, s:o}", "version", lb_version(), "backends",
                   json_rows(probe->features, probe->backends), "features",
                   json_rows(probe->features + probe->backends, probe->count - probe->backends),
-                  "build", json_missing());
-
-    int error = json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(object);
-    if (error) {
-        console_tell("out of memory");
-        return STATUS_FAILED;
-    }
-    return command_printed();
+                  "build", json_missing()),
+        JSON_COMPACT);
 }
 
 int probe_command(int argc, char **argv)

@@ -113,6 +113,7 @@ static void lists(void **state)
     }
     assert_int_equal(lb_cores_parse(&set, "1023", &error), -EINVAL);
     assert_non_null(strstr(error.text, "may not use"));
+    assert_non_null(strstr(error.text, "cpus="));
     assert_int_equal(sched_getaffinity(0, sizeof(usable), &usable), 0);
     snprintf(last, sizeof(last), "%d", lb_cores_pick(&usable, affine() - 1));
     assert_int_equal(lb_cores_parse(&set, last, &error), 0);
