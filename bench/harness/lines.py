@@ -76,12 +76,12 @@ def keys_of(results, title):
     return ("receiver_cpu_s_per_gib", "system_cpu_s_per_gib", "gib_per_s")
 
 
-def rows(all_results):
+def rows(asked):
     """[cells] of every line that was measured."""
     found = []
     for line in LINES:
-        for results in all_results:
-            if results.question == QUESTION and results.path == line.path:
+        for results in asked:
+            if results.path == line.path:
                 found += [_row(results, line, title) for title in line.titles
                           if {line.contender, line.base} <= set(results.ran(title))]
     return found
@@ -126,11 +126,16 @@ def text(results):
 
 def part(all_results):
     """The page's part, or ""."""
-    found = rows(all_results)
-    parts = ["## One line each\n", _lines(found), *map(_mapped, all_results),
-             *map(_rcvbuf, all_results), *map(_held, all_results), UNTESTED + "\n"]
-    asked = any(results.question == QUESTION for results in all_results)
+    asked = [results for results in all_results if results.question == QUESTION]
+    parts = ["## One line each\n", _runs(asked), _lines(rows(asked)), *map(_mapped, asked),
+             *map(_rcvbuf, asked), *map(_held, asked), UNTESTED + "\n"]
     return "\n".join(text for text in parts if text) if asked else ""
+
+
+def _runs(asked):
+    told = [f"{results.path} ({results.document['settings']['rounds']} rounds, a load of "
+            f"{results.stamp['busy_before']['load'][0]} before)" for results in asked]
+    return f"Measured over {', '.join(told)}.\n"
 
 
 def _table(heads, cells, numbers=0):
@@ -194,8 +199,7 @@ def _held(results):
     cells = [[title, name, *(_figure(results, title, name, key) for key in
                              ("kernel_object_bytes_per_stream", "kernel_socket_bytes_per_stream",
                               "sender_socket_bytes_per_stream", "rss_bytes_per_stream"))]
-             for title in HELD for name in HELD[title]
-             if results.question == QUESTION and name in results.ran(title)]
+             for title in HELD for name in HELD[title] if name in results.ran(title)]
     if not cells:
         return ""
     heads = ["streams", "contender", "objects, both ends", "queues, both ends",

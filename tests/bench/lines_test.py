@@ -195,6 +195,7 @@ class Page(unittest.TestCase):
     def test_a_line_each_won_or_lost(self):
         text = lines.part([self.loopback, self.nic])
         for wanted in (
+                r"over loopback \(1 rounds, a load of 0 before\), veth-nic \(",
                 r"\| MPTCP \| best-epoll \| bulk, loopback \| 2\.00 \[2\.00, 2\.00\] .* lost \|",
                 r"\| IORING_ENTER_NO_IOWAIT \| best-uring \| .* 1\.00 .*≈ .* no difference \|",
                 r"\| EPIOCSPARAMS, .* 9\.00 .* p50 0\.50 .* p99 0\.50 .* won and lost \|",
