@@ -144,6 +144,18 @@ static bool begin_attempt(struct s3_loop *loop, struct s3_request *request, uint
     return true;
 }
 
+/* There was no memory for it. */
+static void put_off(struct s3_loop *loop, struct s3_request *request, uint64_t now)
+{
+    request->not_before_ns = now + BACKOFF_FIRST_MS * NS_PER_MS;
+    if (request->not_before_ns < request->until_ns) {
+        wait(loop, request);
+        return;
+    }
+    request->outcome.lost = "out of memory";
+    finish(request);
+}
+
 /* Begins what may begin. Returns how long until something else may. */
 static uint64_t begin_attempts(struct s3_loop *loop, uint64_t now)
 {
@@ -166,8 +178,7 @@ static uint64_t begin_attempts(struct s3_loop *loop, uint64_t now)
         }
         unlink_at(loop, link);
         if (!begin_attempt(loop, request, now)) {
-            request->not_before_ns = now + BACKOFF_FIRST_MS * NS_PER_MS;
-            wait(loop, request);
+            put_off(loop, request, now);
             break;
         }
     }

@@ -298,15 +298,13 @@ CURL *s3_transfer_begin(struct s3_transfer *transfer, struct s3_request *request
     request->answer_size = 0;
     *outcome = (struct s3_outcome){.ever_unanswered = outcome->ever_unanswered,
                                    .attempts = outcome->attempts + 1};
+    forget(transfer); /* an attempt that could not begin */
     curl_easy_reset(transfer->handle);
     set_options(transfer, most_ms);
     set_body(transfer);
     set_url(transfer);
     curl_easy_setopt(transfer->handle, CURLOPT_HTTPHEADER, transfer->headers);
-    if (!transfer->out_of_memory)
-        return transfer->handle;
-    forget(transfer);
-    return NULL;
+    return transfer->out_of_memory ? NULL : transfer->handle;
 }
 
 /* ---- its outcome ----------------------------------------------------------------------------- */
