@@ -383,12 +383,13 @@ static void hear_request(void)
     int fds[FDS_MOST];
     ssize_t size = recvmsg(guardian.request_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     size_t count = size > 0 ? unpack(&message, &sender, fds) : 0;
+    bool whole = size > 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
 
     if (size == 0 || (size < 0 && errno != EINTR && errno != EAGAIN))
         server_is_gone();
-    else if (count == LB_GUARDIAN_FDS && size == sizeof(request.start))
+    else if (whole && count == LB_GUARDIAN_FDS && size == sizeof(request.start))
         take_request(&request.start, &sender, fds);
-    else if (size > 0 && count == 0 && lb_rights_are_whole(&request.rights, (size_t)size))
+    else if (whole && count == 0 && lb_rights_are_whole(&request.rights, (size_t)size))
         follow(&request.rights);
     else
         /* Out of descriptors, or nothing that a server says that is itself: it sees its control
