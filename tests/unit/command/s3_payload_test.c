@@ -75,7 +75,7 @@ static void add(struct stream *stream, size_t room, size_t size)
         if (s3_payload_waits(stream->before))
             room = stream->before->room;
         stream->part = s3_part_open(stream->memory, &stream->lease, ++stream->parts, room);
-        assert_int_equal(0, s3_payload_begin(&stream->payload, stream->part, stream->before));
+        assert_int_equal(0, s3_payload_begin(&stream->payload, stream->part));
     }
     piece = s3_part_room(stream->part, &data);
     assert_true(piece > 0);
@@ -144,10 +144,10 @@ static void the_first_never_waits(void **state)
     (void)state;
     assert_int_equal(0, s3_payload_open(&payload, true));
     payload.two = true;
-    assert_int_equal(0, s3_payload_begin(&payload, &first, NULL));
+    assert_int_equal(0, s3_payload_begin(&payload, &first));
     assert_false(first.in_sum);
     /* Nor does what is so large that to hash it alone would take long. */
-    assert_int_equal(0, s3_payload_begin(&payload, &large, &first));
+    assert_int_equal(0, s3_payload_begin(&payload, &large));
     assert_false(large.in_sum);
     s3_payload_close(&payload);
 }
@@ -159,7 +159,7 @@ static void unsigned_is_what_it_is_called(void **state)
 
     (void)state;
     assert_int_equal(0, s3_payload_open(&payload, false));
-    assert_int_equal(0, s3_payload_begin(&payload, &part, NULL));
+    assert_int_equal(0, s3_payload_begin(&payload, &part));
     assert_false(part.in_sum);
     assert_int_equal(0, s3_payload_end(&payload, &part, NULL));
     assert_string_equal(SIGV4_UNSIGNED, part.request.payload);

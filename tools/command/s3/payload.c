@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "payload.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -27,10 +26,8 @@ bool s3_payload_waits(const struct s3_part *part)
     return part && part->size == part->room && !*part->request.payload;
 }
 
-int s3_payload_begin(const struct s3_payload *payload, struct s3_part *part,
-                     const struct s3_part *before)
+int s3_payload_begin(const struct s3_payload *payload, struct s3_part *part)
 {
-    assert(!s3_payload_waits(before) || before->room == part->room);
     part->in_sum = payload->two && part->number > 1 && part->room <= WAITS_MOST;
     if (part->in_sum)
         s3_sha256_init(&part->sum);

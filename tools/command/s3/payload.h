@@ -22,13 +22,12 @@ void s3_payload_close(struct s3_payload *payload);
 /* It is full, and has no hash yet. NULL doesn't. */
 bool s3_payload_waits(const struct s3_part *part);
 
-/* In all three, before is the part before it, or NULL; each returns 0 or -errno. A part begins,
- * which is as large as one that waits before it. */
-int s3_payload_begin(const struct s3_payload *payload, struct s3_part *part,
-                     const struct s3_part *before);
+/* A part begins, which has to be as large as one that waits before it. Returns 0 or -errno, as the
+ * others do. */
+int s3_payload_begin(const struct s3_payload *payload, struct s3_part *part);
 
-/* So many bytes have been added to it. Once it is full it has its hash, as has the one before it,
- * or it waits. */
+/* So many bytes have been added to it; before is the part before it, or NULL. Once it is full it
+ * has its hash, as has the one before it, or it waits. */
 int s3_payload_add(const struct s3_payload *payload, struct s3_part *part, struct s3_part *before,
                    size_t size);
 

@@ -81,7 +81,7 @@ static int begin_part(const struct s3_sink *sink, struct s3_state *state)
         return -ENOMEM;
     state->parts++;
     state->filling = part;
-    return s3_payload_begin(&state->payload, part, state->full);
+    return s3_payload_begin(&state->payload, part);
 }
 
 /* Where the next bytes go. Returns how many, 0 for none now, or -errno. */
