@@ -101,7 +101,7 @@ class Log(unittest.TestCase):
 
     def test_who_is_refused_is_told_with_the_reason(self):
         server = Server(self, "--log=json", "--quiet", "--deny=127.0.0.0/8", "--stats=none")
-        with server.connect() as refused, self.assertRaises(ConnectionResetError):
+        with self.assertRaises(ConnectionResetError), server.connect() as refused:
             refused.recv(1)
         server.errors.wait_for(lambda data: b'"refused"' in data, "the event")
         server.signal(signal.SIGTERM)
