@@ -37,6 +37,10 @@ enum {
     GUARD_HOLD_MAX = 65536 /* and a few minutes, after many of them */
 };
 
+/* Of the throughput: where more than that is lost, two thirds of the processor time, which is what
+ * gathering brings at most, are not worth it. */
+static const double KEPT = 0.94;
+
 void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, bool saving)
 {
     *gather = (struct lb_gather){
@@ -204,7 +208,7 @@ static bool is_harmless(struct lb_gather *gather)
     bool spared = gather->spared;
 
     gather->spared = false;
-    switch (lb_guard_judge(&gather->guard)) {
+    switch (lb_guard_judge(&gather->guard, KEPT)) {
     case LB_GUARD_WELL:
         gather->stretch *= gather->stretch < MEASURE_WINDOWS ? 2 : 1;
         return true;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "guard.h"
 
-/* What is called the same throughput. */
-static const double ALLOWED = 0.97;
+enum { LEFT_OUT = 4, BELIEVED = 3 }; /* windows; losses in a row */
 
 void lb_guard_saw(struct lb_guard *guard, bool saving, uint64_t bytes, uint64_t ns)
 {
     struct lb_guard_sum *sum = &guard->before;
 
+    guard->same = saving == guard->saving ? guard->same + 1 : 0;
+    guard->saving = saving;
+    if (guard->same < LEFT_OUT)
+        return;
     if (saving)
         sum = &guard->during;
     else if (guard->during.ns)
@@ -26,23 +29,23 @@ static double rate(const struct lb_guard_sum *sum)
     return (double)sum->bytes / (double)sum->ns;
 }
 
-static bool has_lost(const struct lb_guard *guard)
+static bool has_lost(const struct lb_guard *guard, double kept)
 {
-    double during = rate(&guard->during) / ALLOWED;
+    double during = rate(&guard->during) / kept;
 
     return during < rate(&guard->before) && during < rate(&guard->after);
 }
 
-enum lb_guard_finding lb_guard_judge(struct lb_guard *guard)
+enum lb_guard_finding lb_guard_judge(struct lb_guard *guard, double kept)
 {
     bool whole = guard->before.ns && guard->during.ns && guard->after.ns;
 
     if (!whole)
         return LB_GUARD_UNSEEN;
-    guard->losses = has_lost(guard) ? guard->losses + 1 : 0;
+    guard->losses = has_lost(guard, kept) ? guard->losses + 1 : 0;
     guard->before = guard->after;
     guard->during = guard->after = (struct lb_guard_sum){0};
-    if (guard->losses < 2)
+    if (guard->losses < BELIEVED)
         return guard->losses ? LB_GUARD_DOUBT : LB_GUARD_WELL;
     guard->losses = 0;
     return LB_GUARD_LOSSES;

@@ -5,6 +5,9 @@
  * first, and of a few minutes after many losses. */
 enum { LOOK = 16, STRETCH_MAX = 1024, HOLD = 2048, HOLD_MAX = 65536 };
 
+/* Of the throughput: the ACKs that are spared are a part of what gathering saves. */
+static const double KEPT = 0.97;
+
 void lb_sparing_init(struct lb_sparing *sparing)
 {
     *sparing = (struct lb_sparing){.stretch = LOOK, .next_hold = HOLD};
@@ -28,7 +31,7 @@ void lb_sparing_suspend(struct lb_sparing *sparing)
 /* A stretch with all ACKs is over. */
 static void judge(struct lb_sparing *sparing)
 {
-    switch (lb_guard_judge(&sparing->guard)) {
+    switch (lb_guard_judge(&sparing->guard, KEPT)) {
     case LB_GUARD_LOSSES:
         lb_sparing_suspend(sparing);
         return;
@@ -49,9 +52,8 @@ bool lb_sparing_decide(struct lb_sparing *sparing, uint64_t bytes, uint64_t ns)
         sparing->hold--;
         return false;
     }
-    /* The first window of a stretch has receives of the one before it. */
-    if (sparing->age++ > 0)
-        lb_guard_saw(&sparing->guard, sparing->spares, bytes, ns);
+    sparing->age++;
+    lb_guard_saw(&sparing->guard, sparing->spares, bytes, ns);
     if (!sparing->spares && sparing->age > LOOK) {
         judge(sparing);
     } else if (sparing->spares && sparing->age > sparing->stretch) {

@@ -58,7 +58,7 @@ static void check(const char *message, const char *expected)
 
 static void the_examples_of_nist(void **state)
 {
-    char *million = malloc(1000001);
+    static char million[1000001];
 
     (void)state;
     needs_instructions();
@@ -67,9 +67,7 @@ static void the_examples_of_nist(void **state)
     check("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
           "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     memset(million, 'a', 1000000);
-    million[1000000] = '\0';
     check(million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-    free(million);
 }
 
 static void check_against_libcrypto(const uint8_t *data, size_t size, const uint8_t *digest)

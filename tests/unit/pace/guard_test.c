@@ -3,6 +3,8 @@
 
 #include "guard.h"
 
+static const double KEPT = 0.97;
+
 enum { PLAIN = 8, GATHERED = 100, WINDOW_NS = 2000000 };
 
 static void see(struct lb_guard *guard, bool gathering, unsigned windows, uint64_t bytes)
@@ -16,7 +18,7 @@ static enum lb_guard_finding stretch(struct lb_guard *guard, uint64_t bytes, uin
 {
     see(guard, true, GATHERED, bytes);
     see(guard, false, PLAIN, after);
-    return lb_guard_judge(guard);
+    return lb_guard_judge(guard, KEPT);
 }
 
 static void finds_nothing_before_there_was_a_stretch(void **state)
@@ -24,19 +26,20 @@ static void finds_nothing_before_there_was_a_stretch(void **state)
     struct lb_guard guard = {0};
 
     (void)state;
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
+    assert_int_equal(lb_guard_judge(&guard, KEPT), LB_GUARD_UNSEEN);
     see(&guard, false, PLAIN, 1000);
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
+    assert_int_equal(lb_guard_judge(&guard, KEPT), LB_GUARD_UNSEEN);
     see(&guard, true, GATHERED, 10);
-    assert_int_equal(lb_guard_judge(&guard), LB_GUARD_UNSEEN);
+    assert_int_equal(lb_guard_judge(&guard, KEPT), LB_GUARD_UNSEEN);
 }
 
-static void finds_losses_in_two_stretches(void **state)
+static void finds_losses_in_three_stretches(void **state)
 {
     struct lb_guard guard = {0};
 
     (void)state;
     see(&guard, false, PLAIN, 1000);
+    assert_int_equal(stretch(&guard, 960, 1000), LB_GUARD_DOUBT);
     assert_int_equal(stretch(&guard, 960, 1000), LB_GUARD_DOUBT);
     assert_int_equal(stretch(&guard, 960, 1000), LB_GUARD_LOSSES);
     assert_int_equal(stretch(&guard, 960, 1000), LB_GUARD_DOUBT);
@@ -67,6 +70,21 @@ static void takes_no_slope_for_a_loss(void **state)
         assert_int_equal(stretch(&guard, bytes, bytes * 10 / 9), LB_GUARD_WELL);
 }
 
+/* After a stretch, more than a window's own comes in the first plain one. */
+static void leaves_out_what_had_waited(void **state)
+{
+    struct lb_guard guard = {0};
+
+    (void)state;
+    see(&guard, false, PLAIN, 1000);
+    for (int i = 0; i < 10; i++) {
+        see(&guard, true, GATHERED, 1000);
+        see(&guard, false, PLAIN / 2, 1200);
+        see(&guard, false, PLAIN / 2, 1000);
+        assert_int_equal(lb_guard_judge(&guard, KEPT), LB_GUARD_WELL);
+    }
+}
+
 static void forgets(void **state)
 {
     struct lb_guard guard = {0};
@@ -83,9 +101,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_nothing_before_there_was_a_stretch),
-        cmocka_unit_test(finds_losses_in_two_stretches),
+        cmocka_unit_test(finds_losses_in_three_stretches),
         cmocka_unit_test(allows_a_little),
         cmocka_unit_test(takes_no_slope_for_a_loss),
+        cmocka_unit_test(leaves_out_what_had_waited),
         cmocka_unit_test(forgets),
     };
 

@@ -53,7 +53,7 @@ static void sends_all_where_it_costs_throughput(void **state)
     assert_true(share(*state, LONG, 0.12, 0.1) < 0.05);
 }
 
-/* It is found soon: after two short stretches between three such. */
+/* It is found soon: after three short stretches between four such. */
 static void finds_it_soon(void **state)
 {
     struct lb_sparing *sparing = *state;
