@@ -41,6 +41,9 @@ enum {
  * gathering brings at most, are not worth it. */
 static const double KEPT = 0.94;
 
+/* Where a worker that isn't short of time gathers, it has to go on lifting throughput. */
+static const double LIFTED = 1.1;
+
 void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, bool saving)
 {
     *gather = (struct lb_gather){
@@ -52,6 +55,7 @@ void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, 
         .guard_hold = GUARD_HOLD,
     };
     lb_sparing_init(&gather->sparing);
+    lb_lift_init(&gather->lift);
 }
 
 bool lb_gather_is_over(const struct lb_gather *gather, uint64_t wall_ns, uint64_t polls)
@@ -190,7 +194,7 @@ static uint64_t plain_share(const struct lb_gather *gather, const struct lb_gath
 static const struct shares *shares_of(const struct lb_gather *gather,
                                       const struct lb_gather_load *load)
 {
-    return gather->saving || !are_messages(load) ? &to_save : &short_of_time;
+    return gather->saving || gather->lifted || !are_messages(load) ? &to_save : &short_of_time;
 }
 
 /* The load has gone: at once if there is hardly any left, else after two windows, as loads go up
@@ -208,7 +212,7 @@ static bool is_harmless(struct lb_gather *gather)
     bool spared = gather->spared;
 
     gather->spared = false;
-    switch (lb_guard_judge(&gather->guard, KEPT)) {
+    switch (lb_guard_judge(&gather->guard, gather->lifted ? LIFTED : KEPT)) {
     case LB_GUARD_WELL:
         gather->stretch *= gather->stretch < MEASURE_WINDOWS ? 2 : 1;
         return true;
@@ -223,7 +227,7 @@ static bool is_harmless(struct lb_gather *gather)
         lb_sparing_suspend(&gather->sparing);
         return true;
     }
-    gather->between = false;
+    gather->between = gather->lifted = false;
     gather->resume_ns = 0;
     gather->hold = gather->guard_hold;
     gather->guard_hold *= gather->guard_hold < GUARD_HOLD_MAX ? 2 : 1;
@@ -270,9 +274,42 @@ static void rest(struct lb_gather *gather)
     gather->loaded = 0;
     gather->between = false;
     gather->resume_ns = 0;
-    gather->spared = false;
+    gather->spared = gather->lifted = false;
     lb_guard_forget(&gather->guard);
     lb_sparing_forget(&gather->sparing);
+}
+
+/* There is time to spare, but perhaps the peers have none. */
+static bool may_lift(const struct lb_gather *gather, const struct lb_gather_load *load)
+{
+    return !gather->saving && !gather->between && load->rate > 0 && are_messages(load) &&
+           load->share >= to_save.begin && gather->hold == 0 && wants_more(gather, load) &&
+           first_ns(load) <= most(gather->max_ns, LEAST_NS);
+}
+
+static void try_to_lift(struct lb_gather *gather, const struct lb_gather_load *load,
+                        const struct lb_gather_window *window)
+{
+    if (!may_lift(gather, load)) {
+        lb_lift_forget(&gather->lift);
+    } else if (lb_lift_try(&gather->lift, window->bytes, window->wall_ns)) {
+        gather->plain = *load;
+        gather->ns = next_ns(gather, load);
+    }
+}
+
+static void judge_lift(struct lb_gather *gather, const struct lb_gather_window *window)
+{
+    switch (lb_lift_judge(&gather->lift, window->bytes, window->wall_ns)) {
+    case LB_LIFT_TRYING:
+        break;
+    case LB_LIFT_VAIN:
+        gather->ns = 0;
+        break;
+    case LB_LIFT_FOUND:
+        gather->lifted = true;
+        gather->age = 0;
+    }
 }
 
 static void judge(struct lb_gather *gather, const struct lb_gather_load *load)
@@ -366,12 +403,16 @@ uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_windo
     if (gather->hold > 0)
         gather->hold--;
     lb_guard_saw(&gather->guard, gather->ns > 0, window->bytes, window->wall_ns);
-    if (gather->ns > 0)
+    if (gather->lift.trying)
+        judge_lift(gather, window);
+    else if (gather->ns > 0)
         go_on(gather, &load);
     else if (is_loaded(gather, &load))
         begin(gather, &load);
     else
         rest(gather);
+    if (gather->ns == 0)
+        try_to_lift(gather, &load, window);
     gather->last = load;
     gather->small = spares(gather, &load, window);
     gather->spared |= gather->small;

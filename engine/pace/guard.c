@@ -40,11 +40,15 @@ enum lb_guard_finding lb_guard_judge(struct lb_guard *guard, double kept)
 {
     bool whole = guard->before.ns && guard->during.ns && guard->after.ns;
 
+    bool lost = whole && has_lost(guard, kept);
+
+    if (guard->after.ns) {
+        guard->before = guard->after;
+        guard->during = guard->after = (struct lb_guard_sum){0};
+    }
     if (!whole)
         return LB_GUARD_UNSEEN;
-    guard->losses = has_lost(guard, kept) ? guard->losses + 1 : 0;
-    guard->before = guard->after;
-    guard->during = guard->after = (struct lb_guard_sum){0};
+    guard->losses = lost ? guard->losses + 1 : 0;
     if (guard->losses < BELIEVED)
         return guard->losses ? LB_GUARD_DOUBT : LB_GUARD_WELL;
     guard->losses = 0;

@@ -58,10 +58,11 @@ struct lb_engine;
 /* What a worker is to care for, where it can't do for all. */
 enum lb_tune {
     /* Bytes gather only while the worker is short of time (messages that would take it more than
-     * 0.7 of a core), and only as long as the peers lose no throughput by it. Where it has time, no
-     * message waits. From 0.25 of a core on it gathers what nobody waits for so soon: bulk, pieces
-     * of 12 KiB and more, of 32 KiB and more for 0.15 ms a turn only, and streams that are over
-     * after a receive. */
+     * 0.7 of a core), and only as long as the peers lose hardly any throughput by it. Where it has
+     * time, no message waits, but while throughput rises by that: peers are busy then, with waking
+     * the worker. Some 5 ms tell, after four seconds, eight and so on. From 0.25 of a core on it
+     * gathers what nobody waits for so soon: bulk, pieces of 12 KiB and more, of 32 KiB and more
+     * for 0.15 ms a turn only, and streams that are over after a receive. */
     LB_TUNE_BALANCED,
     /* Bytes gather whenever that saves processor time, from 0.25 of a core on: the least of that,
      * for up to gather_max_us more delay, and less throughput where the sender is the limit. */

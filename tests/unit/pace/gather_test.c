@@ -347,13 +347,29 @@ static struct story tell(const struct model *model, struct losses now)
 
 static const struct losses nothing;
 
+/* A few windows, more and more rarely. */
+static const double TRIED = 0.002;
+
+/* Peers that have no time to spare send faster where they needn't wake the worker, who has some. */
+static void gathers_where_that_lifts_throughput(void **state)
+{
+    const struct losses gain = {.by_gathering = -0.5};
+
+    (void)state;
+    assert_true(tell(&messages, gain).gathered > 0.95);
+    assert_true(tell(&messages, gain).rate > 1.4 * messages.bytes_per_ns);
+    assert_true(tell(&messages, (struct losses){.by_gathering = -0.05}).gathered < TRIED);
+    assert_true(tell(&messages, (struct losses){.noise = 0.15}).gathered < 10 * TRIED);
+    assert_true(tell(&trickle, gain).gathered == 0);
+}
+
 static void waits_only_where_time_is_short(void **state)
 {
     struct model busier = messages;
 
     (void)state;
-    assert_true(tell(&messages, nothing).gathered == 0);
-    assert_true(tell(&light_messages, nothing).gathered == 0);
+    assert_true(tell(&messages, nothing).gathered < TRIED);
+    assert_true(tell(&light_messages, nothing).gathered < TRIED);
     assert_true(tell(&trickle, nothing).gathered == 0);
     busier.bytes_per_ns *= 2.2; /* 110,000 a second take 0.88 of a core */
     assert_true(tell(&busier, nothing).gathered > 0.9);
@@ -375,7 +391,7 @@ static void takes_records_of_tls_for_bulk(void **state)
     (void)state;
     assert_true(tell(&records, nothing).gathered > 0.9);
     records.message = 8192;
-    assert_true(tell(&records, nothing).gathered == 0);
+    assert_true(tell(&records, nothing).gathered < TRIED);
 }
 
 static void lets_brief_streams_share_a_wake_up(void **state)
@@ -386,7 +402,7 @@ static void lets_brief_streams_share_a_wake_up(void **state)
     assert_true(tell(&brief, nothing).gathered > 0.95);
     assert_true(tell(&brief, (struct losses){.by_gathering = 0.1}).gathered < 0.05);
     messages_of_few.brief = false;
-    assert_true(tell(&messages_of_few, nothing).gathered == 0);
+    assert_true(tell(&messages_of_few, nothing).gathered < TRIED);
 }
 
 /* A load that goes up and down around the bound, and is above it for the most part. */
@@ -397,7 +413,7 @@ static void takes_windows_together(void **state)
     (void)state;
     busy.bytes_per_ns *= 1.9; /* 0.76 of a core */
     assert_true(tell(&busy, (struct losses){.noise = 0.15}).gathered > 0.8);
-    busy.bytes_per_ns = messages.bytes_per_ns * 1.6; /* 0.64 */
+    busy.bytes_per_ns = messages.bytes_per_ns * 1.5; /* 0.6 */
     assert_true(tell(&busy, (struct losses){.noise = 0.15}).gathered < 0.1);
 }
 
@@ -406,6 +422,7 @@ static void ends_later_than_it_begins(void **state)
 {
     struct lb_gather gather;
     struct model model = messages;
+    int tried = 0;
 
     (void)state;
     lb_gather_init(&gather, MAX_NS, TARGET, false);
@@ -421,7 +438,8 @@ static void ends_later_than_it_begins(void **state)
     model.bytes_per_ns = messages.bytes_per_ns; /* 0.4 */
     settle(&gather, &model, 20);
     for (int i = 0; i < 5000; i++)
-        assert_int_equal(step(&gather, &model), 0);
+        tried += step(&gather, &model) > 0;
+    assert_true(tried < 5000 * TRIED);
 }
 
 /* What a receiver saves must not be what the others pay. */
@@ -515,6 +533,7 @@ int main(void)
         cmocka_unit_test(turns_itself_off_where_throughput_falls),
         cmocka_unit_test(bears_a_little_loss),
         cmocka_unit_test(sends_all_acks_again_before_it_ends),
+        cmocka_unit_test(gathers_where_that_lifts_throughput),
         cmocka_unit_test(trusts_only_what_it_saw),
         cmocka_unit_test(overlooks_a_quiet_window),
         cmocka_unit_test(is_not_deceived_by_noise),
