@@ -96,9 +96,7 @@ def _line(row):
 def _cell(told, unit):
     if told is None or told[0] is None:
         return "–"
-    ratio, verdict = told
-    mark = " ≈" if verdict == arithmetic.NOISE else ""
-    return f"{comparison.ratio_text(ratio)}{mark}, {ratio.pairs} {unit}"
+    return f"{comparison.verdict_text(*told)}, {told[0].pairs} {unit}"
 
 
 # ---- the map

@@ -42,8 +42,7 @@ def _row(all_results, workload, key, other):
     found = [results.verdict(workload, results.auto, other, key) for results in all_results]
     if sum(ratio is not None for ratio, _ in found) < 2:
         return []
-    cells = ["–" if ratio is None else comparison.ratio_text(ratio)
-             + (" ≈" if verdict == arithmetic.NOISE else "") for ratio, verdict in found]
+    cells = [comparison.verdict_text(*one) for one in found]
     verdicts = {verdict for _, verdict in found}
     mark = "⇅" if {arithmetic.BETTER, arithmetic.WORSE} <= verdicts else ""
     label = metrics.METRICS[key].label

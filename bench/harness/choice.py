@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The runtimes that people choose between, in a run of their own set: ours by each of them."""
 
-from harness import arithmetic, comparison, metrics, workloads
+from harness import comparison, metrics, workloads
 
 QUESTION = "runtimes"
 BESIDE = ("plain-epoll", "libuv")
@@ -37,9 +37,6 @@ def part(results):
 def _row(results, title, key, others):
     metric = metrics.METRICS[key]
     own = metrics.written(key, results.median(title, results.auto, key))
-    cells = []
-    for other in others:
-        ratio, verdict = results.verdict(title, results.auto, other, key)
-        cells.append("–" if ratio is None else comparison.ratio_text(ratio)
-                     + (" ≈" if verdict == arithmetic.NOISE else ""))
+    cells = [comparison.verdict_text(*results.verdict(title, results.auto, other, key))
+             for other in others]
     return f"| {title} | {metric.label} ({metric.unit}) | {own} | " + " | ".join(cells) + " |"

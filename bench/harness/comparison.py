@@ -84,7 +84,11 @@ def against(results, workload, contender, key):
     """Ours divided by a contender: the median ratio and its interval, or why there is none."""
     if contender == results.auto:
         return control_text(results, workload, key)
-    ratio, verdict = results.verdict(workload, results.auto, contender, key)
+    return verdict_text(*results.verdict(workload, results.auto, contender, key))
+
+
+def verdict_text(ratio, verdict):
+    """A ratio, or None, and whether it is noise."""
     if ratio is None:
         return "–"
     text = ratio_text(ratio)

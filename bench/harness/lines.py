@@ -93,17 +93,11 @@ def _row(results, line, title):
     for key in keys:
         ratio, verdict = results.verdict(title, line.contender, line.base, key)
         verdicts.append(verdict)
-        texts.append(_text(ratio, verdict))
+        texts.append(comparison.verdict_text(ratio, verdict))
     cpu, system, *speed = texts
     if len(speed) == 2:
         speed = [f"p50 {speed[0]}, p99 {speed[1]}"]
     return [line.what, line.base, f"{title}, {line.path}", cpu, system, *speed, _word(verdicts)]
-
-
-def _text(ratio, verdict):
-    if ratio is None:
-        return "–"
-    return comparison.ratio_text(ratio) + (" ≈" if verdict == arithmetic.NOISE else "")
 
 
 def _word(verdicts):
@@ -192,7 +186,7 @@ def _figure(results, title, contender, key):
 def _versus(results, title, contender, key):
     if contender not in results.ran(title):
         return "–"
-    return _text(*results.verdict(title, contender, TUNED, key))
+    return comparison.verdict_text(*results.verdict(title, contender, TUNED, key))
 
 
 def _held(results):

@@ -111,13 +111,7 @@ class Receives(Temporary):
         self.assertGreater(capable(), before)
 
     def enter(self, name, *more):
-        path = paths.of(name, "sender", CORES, more)
-        try:
-            path.__enter__()
-        except driver.Failed as failure:
-            self.skipTest(str(failure))
-        self.addCleanup(path.__exit__)
-        return path
+        return support.enter(self, paths.of(name, "sender", CORES, more))
 
     def test_pages_are_mapped(self):
         path = self.enter("veth-nic", paths.PAGES)

@@ -35,13 +35,7 @@ def inside(net, *command):
 
 class Veth(Temporary):
     def enter(self, name, softirq="sender"):
-        path = paths.of(name, softirq, CORES)
-        try:
-            path.__enter__()
-        except driver.Failed as failure:
-            self.skipTest(str(failure))
-        self.addCleanup(path.__exit__)
-        return path
+        return support.enter(self, paths.of(name, softirq, CORES))
 
     def nets(self, path):
         return [option.partition("=")[2] for option in path.options[1:]]
