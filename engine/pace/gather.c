@@ -50,9 +50,9 @@ void lb_gather_init(struct lb_gather *gather, uint64_t max_ns, uint64_t target, 
         .max_ns = max_ns,
         .target = target,
         .saving = saving,
-        .next_hold = HOLD_WINDOWS,
+        .raise_hold.next = HOLD_WINDOWS,
         .stretch = saving ? MEASURE_WINDOWS : STRETCH_WINDOWS,
-        .guard_hold = GUARD_HOLD,
+        .guard_hold.next = GUARD_HOLD,
     };
     lb_sparing_init(&gather->sparing);
     lb_lift_init(&gather->lift);
@@ -139,6 +139,18 @@ static uint64_t first_ns(const struct lb_gather_load *load)
     return most(ns, LEAST_NS);
 }
 
+static bool is_held(const struct lb_gather *gather)
+{
+    return gather->raise_hold.left > 0 || gather->guard_hold.left > 0;
+}
+
+/* Gathering could begin, within the bound. */
+static bool may_raise(const struct lb_gather *gather, const struct lb_gather_load *load)
+{
+    return !is_held(gather) && wants_more(gather, load) &&
+           first_ns(load) <= most(gather->max_ns, LEAST_NS);
+}
+
 static uint64_t next_ns(const struct lb_gather *gather, const struct lb_gather_load *load)
 {
     uint64_t ns = gather->ns ? gather->ns * 2 : first_ns(load);
@@ -154,7 +166,7 @@ static void raise(struct lb_gather *gather, const struct lb_gather_load *load)
 {
     uint64_t ns = next_ns(gather, load);
 
-    if (gather->hold > 0 || ns <= gather->ns)
+    if (is_held(gather) || ns <= gather->ns)
         return;
     gather->before = *load;
     gather->before_ns = gather->ns;
@@ -174,8 +186,7 @@ static bool was_vain(const struct lb_gather *gather, const struct lb_gather_load
 static void take_back(struct lb_gather *gather)
 {
     gather->ns = gather->before_ns;
-    gather->hold = gather->next_hold;
-    gather->next_hold = gather->next_hold < HOLD_MAX ? gather->next_hold * 2 : HOLD_MAX;
+    lb_backoff_begin(&gather->raise_hold, HOLD_MAX);
 }
 
 static void lower(struct lb_gather *gather)
@@ -229,8 +240,7 @@ static bool is_harmless(struct lb_gather *gather)
     }
     gather->between = gather->lifted = false;
     gather->resume_ns = 0;
-    gather->hold = gather->guard_hold;
-    gather->guard_hold *= gather->guard_hold < GUARD_HOLD_MAX ? 2 : 1;
+    lb_backoff_begin(&gather->guard_hold, GUARD_HOLD_MAX);
     return false;
 }
 
@@ -283,8 +293,7 @@ static void rest(struct lb_gather *gather)
 static bool may_lift(const struct lb_gather *gather, const struct lb_gather_load *load)
 {
     return !gather->saving && !gather->between && load->rate > 0 && are_messages(load) &&
-           load->share >= to_save.begin && gather->hold == 0 && wants_more(gather, load) &&
-           first_ns(load) <= most(gather->max_ns, LEAST_NS);
+           load->share >= to_save.begin && may_raise(gather, load);
 }
 
 static void try_to_lift(struct lb_gather *gather, const struct lb_gather_load *load,
@@ -317,7 +326,7 @@ static void judge(struct lb_gather *gather, const struct lb_gather_load *load)
     if (was_vain(gather, load))
         take_back(gather);
     else
-        gather->next_hold = HOLD_WINDOWS;
+        gather->raise_hold.next = HOLD_WINDOWS;
 }
 
 static void stop(struct lb_gather *gather)
@@ -341,7 +350,7 @@ static void pause(struct lb_gather *gather)
     if (gather->stretch < MEASURE_WINDOWS)
         gather->resume_ns = ns;
     else
-        gather->hold = 0;
+        gather->raise_hold.left = 0;
 }
 
 static void go_on(struct lb_gather *gather, const struct lb_gather_load *load)
@@ -377,8 +386,7 @@ static bool is_loaded(const struct lb_gather *gather, const struct lb_gather_loa
     /* Where the guard looks on, one quiet window among busy ones is none. */
     if (load->rate == 0 || load->share < (gather->saving ? shares->begin : shares->end))
         return false;
-    return gather->between || (gather->hold == 0 && wants_more(gather, load) &&
-                               first_ns(load) <= most(gather->max_ns, LEAST_NS));
+    return gather->between || may_raise(gather, load);
 }
 
 /* ACKs are worth sparing; a little more than that doesn't end it, as each change costs a call for
@@ -400,8 +408,8 @@ uint64_t lb_gather_decide(struct lb_gather *gather, const struct lb_gather_windo
 {
     const struct lb_gather_load load = look(window);
 
-    if (gather->hold > 0)
-        gather->hold--;
+    lb_backoff_pass(&gather->raise_hold);
+    lb_backoff_pass(&gather->guard_hold);
     lb_guard_saw(&gather->guard, gather->ns > 0, window->bytes, window->wall_ns);
     if (gather->lift.trying)
         judge_lift(gather, window);

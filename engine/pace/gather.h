@@ -20,6 +20,7 @@
 #ifndef LB_GATHER_H
 #define LB_GATHER_H
 
+#include "backoff.h"
 #include "guard.h"
 #include "lift.h"
 #include "sparing.h"
@@ -60,18 +61,17 @@ struct lb_gather {
     struct lb_gather_load last;   /* the window before this one */
     struct lb_gather_load before; /* before ns was raised, while that is on trial */
     uint64_t before_ns;
-    unsigned trial;     /* windows to go */
-    unsigned age;       /* windows since gathering began */
-    unsigned hold;      /* windows to go before raising it again */
-    unsigned next_hold; /* how many, should the next raise not pay either */
+    unsigned trial;               /* windows to go */
+    unsigned age;                 /* windows since gathering began */
+    struct lb_backoff raise_hold; /* before raising it again */
 
     /* Unless it is saving: */
     struct lb_guard guard;
-    unsigned stretch;    /* windows of gathering that the guard is to see next */
-    bool between;        /* two stretches: plain windows, and the load is the same */
-    uint64_t resume_ns;  /* what is gathered after them; 0: to be found anew */
-    bool spared;         /* ACKs, in this stretch */
-    unsigned guard_hold; /* windows without gathering, should that be what costs throughput */
+    unsigned stretch;             /* windows of gathering that the guard is to see next */
+    bool between;                 /* two stretches: plain windows, and the load is the same */
+    uint64_t resume_ns;           /* what is gathered after them; 0: to be found anew */
+    bool spared;                  /* ACKs, in this stretch */
+    struct lb_backoff guard_hold; /* without gathering, as that costs throughput */
     struct lb_sparing sparing;
     struct lb_lift lift;
     bool lifted; /* what is gathered lifts throughput, whatever time the worker has to spare */

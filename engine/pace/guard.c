@@ -5,18 +5,17 @@ enum { LEFT_OUT = 4, BELIEVED = 3 }; /* windows; losses in a row */
 
 void lb_guard_saw(struct lb_guard *guard, bool saving, uint64_t bytes, uint64_t ns)
 {
-    struct lb_guard_sum *sum = &guard->before;
+    struct lb_intake *intake = &guard->before;
 
     guard->same = saving == guard->saving ? guard->same + 1 : 0;
     guard->saving = saving;
     if (guard->same < LEFT_OUT)
         return;
     if (saving)
-        sum = &guard->during;
+        intake = &guard->during;
     else if (guard->during.ns)
-        sum = &guard->after;
-    sum->bytes += bytes;
-    sum->ns += ns;
+        intake = &guard->after;
+    lb_intake_add(intake, bytes, ns);
 }
 
 void lb_guard_forget(struct lb_guard *guard)
@@ -24,27 +23,21 @@ void lb_guard_forget(struct lb_guard *guard)
     *guard = (struct lb_guard){0};
 }
 
-static double rate(const struct lb_guard_sum *sum)
-{
-    return (double)sum->bytes / (double)sum->ns;
-}
-
 static bool has_lost(const struct lb_guard *guard, double kept)
 {
-    double during = rate(&guard->during) / kept;
+    double during = lb_intake_rate(&guard->during) / kept;
 
-    return during < rate(&guard->before) && during < rate(&guard->after);
+    return during < lb_intake_rate(&guard->before) && during < lb_intake_rate(&guard->after);
 }
 
 enum lb_guard_finding lb_guard_judge(struct lb_guard *guard, double kept)
 {
     bool whole = guard->before.ns && guard->during.ns && guard->after.ns;
-
     bool lost = whole && has_lost(guard, kept);
 
     if (guard->after.ns) {
         guard->before = guard->after;
-        guard->during = guard->after = (struct lb_guard_sum){0};
+        guard->during = guard->after = (struct lb_intake){0};
     }
     if (!whole)
         return LB_GUARD_UNSEEN;

@@ -8,18 +8,15 @@
 #ifndef LB_GUARD_H
 #define LB_GUARD_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "intake.h"
 
-struct lb_guard_sum {
-    uint64_t bytes, ns;
-};
+#include <stdbool.h>
 
 struct lb_guard {
-    struct lb_guard_sum before, during, after; /* the stretch */
-    unsigned losses;                           /* one after the other */
-    bool saving;                               /* the last window, */
-    unsigned same;                             /* and so many before it */
+    struct lb_intake before, during, after; /* the stretch */
+    unsigned losses;                        /* one after the other */
+    bool saving;                            /* the last window, */
+    unsigned same;                          /* and so many before it */
 };
 
 /* What came in a window, in which it was saved or not. The first ones of either are left out: after

@@ -10,51 +10,40 @@ static const double FOUND = 1.3;
 
 void lb_lift_init(struct lb_lift *lift)
 {
-    *lift = (struct lb_lift){.hold = FIRST, .next_hold = HOLD};
+    *lift = (struct lb_lift){.hold = {FIRST, HOLD}};
 }
 
 void lb_lift_forget(struct lb_lift *lift)
 {
-    lift->plain = lift->tried = (struct lb_guard_sum){0};
+    lift->plain = lift->tried = (struct lb_intake){0};
     lift->trying = false;
     lift->age = 0;
 }
 
 bool lb_lift_try(struct lb_lift *lift, uint64_t bytes, uint64_t ns)
 {
-    if (lift->hold > 0) {
-        lift->hold--;
+    if (lb_backoff_pass(&lift->hold))
         return false;
-    }
-    lift->plain.bytes += bytes;
-    lift->plain.ns += ns;
+    lb_intake_add(&lift->plain, bytes, ns);
     lift->trying = ++lift->age >= PLAIN;
     if (lift->trying)
         lift->age = 0;
     return lift->trying;
 }
 
-static double rate(const struct lb_guard_sum *sum)
-{
-    return (double)sum->bytes / (double)sum->ns;
-}
-
 enum lb_lift_finding lb_lift_judge(struct lb_lift *lift, uint64_t bytes, uint64_t ns)
 {
     bool found;
 
-    if (lift->age++ > 0) {
-        lift->tried.bytes += bytes;
-        lift->tried.ns += ns;
-    }
+    if (lift->age++ > 0)
+        lb_intake_add(&lift->tried, bytes, ns);
     if (lift->age < TRY)
         return LB_LIFT_TRYING;
-    found = rate(&lift->tried) >= FOUND * rate(&lift->plain);
-    lift->hold = found ? HOLD : lift->next_hold;
+    found = lb_intake_rate(&lift->tried) >= FOUND * lb_intake_rate(&lift->plain);
     if (found)
-        lift->next_hold = HOLD;
-    else if (lift->next_hold < HOLD_MAX)
-        lift->next_hold *= 2;
+        lift->hold = (struct lb_backoff){HOLD, HOLD};
+    else
+        lb_backoff_begin(&lift->hold, HOLD_MAX);
     lb_lift_forget(lift);
     return found ? LB_LIFT_FOUND : LB_LIFT_VAIN;
 }

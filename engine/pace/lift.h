@@ -7,14 +7,16 @@
 #ifndef LB_LIFT_H
 #define LB_LIFT_H
 
-#include "guard.h"
+#include "backoff.h"
+#include "intake.h"
+
+#include <stdbool.h>
 
 struct lb_lift {
-    struct lb_guard_sum plain, tried;
+    struct lb_intake plain, tried;
     bool trying;
-    unsigned age;       /* windows that trying has lasted, or not trying */
-    unsigned hold;      /* windows to go before the next try */
-    unsigned next_hold; /* how many, should that be vain too */
+    unsigned age;           /* windows that trying has lasted, or not trying */
+    struct lb_backoff hold; /* before the next try */
 };
 
 void lb_lift_init(struct lb_lift *lift);

@@ -10,7 +10,7 @@ static const double KEPT = 0.97;
 
 void lb_sparing_init(struct lb_sparing *sparing)
 {
-    *sparing = (struct lb_sparing){.stretch = LOOK, .next_hold = HOLD};
+    *sparing = (struct lb_sparing){.stretch = LOOK, .hold.next = HOLD};
 }
 
 void lb_sparing_forget(struct lb_sparing *sparing)
@@ -24,8 +24,7 @@ void lb_sparing_suspend(struct lb_sparing *sparing)
 {
     lb_sparing_forget(sparing);
     sparing->stretch = LOOK;
-    sparing->hold = sparing->next_hold;
-    sparing->next_hold *= sparing->next_hold < HOLD_MAX ? 2 : 1;
+    lb_backoff_begin(&sparing->hold, HOLD_MAX);
 }
 
 /* A stretch with all ACKs is over. */
@@ -48,10 +47,8 @@ static void judge(struct lb_sparing *sparing)
 
 bool lb_sparing_decide(struct lb_sparing *sparing, uint64_t bytes, uint64_t ns)
 {
-    if (sparing->hold > 0) {
-        sparing->hold--;
+    if (lb_backoff_pass(&sparing->hold))
         return false;
-    }
     sparing->age++;
     lb_guard_saw(&sparing->guard, sparing->spares, bytes, ns);
     if (!sparing->spares && sparing->age > LOOK) {

@@ -8,15 +8,15 @@
 #ifndef LB_SPARING_H
 #define LB_SPARING_H
 
+#include "backoff.h"
 #include "guard.h"
 
 struct lb_sparing {
     struct lb_guard guard;
-    bool spares;        /* what the next window does */
-    unsigned age;       /* windows since that began */
-    unsigned stretch;   /* windows that spare before it looks again */
-    unsigned hold;      /* windows to go that spare nothing, after losses */
-    unsigned next_hold; /* how many, should it find losses again */
+    bool spares;            /* what the next window does */
+    unsigned age;           /* windows since that began */
+    unsigned stretch;       /* windows that spare before it looks again */
+    struct lb_backoff hold; /* windows that spare nothing, after losses */
 };
 
 void lb_sparing_init(struct lb_sparing *sparing);

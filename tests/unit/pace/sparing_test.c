@@ -59,7 +59,7 @@ static void finds_it_soon(void **state)
     struct lb_sparing *sparing = *state;
 
     share(sparing, 6 * 20, 0.1, 0);
-    assert_true(sparing->hold > 0);
+    assert_true(sparing->hold.left > 0);
 }
 
 /* The paths of peers change: it tries again, more and more rarely. */
@@ -69,11 +69,11 @@ static void tries_again(void **state)
     unsigned hold;
 
     share(sparing, 200, 0.1, 0);
-    hold = sparing->hold;
+    hold = sparing->hold.left;
     assert_true(hold > 0);
     share(sparing, hold + 200, 0.1, 0);
-    assert_true(sparing->hold > hold);
-    share(sparing, sparing->hold, 0, 0);
+    assert_true(sparing->hold.left > hold);
+    share(sparing, sparing->hold.left, 0, 0);
     assert_true(share(sparing, LONG, 0, 0) > 0.95);
 }
 
