@@ -293,15 +293,27 @@ static struct lb_uring_modes working;
 static struct lb_error bundles_error = {LB_ERROR_INIT}, incremental_error = {LB_ERROR_INIT},
                        restricted_error = {LB_ERROR_INIT};
 
-/* Each alone is older than all together (bundles of incremental slots: 6.14), and nobody needs them
- * together. */
+/* A receive into one large slot costs less than one through several of half its size. */
+static struct lb_uring_modes cheapest(bool whole_slots)
+{
+    struct lb_uring_modes chosen = working;
+
+    chosen.incremental &= !whole_slots;
+    chosen.bundles &= !chosen.incremental;
+    return chosen;
+}
+
+/* Bundles and incremental slots each alone, which are older than both together (6.14); the
+ * restrictions with what is used of them. */
 static void try_modes(void)
 {
-    const struct lb_uring_modes bundles = {.bundles = true}, incremental = {.incremental = true},
-                                restricted = {.restricted = true};
+    const struct lb_uring_modes bundles = {.bundles = true}, incremental = {.incremental = true};
+    struct lb_uring_modes restricted;
 
     working.bundles = self_test(bundles, &bundles_error) == 0;
     working.incremental = self_test(incremental, &incremental_error) == 0;
+    restricted = cheapest(false);
+    restricted.restricted = true;
     working.restricted = self_test(restricted, &restricted_error) == 0;
 }
 
@@ -311,14 +323,10 @@ struct lb_uring_modes lb_uring_modes(void)
     return working;
 }
 
-/* A receive into one large slot costs less than one through several of half its size. */
 struct lb_uring_modes lb_uring_choose(bool whole_slots)
 {
-    struct lb_uring_modes chosen = lb_uring_modes();
-
-    chosen.incremental &= !whole_slots;
-    chosen.bundles &= !chosen.incremental;
-    return chosen;
+    pthread_once(&modes_once, try_modes);
+    return cheapest(whole_slots);
 }
 
 void lb_uring_prep_receive(struct io_uring_sqe *sqe, int fd, struct lb_uring_modes modes)
