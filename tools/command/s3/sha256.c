@@ -10,6 +10,7 @@
 
 #include <cpuid.h>
 #include <immintrin.h>
+#include <pthread.h>
 
 #define WITH_SHA __attribute__((target("sha,sse4.1")))
 #define INLINE static inline __attribute__((always_inline)) WITH_SHA
@@ -102,12 +103,21 @@ INLINE void run(struct lane *lanes, unsigned count, size_t blocks)
     }
 }
 
-bool s3_sha256_can(void)
+static pthread_once_t asked_once = PTHREAD_ONCE_INIT;
+static bool can;
+
+/* Every processor with these has the older ones. In a virtual machine the question leaves it. */
+static void ask(void)
 {
     unsigned a, b, c, d;
 
-    /* Every processor with these has the older ones. */
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA;
+    can = __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA;
+}
+
+bool s3_sha256_can(void)
+{
+    pthread_once(&asked_once, ask);
+    return can;
 }
 
 WITH_SHA void s3_sha256_one(struct s3_sha256 *sum, const uint8_t *data, size_t blocks)
