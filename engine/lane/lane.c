@@ -39,16 +39,20 @@ static int open_backend(struct lb_lane *lane, const struct lb_lane_options *opti
     return rc;
 }
 
-static int make_memory(struct lb_lane *lane)
+static int make_memory(struct lb_lane *lane, struct lb_error *error)
 {
     const struct lb_rules *rules = lane->rules;
     int rc =
         lb_pool_init(&lane->pool, rules->pool.slot_size, rules->pool.slots, reserve_slots(rules));
 
-    if (rc < 0 || rules->filter_count == 0)
-        return rc;
-    lane->scratch = malloc((size_t)LB_SCRATCH_SIZE * LB_SCRATCH_WAYS * rules->filter_count);
-    return lane->scratch ? 0 : -ENOMEM;
+    if (rc == 0 && rules->filter_count > 0) {
+        lane->scratch = malloc((size_t)LB_SCRATCH_SIZE * LB_SCRATCH_WAYS * rules->filter_count);
+        rc = lane->scratch ? 0 : -ENOMEM;
+    }
+    if (rc < 0)
+        lb_error_set(error, rc, "no memory for %u slots of %zu bytes: %s", rules->pool.slots,
+                     rules->pool.slot_size, strerror(-rc));
+    return rc;
 }
 
 int lb_lane_open(struct lb_lane *lane, const struct lb_lane_options *options,
@@ -64,14 +68,10 @@ int lb_lane_open(struct lb_lane *lane, const struct lb_lane_options *options,
     };
     lb_pipe_init(&lane->pipe);
     rc = lb_inbox_open(&lane->inbox);
-    if (rc < 0) {
+    if (rc < 0)
         lb_error_set(error, rc, "no eventfd: %s", strerror(-rc));
-    } else {
-        rc = make_memory(lane);
-        if (rc < 0)
-            lb_error_set(error, rc, "no memory for %u slots of %zu bytes: %s", rules->pool.slots,
-                         rules->pool.slot_size, strerror(-rc));
-    }
+    else
+        rc = make_memory(lane, error);
     if (rc == 0)
         rc = open_backend(lane, options, error);
     if (rc < 0)

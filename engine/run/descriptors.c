@@ -40,6 +40,11 @@ static unsigned times(unsigned long each, unsigned long taken)
     return times > UINT_MAX ? UINT_MAX : (unsigned)times;
 }
 
+unsigned lb_descriptors_ahead(const struct lb_backend *backend, unsigned listeners)
+{
+    return 1 + backend->accepts_ahead * listeners;
+}
+
 unsigned lb_descriptors_streams(const struct lb_sink *sink, unsigned ahead)
 {
     unsigned each = 1 + sink->descriptors, streams = times(each, SPARE + ahead);

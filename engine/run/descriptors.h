@@ -3,7 +3,12 @@
 #ifndef LB_DESCRIPTORS_H
 #define LB_DESCRIPTORS_H
 
+#include "backend.h"
+
 #include <lastbyte/lastbyte.h>
+
+/* How many connections a worker may have accepted beyond its streams, of so many listeners. */
+unsigned lb_descriptors_ahead(const struct lb_backend *backend, unsigned listeners);
 
 /* How many streams of that sink can be under way at once with the descriptors that are left of this
  * process's limit, if so many connections may be accepted ahead of them; 1 if only one fits, and

@@ -111,15 +111,13 @@ static void begin_notes(struct lb_engine *engine)
 static int fit_descriptors(struct lb_engine *engine, struct lb_error *error)
 {
     struct lb_gate *gate = &engine->door.gate;
-    const struct lb_backend *backend = engine->rules.backend;
-    unsigned ahead = engine->worker_count *
-                     (1 + backend->accepts_ahead * (unsigned)engine->door.listeners.count);
-    unsigned most = lb_descriptors_streams(engine->rules.sink, ahead);
+    unsigned ahead =
+        lb_descriptors_ahead(engine->rules.backend, (unsigned)engine->door.listeners.count);
+    unsigned most = lb_descriptors_streams(engine->rules.sink, engine->worker_count * ahead);
 
     if (most == 0)
         return lb_error_set(error, -EMFILE,
-                            "not even one stream can have the descriptors that "
-                            "it needs");
+                            "not even one stream can have the descriptors that it needs");
     if (most >= gate->max_streams) {
         atomic_store(&engine->door.spare, most - gate->max_streams);
         return 0;

@@ -178,7 +178,7 @@ static unsigned default_workers(const struct lb_backend *backend, const struct l
     while (config->listen && config->listen[listeners])
         listeners++;
     sockets = backend->shared_listeners ? 0 : listeners;
-    most = lb_descriptors_workers(config->sink, sockets + 1 + backend->accepts_ahead * listeners);
+    most = lb_descriptors_workers(config->sink, sockets + lb_descriptors_ahead(backend, listeners));
     return workers < most ? workers : most;
 }
 
