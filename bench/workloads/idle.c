@@ -46,6 +46,14 @@ int idle_send(const struct trial *trial, struct sender *sender)
     return sender_finish_all(sender, fds);
 }
 
+/* How much is written next of a stream that has so much. */
+static size_t next_size(const struct trial *trial, uint64_t sent)
+{
+    uint64_t left = trial->stream_bytes - sent;
+
+    return left < trial->write_size ? left : trial->write_size;
+}
+
 /* Whatever each of them takes without waiting. Returns whether any did, or -1 with why. */
 static int send_some(const struct trial *trial, struct sender *sender, const int *fds,
                      uint64_t *sent)
@@ -54,9 +62,7 @@ static int send_some(const struct trial *trial, struct sender *sender, const int
 
     for (unsigned i = 0; i < trial->streams; i++) {
         const uint8_t *data = payload_at(payload_phase(i) + sent[i]);
-        uint64_t left = trial->stream_bytes - sent[i];
-        size_t size = left < trial->write_size ? left : trial->write_size;
-        ssize_t taken = send(fds[i], data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t taken = send(fds[i], data, next_size(trial, sent[i]), MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (taken < 0 && errno != EAGAIN && errno != EINTR)
             return sender_fail(sender, "send", errno);
@@ -110,8 +116,7 @@ static int send_stalled(const struct trial *trial, struct sender *sender, const 
     await_release(sender);
     for (unsigned i = 0; rc == 0 && i < trial->streams; i++)
         while (rc == 0 && sent[i] < trial->stream_bytes) {
-            uint64_t left = trial->stream_bytes - sent[i];
-            size_t size = left < trial->write_size ? left : trial->write_size;
+            size_t size = next_size(trial, sent[i]);
 
             rc = sender_send(sender, fds[i], payload_at(payload_phase(i) + sent[i]), size);
             sent[i] += size;

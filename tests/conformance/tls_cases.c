@@ -232,6 +232,13 @@ static void bytes_behind_the_end(void **state)
     server_finish(server);
 }
 
+static void ask_for_answers(struct server *server)
+{
+    server->config.greeting = "hello\n";
+    server->config.greeting_size = 6;
+    server->config.receipt = "xxh3";
+}
+
 /* Its end is the close_notify: it keeps its side open, and hears a greeting, a receipt and an end
  * in TLS before ours. */
 static void answers_in_tls(void **state)
@@ -241,9 +248,7 @@ static void answers_in_tls(void **state)
     char heard[400] = "";
     long size;
 
-    server->config.greeting = "hello\n";
-    server->config.greeting_size = 6;
-    server->config.receipt = "xxh3";
+    ask_for_answers(server);
     server_begin(server, 1);
     speaker_compose(server, &speaker);
     speaker_say(server, &speaker, 0, speaker.size);
@@ -280,9 +285,7 @@ static void asked_for_new_keys(void **state)
     char heard[400] = "", records[OFTEN + 10] = "";
     size_t updates;
 
-    server->config.greeting = "hello\n";
-    server->config.greeting_size = 6;
-    server->config.receipt = "xxh3";
+    ask_for_answers(server);
     server_begin(server, 1);
     speaker_shake(server, &speaker);
     SSL_set_msg_callback(speaker.peer, note_record);

@@ -105,6 +105,13 @@ static int say(struct pair *pair, size_t size)
     return rc > 0 ? rc : -SSL_get_error(pair->client, rc);
 }
 
+/* Ten bytes at a time. */
+static void say_often(struct pair *pair, unsigned times)
+{
+    while (times-- > 0)
+        assert_int_equal(say(pair, 10), 10);
+}
+
 static void new_keys_in_time(void **state)
 {
     struct pair pair;
@@ -118,12 +125,10 @@ static void new_keys_in_time(void **state)
     assert_int_equal(pair.updates, 0);
     for (unsigned round = 1; round < 4; round++) {
         pair.records = USED_UP - 2;
-        for (int i = 0; i < 2; i++)
-            assert_int_equal(say(&pair, 10), 10);
+        say_often(&pair, 2);
         hear(&pair);
         assert_int_equal(pair.updates, round - 1);
-        for (int i = 0; i < 10; i++)
-            assert_int_equal(say(&pair, 10), 10);
+        say_often(&pair, 10);
         hear(&pair);
         assert_int_equal(pair.updates, round);
         assert_int_equal(pair.records, 10);
@@ -140,8 +145,7 @@ static void none_in_an_older_version(void **state)
     (void)state;
     meet(&pair, TLS1_2_VERSION);
     pair.records = USED_UP - 2;
-    for (int i = 0; i < 10; i++)
-        assert_int_equal(say(&pair, 10), 10);
+    say_often(&pair, 10);
     hear(&pair);
     assert_int_equal(pair.updates, 0);
     assert_int_equal(pair.heard, 100);

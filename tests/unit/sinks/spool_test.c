@@ -39,19 +39,26 @@ int __wrap_close(int fd)
     return rc;
 }
 
-static void one_that_goes_is_not_made_empty(void **state)
+/* Together they have nearly all that there may be. */
+static void open_both(struct lb_spools *spools, struct lb_spool *large, struct lb_spool *small)
 {
     const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .spool_total = TOTAL};
+
+    assert_int_equal(lb_spools_init(spools, "test", &options, NULL), 0);
+    lb_spool_init(large, spools, NULL, UINT64_MAX);
+    lb_spool_init(small, spools, NULL, UINT64_MAX);
+    assert_int_equal(lb_spool_append(large, bytes, LARGE), 0);
+    assert_int_equal(lb_spool_append(small, bytes, SMALL), 0);
+}
+
+static void one_that_goes_is_not_made_empty(void **state)
+{
     struct lb_spools spools;
     struct lb_spool large, small;
     struct stat status;
 
     (void)state;
-    assert_int_equal(lb_spools_init(&spools, "test", &options, NULL), 0);
-    lb_spool_init(&large, &spools, NULL, UINT64_MAX);
-    lb_spool_init(&small, &spools, NULL, UINT64_MAX);
-    assert_int_equal(lb_spool_append(&large, bytes, LARGE), 0);
-    assert_int_equal(lb_spool_append(&small, bytes, SMALL), 0);
+    open_both(&spools, &large, &small);
     other.grows = &small;
     other.closing = large.fd;
     lb_spool_done(&large);
@@ -69,17 +76,12 @@ static void one_that_goes_is_not_made_empty(void **state)
 /* The largest goes, whoever wants more; its own look tells it. */
 static void the_largest_makes_room(void **state)
 {
-    const struct lb_sink_options options = {LB_SINK_OPTIONS_INIT, .spool_total = TOTAL};
     struct lb_spools spools;
     struct lb_spool large, small;
     char got[TOTAL];
 
     (void)state;
-    assert_int_equal(lb_spools_init(&spools, "test", &options, NULL), 0);
-    lb_spool_init(&large, &spools, NULL, UINT64_MAX);
-    lb_spool_init(&small, &spools, NULL, UINT64_MAX);
-    assert_int_equal(lb_spool_append(&large, bytes, LARGE), 0);
-    assert_int_equal(lb_spool_append(&small, bytes, SMALL), 0);
+    open_both(&spools, &large, &small);
     assert_int_equal(lb_spool_append(&small, bytes, MORE), 0);
     assert_true(lb_spool_look(&large) < 0);
     assert_true(lb_spool_peek(&large, got, sizeof(got)) < 0);
