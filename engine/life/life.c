@@ -42,13 +42,23 @@ static void receive(struct lb_stream *stream)
         lane->backend->await(lane->backend_state, &stream->conn);
 }
 
-/* It has had a piece of so many bytes: on to the next, now or when its rate allows. */
-static void go_on(struct lb_stream *stream, size_t bytes)
+/* So many bytes have come. They are paid for at once: nobody knows whether the stream lives to see
+ * another piece, and others share the total. */
+static void pay(struct lb_stream *stream, size_t bytes)
+{
+    struct lb_lane *lane = stream->lane;
+
+    if (lane->rules->throttle && bytes > 0)
+        lb_throttle_pay(&lane->throttle, &stream->throttled, bytes, lb_clock_ns());
+}
+
+/* On to the next piece, now or when its rate allows. */
+static void go_on(struct lb_stream *stream)
 {
     struct lb_lane *lane = stream->lane;
     uint64_t now_ns = lane->rules->throttle ? lb_clock_ns() : 0;
 
-    if (!now_ns || lb_throttle_pass(&lane->throttle, &stream->throttled, bytes, now_ns)) {
+    if (!now_ns || lb_throttle_pass(&lane->throttle, &stream->throttled, now_ns)) {
         receive(stream);
         return;
     }
@@ -89,14 +99,13 @@ static void end_here(struct lb_stream *stream, const struct lb_verdict *verdict)
         cancel(stream, verdict);
 }
 
-/* What moving a piece of so many bytes has led to. */
-static void follow(struct lb_stream *stream, enum lb_step step, size_t size,
-                   const struct lb_verdict *verdict)
+/* What moving a piece has led to. */
+static void follow(struct lb_stream *stream, enum lb_step step, const struct lb_verdict *verdict)
 {
     switch (step) {
     case LB_STEP_ON:
         if (stream->flow.once)
-            go_on(stream, size);
+            go_on(stream);
         break;
     case LB_STEP_PAUSE:
         stay_paused(stream);
@@ -111,22 +120,20 @@ static void follow(struct lb_stream *stream, enum lb_step step, size_t size,
 static void feed_first(struct lb_stream *stream)
 {
     struct lb_verdict verdict;
-    size_t size;
-    enum lb_step step = lb_way_first(stream, &size, &verdict);
+    enum lb_step step = lb_way_first(stream, &verdict);
 
     if (step == LB_STEP_ON)
-        go_on(stream, size);
+        go_on(stream);
     else
-        follow(stream, step, size, &verdict);
+        follow(stream, step, &verdict);
 }
 
 static void feed(struct lb_stream *stream)
 {
-    size_t size = stream->flow.held.size;
     struct lb_verdict verdict;
     enum lb_step step = lb_way_chunk(stream, &verdict);
 
-    follow(stream, step, size, &verdict);
+    follow(stream, step, &verdict);
 }
 
 /* PAUSED, and the sink may have room. */
@@ -147,7 +154,7 @@ static void resume(struct lb_stream *stream)
     } else if (flow->held.data) {
         feed(stream);
     } else {
-        go_on(stream, flow->way == LB_WAY_CHUNKS ? flow->held.size : 0);
+        go_on(stream);
     }
 }
 
@@ -309,10 +316,11 @@ static void open_session(struct lb_stream *stream)
     if (stream->flow.first) {
         start_receiving(stream);
         lb_stream_arm(stream);
+        pay(stream, stream->flow.first->size);
         feed_first(stream);
         return;
     }
-    go_on(stream, 0);
+    go_on(stream);
     lb_stream_arm(stream);
 }
 
@@ -373,6 +381,7 @@ void lb_life_chunk(struct lb_stream *stream, const struct lb_chunk *chunk)
 
     flow->held = *chunk;
     flow->taken = 0;
+    pay(stream, chunk->size);
     if (stream->state == LB_STREAM_CANCELLED) {
         lb_stream_give_back(stream, &flow->held);
         if (flow->once)
@@ -408,7 +417,8 @@ void lb_life_readable(struct lb_stream *stream)
     stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
     if (stream->at_eof)
         lb_ending_judge(stream, &verdict);
-    follow(stream, step, size, &verdict);
+    pay(stream, size);
+    follow(stream, step, &verdict);
 }
 
 void lb_life_terminal(struct lb_stream *stream, int error)

@@ -106,13 +106,12 @@ static ssize_t place_first(struct lb_stream *stream, const struct lb_first *firs
     return -1;
 }
 
-enum lb_step lb_way_first(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict)
+enum lb_step lb_way_first(struct lb_stream *stream, struct lb_verdict *verdict)
 {
     struct lb_flow *flow = &stream->flow;
     struct lb_first *first = flow->first;
 
     lb_count(&stream->lane->counters.receives, first->taken == 0);
-    *size = first->size - first->taken;
     while (first->taken < first->size) {
         ssize_t taken = flow->way == LB_WAY_PLACED ? place_first(stream, first, verdict)
                                                    : feed(stream, first->data + first->taken,

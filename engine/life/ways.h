@@ -21,8 +21,8 @@ bool lb_way_is_begun(const struct lb_stream *stream, struct lb_verdict *verdict)
  * verdict. */
 bool lb_way_begin(struct lb_stream *stream, struct lb_verdict *verdict);
 
-/* Offers what was read of it before it came here. *size is how much there was of it. */
-enum lb_step lb_way_first(struct lb_stream *stream, size_t *size, struct lb_verdict *verdict);
+/* Offers what was read of it before it came here. */
+enum lb_step lb_way_first(struct lb_stream *stream, struct lb_verdict *verdict);
 
 /* Offers the rest of the held chunk, and gives it back once it is taken. */
 enum lb_step lb_way_chunk(struct lb_stream *stream, struct lb_verdict *verdict);

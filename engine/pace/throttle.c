@@ -43,12 +43,18 @@ void lb_throttle_leave(struct lb_throttle *throttle, struct lb_throttled *thrott
     throttled->next = throttled->previous = NULL;
 }
 
-bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttled, size_t bytes,
-                      uint64_t now_ns)
+uint64_t lb_throttle_pay(struct lb_throttle *throttle, struct lb_throttled *throttled, size_t bytes,
+                         uint64_t now_ns)
 {
     struct lb_throttle_limits *limits = throttle->limits;
-    uint64_t due = later(lb_rate_pay(&limits->stream, &throttled->account_ns, bytes, now_ns),
-                         lb_rate_pay(&limits->total, &limits->total_ns, bytes, now_ns));
+
+    return later(lb_rate_pay(&limits->stream, &throttled->account_ns, bytes, now_ns),
+                 lb_rate_pay(&limits->total, &limits->total_ns, bytes, now_ns));
+}
+
+bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttled, uint64_t now_ns)
+{
+    uint64_t due = lb_throttle_pay(throttle, throttled, 0, now_ns);
 
     if (due <= now_ns)
         return true;

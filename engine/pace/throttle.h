@@ -31,9 +31,13 @@ struct lb_throttle {
 
 void lb_throttle_limits_init(struct lb_throttle_limits *limits, uint64_t rate, uint64_t total_rate);
 
-/* The stream has had a piece of that many bytes. Returns whether it may have another at once; if
- * not, it waits. */
-bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttled, size_t bytes,
+/* The stream has had so many bytes, whatever becomes of them. Returns when there may be more: now,
+ * or later. */
+uint64_t lb_throttle_pay(struct lb_throttle *throttle, struct lb_throttled *throttled, size_t bytes,
+                         uint64_t now_ns);
+
+/* Returns whether the stream may have a piece at once; if not, it waits. */
+bool lb_throttle_pass(struct lb_throttle *throttle, struct lb_throttled *throttled,
                       uint64_t now_ns);
 
 /* It has had more than its own rate allows: it waits for that, and not, or not only, for the total.

@@ -79,6 +79,38 @@ static void all_share_a_total(void **state)
                         "end3:stopped forget3 end2:stopped forget2 end1:stopped forget1 ");
 }
 
+/* What has come is paid for, whatever becomes of it: else streams that fail one after the other
+ * would have a piece each for nothing. */
+static void who_fails_has_paid(void **state)
+{
+    struct rig *rig = begin_limited(state, (struct script_options){
+                                               .sink = &plan_pausing_sink,
+                                               .total_rate = HARDLY_ANY,
+                                               .count = 2,
+                                           });
+
+    rig->plan.streams[0].writes[0] = -EIO;
+    RUN(rig, ACCEPT, TURN, DATA(1, 4000), TURN, ACCEPT, TURN, STOP, TURN, STOP);
+    assert_string_equal(rig->script.log, "open1 receive1 write1:4000 back1 end1:sink forget1 open2 "
+                                         "end2:stopped forget2 ");
+}
+
+static void who_fails_in_a_pause_has_paid(void **state)
+{
+    struct rig *rig = begin_limited(state, (struct script_options){
+                                               .sink = &plan_pausing_sink,
+                                               .total_rate = HARDLY_ANY,
+                                               .count = 2,
+                                           });
+
+    rig->plan.streams[0].writes[0] = 10;
+    rig->plan.streams[0].readies[0] = -EIO;
+    RUN(rig, ACCEPT, TURN, DATA(1, 4000), TURN, READY(1), TURN, ACCEPT, TURN, STOP, TURN, STOP);
+    assert_string_equal(rig->script.log,
+                        "open1 receive1 write1:4000 watch1 ready1 back1 end1:sink forget1 open2 "
+                        "end2:stopped forget2 ");
+}
+
 /* A stream that comes and has its piece; then the time alone goes on. */
 static int play_one_piece(struct script *script, struct lb_event *events, unsigned max,
                           const struct lb_turn *turn)
@@ -138,6 +170,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(beyond_the_rate_it_waits, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(others_do_not_wait, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(all_share_a_total, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(who_fails_has_paid, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(who_fails_in_a_pause_has_paid, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(waiting_is_not_idle, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_a_target_refuses_is_paid_for, rig_setup, rig_teardown),
     };

@@ -23,7 +23,8 @@ static void init(struct crossing *crossing, uint64_t rate, uint64_t total_rate)
 
 static bool pass(struct crossing *crossing, int stream, size_t bytes, uint64_t now_ns)
 {
-    return lb_throttle_pass(&crossing->throttle, &crossing->streams[stream], bytes, now_ns);
+    lb_throttle_pay(&crossing->throttle, &crossing->streams[stream], bytes, now_ns);
+    return lb_throttle_pass(&crossing->throttle, &crossing->streams[stream], now_ns);
 }
 
 /* Who may go on now, as "02". */
