@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { BLOCK = S3_BLOCK_SIZE, PART = 4, STREAMS = 40, BLOCKS_MAX = 400 };
+enum { BLOCK = S3_BLOCK_SIZE, PART = 4, MOST = 6 * PART, STREAMS = 40, BLOCKS_MAX = 400 };
 
 static uint64_t woken[1000];
 static size_t woken_count;
@@ -113,13 +113,13 @@ static void what_nobody_waits_for_may_be_used(void **state)
     unsigned with = 0;
 
     (void)state;
-    assert_int_equal(4 * PART, take_all(memory, &one, BLOCKS_MAX));
+    assert_int_equal(MOST, take_all(memory, &one, BLOCKS_MAX));
     for (unsigned i = 0; i < STREAMS; i++) {
         others[i].lease.id = i + 2;
         with += take_all(memory, &others[i], 2 * PART) == 2 * PART;
     }
     /* Somebody waits now: what comes back goes there first. */
-    for (unsigned i = 0; i < 2 * PART; i++)
+    while (one.lease.used > 2 * PART)
         give_one(memory, &one);
     assert_int_equal(2 * PART, take_all(memory, &one, BLOCKS_MAX));
     leave(memory, &one);
@@ -191,7 +191,7 @@ static void dice(void **state)
     }
     for (unsigned i = 0; i < STREAMS; i++)
         leave(memory, &takers[i]);
-    assert_int_equal(4 * PART, take_all(memory, &takers[0], BLOCKS_MAX));
+    assert_int_equal(MOST, take_all(memory, &takers[0], BLOCKS_MAX));
     leave(memory, &takers[0]);
     free(takers);
     s3_memory_close(memory);

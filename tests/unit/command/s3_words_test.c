@@ -76,8 +76,11 @@ static void parts_grow_so_that_the_largest_object_fits(void **state)
     assert_true(largest <= 700ull << 20);
     assert_true(capacity(8 << 20, 10000, &largest) >= S3_OBJECT_MOST >> 30);
     assert_true(capacity(8 << 20, 1000, &largest) >= 3 << 10);
-    /* And a stream of some GiB takes no more than at first. */
-    assert_int_equal(8 << 20, s3_size_of_part(3ull << 30, 8 << 20, 10000));
+    /* A short stream's are as the first, and one of some GiB takes no more than twice that. */
+    assert_int_equal(8 << 20, s3_size_of_part(24 << 20, 8 << 20, 10000));
+    assert_int_equal(16 << 20, s3_size_of_part(32 << 20, 8 << 20, 10000));
+    assert_int_equal(16 << 20, s3_size_of_part(6ull << 30, 8 << 20, 10000));
+    assert_int_equal(S3_PART_MOST, s3_size_of_part(4 * S3_PART_MOST, S3_PART_MOST, 10000));
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
