@@ -90,9 +90,25 @@ class Ceph:
         return done.stdout.decode().strip()
 
     def start(self, called, name, *arguments):
-        self.running[called] = subprocess.Popen(
-            [program(name), "-c", self.conf, "-f", *arguments], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """Without the monitor's settings: a program that asks for them takes the cluster's identity
+        from its answer, which may come after the first command, and an OSD whose command names none
+        ends."""
+        with open(self.errors_of(called), "wb") as errors:
+            self.running[called] = subprocess.Popen(
+                [program(name), "-c", self.conf, "--no-mon-config", "-f", *arguments],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+
+    def errors_of(self, called):
+        return os.path.join(self.base, called + ".errors")
+
+    def is_up(self, called):
+        """By its log: on a busy machine, to ask the cluster takes seconds."""
+        if self.running[called].poll() is not None:
+            with open(self.errors_of(called), encoding="utf-8", errors="replace") as errors:
+                raise AssertionError(f"{called} ended at its start: {errors.read()[-2000:]}")
+        with open(os.path.join(self.base, called + ".log"), encoding="utf-8",
+                  errors="replace") as log:
+            return "state: booting -> active" in log.read()
 
     def begin(self):
         for name in ("mon", "mgr", "osd-0", "osd-1", "rgw"):
@@ -108,6 +124,8 @@ class Ceph:
         self.start("mgr", "ceph-mgr", "-i", "x")
         for _ in range(2):
             self.add_osd()
+        for called in ("osd.0", "osd.1"):
+            until(lambda called=called: self.is_up(called), called)
         self.start("rgw", "radosgw", "-n", "client.rgw")
         self.run("radosgw-admin", "-n", "client.rgw", "user", "create", "--uid=t",
                  "--display-name=t", "--access-key=" + ACCESS_KEY, "--secret-key=" + SECRET_KEY)
