@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LIMIT_MS = 200, FULL_MAX = 16 };
+enum { LIMIT_MS = 200, FULL_MAX = 16, TRIES = 10 };
 
 int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                        struct addrinfo **list);
@@ -109,6 +109,27 @@ static int connect_to(const char *name, unsigned port, unsigned flags, int timeo
     return lb_connect_with(address, flags, timeout_ms, error);
 }
 
+/* Returns a connection to many.example that took less than within_ms. The machine may be busy
+ * elsewhere for all of that, so one of some tries will do: what is wrong is wrong each time. */
+static int connect_within(unsigned port, int timeout_ms, int within_ms)
+{
+    struct lb_error error = {LB_ERROR_INIT};
+
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t begin = time_now_ns();
+        int fd = connect_to("many.example", port, 0, timeout_ms, &error);
+
+        if (fd >= 0 && time_now_ns() - begin < (uint64_t)within_ms * 1000000)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        else if (fd != -ETIMEDOUT)
+            fail_msg("%s", error.text);
+    }
+    fail_msg("not within %d ms: %s", within_ms, error.text);
+    return -1;
+}
+
 /* ---- addresses ------------------------------------------------------------------------------- */
 
 static void a_dead_first_address_holds_up_nobody(void **state)
@@ -121,18 +142,13 @@ static void a_dead_first_address_holds_up_nobody(void **state)
     (void)state;
     numbers = both;
     for (int i = 0; i < 3; i++) {
-        uint64_t begin = time_now_ns();
-        struct lb_error error = {LB_ERROR_INIT};
         struct sockaddr_in peer;
         socklen_t size = sizeof(peer);
-        int fd = connect_to("many.example", dead.port, 0, limits[i], &error);
+        /* Long before the kernel would give the first one up. */
+        int fd = connect_within(dead.port, limits[i], patience_ms());
 
-        if (fd < 0)
-            fail_msg("%s", error.text);
         assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);
         assert_int_equal(ntohl(peer.sin_addr.s_addr), INADDR_LOOPBACK + 1);
-        /* Long before the kernel would give the first one up. */
-        assert_true(time_now_ns() - begin < (uint64_t)patience_ms() * 1000000);
         close(fd);
     }
     lb_listener_close(&live);
@@ -159,16 +175,12 @@ static void a_refusal_makes_it_the_next_ones_turn(void **state)
     static const char *const many[] = {"127.0.0.1", "127.0.0.3", "127.0.0.4", "127.0.0.5",
                                        "127.0.0.6", "127.0.0.7", "127.0.0.2", NULL};
     struct lb_listener_list live = listen_at("127.0.0.2", 0, 0);
-    uint64_t begin = time_now_ns();
     int fd;
 
     (void)state;
     numbers = many;
-    fd = connect_to("many.example", port_of(&live), 0, -1, NULL);
-    assert_true(fd >= 0);
     /* Six times a quarter of a second would be the wait for each. */
-    assert_true(scale_small() || time_now_ns() - begin < UINT64_C(1500000000));
-    close(fd);
+    close(connect_within(port_of(&live), -1, 1500));
     numbers = many + 6;
     fd = port_of(&live);
     lb_listener_close(&live);
@@ -184,7 +196,6 @@ static void families_take_turns(void **state)
     char address[40];
     const char *const addresses[] = {address, NULL};
     struct lb_listener_list live;
-    uint64_t begin = time_now_ns();
 
     (void)state;
     snprintf(address, sizeof(address), "[::1]:%u", dead.port);
@@ -193,10 +204,7 @@ static void families_take_turns(void **state)
         skip(); /* no IPv6 here */
     }
     numbers = many;
-    int fd = connect_to("many.example", dead.port, 0, -1, NULL);
-    assert_true(fd >= 0);
-    assert_true(scale_small() || time_now_ns() - begin < UINT64_C(600000000));
-    close(fd);
+    close(connect_within(dead.port, -1, 600));
     lb_listener_close(&live);
     dead_close(&dead);
 }
