@@ -19,7 +19,7 @@ enum step_type {
     STEP_STOP,          /* as if another thread had called lb_engine_stop; no event */
     STEP_WAKE,          /* waits until the worker is woken */
     STEP_COMMITTED,     /* waits until a stream is back from the committer */
-    STEP_TIMEOUT,       /* waits until the turn's time has passed; it must be finite */
+    STEP_TIMEOUT,       /* waits for the time of the turn, which is finite or was over before */
     STEP_LIMIT,         /* number: the accept limit that the turn must have; no event */
     STEP_ACCEPTING,     /* number: the kernel may still accept, whatever the limit is */
     STEP_BROKEN,        /* number: -errno */

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "script_asserts.h"
+#include "support.h"
 
 #include <errno.h>
 #include <string.h>
@@ -183,6 +184,25 @@ static void patience_ends(void **state)
     BEGIN(*state, .drain_ms = 50);
     ASSERT_LOG(*state, "open1 receive1 write1:10 back1 cancel1 end1:stopped forget1 ", ACCEPT, TURN,
                STOP, TURN, DATA(1, 10), TURN, TIMEOUT, TURN, ERROR_OF(1, -ECANCELED));
+    assert_ends(*state, LB_END_STOPPED, 1);
+}
+
+/* Longer than the drain lasts. */
+static void be_held_up(struct script *script)
+{
+    const uint64_t until = time_now_ns() + UINT64_C(2000000);
+
+    (void)script;
+    while (time_now_ns() < until)
+        time_nap();
+}
+
+static void patience_ends_while_bytes_are_taken(void **state)
+{
+    BEGIN(*state, .drain_ms = 1);
+    ASSERT_LOG(*state, "open1 receive1 write1:10 back1 cancel1 end1:stopped forget1 ", ACCEPT, TURN,
+               STOP, TURN, CALL(be_held_up), DATA(1, 10), TURN, TIMEOUT, TURN,
+               ERROR_OF(1, -ECANCELED));
     assert_ends(*state, LB_END_STOPPED, 1);
 }
 
@@ -412,6 +432,7 @@ int main(void)
         TEST(draining_serves_what_was_accepted),
         TEST(draining_waits_for_the_backend),
         TEST(patience_ends),
+        TEST(patience_ends_while_bytes_are_taken),
         TEST(no_patience_at_all),
         TEST(a_second_stop_ends_at_once),
         TEST(further_stops_change_nothing),
