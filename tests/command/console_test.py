@@ -98,8 +98,8 @@ class NobodyReads(unittest.TestCase):
         count = 6000  # lines of more than 50 bytes: more than there is place for
         server = Unread(self, "--backend=" + backend, f"--count={count}", "--verbose")
         for _ in range(count):
-            connection = socket.create_connection(("127.0.0.1", server.port), DEADLINE)
-            connection.close()
+            with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as connection:
+                exchange(connection, b"")  # has ended, so that its line is there before we read
         text = server.read()
         self.assertEqual(0, server.process.wait(DEADLINE))
         missing = re.findall(r"lastbyte: (\d+) lines are missing here: nobody was reading", text)
