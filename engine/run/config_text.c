@@ -74,6 +74,7 @@ static const struct member members[] = {
     MEMBER(KIND_NUMBER, max_streams_per_peer, false),
     MEMBER(KIND_LIST, proxy_protocol, false),
     MEMBER(KIND_FLAG, ignore_empty, false),
+    MEMBER(KIND_COUNT, tune, false),
 };
 enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
 

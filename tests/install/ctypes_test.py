@@ -4,13 +4,24 @@ size, which the program sets. The structs here end where the first layout did, o
 
 import ctypes
 import errno
+import pathlib
+import re
 import socket
 import sys
 import unittest
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_ssize_t, c_uint, c_void_p
 
 LIBRARY = ctypes.CDLL(sys.argv.pop(1))
+HEADER = pathlib.Path(__file__).parents[2] / "engine/include/lastbyte/engine.h"
 EOF = 0
+
+
+def config_members():
+    """Those that a text sets: no callback, nor what belongs to one, nor the size of another's."""
+    body = re.search(r"struct lb_config \{(.*?)\n\};", HEADER.read_text(), re.S)[1]
+    names = re.findall(r"(\w+);", re.sub(r"/\*.*?\*/", "", body, flags=re.S))
+    others = r"sink|\w+_context|\w+_key_size|greeting_size|note_level|allow_uid\w+"
+    return [name for name in names if not re.fullmatch(others, name)]
 
 
 def sized(structure):
@@ -82,6 +93,16 @@ class Ctypes(unittest.TestCase):
         error = Error()
         self.assertEqual(-errno.EINVAL, LIBRARY.lb_address_check(b"nonsense", byref(error)))
         self.assertEqual(b"", error.text)
+
+    def test_every_member_of_a_configuration_has_its_text(self):
+        LIBRARY.lb_config_new.restype = c_void_p
+        config = c_void_p(LIBRARY.lb_config_new())
+        self.assertIn("listen", config_members())
+        for name in config_members():
+            with self.subTest(name):
+                self.assertIn(0, [LIBRARY.lb_config_set(config, name.encode(), text, None)
+                                  for text in (b"1", b"true")])
+        LIBRARY.lb_config_free(config)
 
 
 if __name__ == "__main__":

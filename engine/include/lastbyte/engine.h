@@ -235,9 +235,10 @@ LB_PUBLIC int lb_config_init_sized(struct lb_config *config, size_t size);
 /* The same without knowing the struct, for other languages. lb_config_new: all at its default;
  * NULL: no memory. lb_config_set: a member by its name; numbers in decimal (with a 0 before, in
  * octal), "none" for what an LB_NO_ constant means, "true" or "false"; text is copied, and each of
- * a list's is one more. Callbacks, and allow_uids, can't be set so. Returns 0, -EINVAL for what
- * there is not or what it can't be, or -ENOMEM. lb_config_free: after the engine has been closed;
- * may be NULL. Only for configurations of lb_config_new. [any thread] */
+ * a list's is one more; one of an enum is its number. Callbacks with what belongs to them
+ * (note_level), and allow_uids, can't be set so. Returns 0, -EINVAL for what there is not or what
+ * it can't be, or -ENOMEM. lb_config_free: after the engine has been closed; may be NULL. Only for
+ * configurations of lb_config_new. [any thread] */
 LB_PUBLIC struct lb_config *lb_config_new(void);
 LB_PUBLIC int lb_config_set(struct lb_config *config, const char *name, const char *text,
                             struct lb_error *error);
