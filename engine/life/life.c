@@ -414,7 +414,9 @@ void lb_life_readable(struct lb_stream *stream)
     }
     step = stream->flow.way == LB_WAY_PLACED ? lb_way_place(stream, &size, &verdict)
                                              : lb_way_splice(stream, &size, &verdict);
-    stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF;
+    /* A sink that has finished says nothing of what may still come. */
+    stream->at_eof = step == LB_STEP_OVER && verdict.end == LB_END_EOF &&
+                     stream->session.asked == LB_ASKED_NOTHING;
     if (stream->at_eof)
         lb_ending_judge(stream, &verdict);
     pay(stream, size);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,6 +99,36 @@ static void finished_in_open(void **state)
     server->ledger.hooks.open = finish_at_once;
     server_begin(server, 1);
     fd = server_connect(server);
+    check_heard(server, fd, answer);
+    close(fd);
+    server_await_ends(server, 1);
+    CHECK_SAME(server, server_entry(server, 0)->end, LB_END_EOF);
+    server_finish(server);
+}
+
+/* Has room for a part of what comes, and leaves the rest unread. */
+static ssize_t finish_without_room(struct lb_stream *stream, void *context, void **data)
+{
+    static char room[16];
+
+    (void)context;
+    *data = room;
+    if (lb_stream_bytes(stream) == 0)
+        return sizeof(room);
+    lb_stream_say(stream, answer, strlen(answer));
+    lb_stream_finish(stream);
+    return 0;
+}
+
+static void finished_in_place(void **state)
+{
+    struct server *server = *state;
+    int fd;
+
+    server->sink.place = finish_without_room;
+    server_begin(server, 1);
+    fd = server_connect(server);
+    CHECK_OK(server, peer_send_payload(fd, 1, 0, 4096, 4096));
     check_heard(server, fd, answer);
     close(fd);
     server_await_ends(server, 1);
@@ -491,6 +522,7 @@ const struct test_case decided_cases[] = {
     {"finished_while_the_peer_sends", finished_while_the_peer_sends, FAMILY_ANY, 0},
     {"finished_by_a_sink_that_pauses", finished_by_a_sink_that_pauses, FAMILY_ANY, 0},
     {"finished_in_open", finished_in_open, FAMILY_ANY, 0},
+    {"finished_in_place", finished_in_place, FAMILY_ANY, 0},
     {"finished_when_woken", finished_when_woken, FAMILY_ANY, 0},
     {"refused_in_open", refused_in_open, FAMILY_ANY, 0},
     {"refused_in_write", refused_in_write, FAMILY_ANY, 0},
