@@ -33,6 +33,13 @@ static void say(struct ledger_entry *entry, struct lb_stream *stream, const char
 
 /* ---- finish ---------------------------------------------------------------------------------- */
 
+static void finish(struct ledger_entry *entry, struct lb_stream *stream)
+{
+    say(entry, stream, answer);
+    if (lb_stream_finish(stream) != 0)
+        ledger_complain(entry->ledger, "the stream can't be finished");
+}
+
 /* Takes so many bytes of the stream, and no more. */
 static ssize_t take_part(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
                          size_t size)
@@ -42,9 +49,7 @@ static ssize_t take_part(struct ledger_entry *entry, struct lb_stream *stream, c
     (void)data;
     if (size < left)
         return (ssize_t)size;
-    say(entry, stream, answer);
-    if (lb_stream_finish(stream) != 0)
-        ledger_complain(entry->ledger, "the stream can't be finished");
+    finish(entry, stream);
     return (ssize_t)left;
 }
 
@@ -106,18 +111,33 @@ static void finished_in_open(void **state)
     server_finish(server);
 }
 
+enum { ROOM = 16 };
+
 /* Has room for a part of what comes, and leaves the rest unread. */
 static ssize_t finish_without_room(struct lb_stream *stream, void *context, void **data)
 {
-    static char room[16];
+    static char room[ROOM];
 
     (void)context;
     *data = room;
-    if (lb_stream_bytes(stream) == 0)
-        return sizeof(room);
+    if (lb_stream_bytes(stream) < ROOM)
+        return ROOM - (ssize_t)lb_stream_bytes(stream);
     lb_stream_say(stream, answer, strlen(answer));
     lb_stream_finish(stream);
     return 0;
+}
+
+/* Behind filters nothing is placed. */
+static ssize_t take_room(struct ledger_entry *entry, struct lb_stream *stream, const void *data,
+                         size_t size)
+{
+    uint64_t left = ROOM - lb_stream_bytes(stream);
+
+    (void)data;
+    if (size <= left)
+        return (ssize_t)size;
+    finish(entry, stream);
+    return (ssize_t)left;
 }
 
 static void finished_in_place(void **state)
@@ -126,6 +146,7 @@ static void finished_in_place(void **state)
     int fd;
 
     server->sink.place = finish_without_room;
+    server->ledger.hooks.write = take_room;
     server_begin(server, 1);
     fd = server_connect(server);
     CHECK_OK(server, peer_send_payload(fd, 1, 0, 4096, 4096));
