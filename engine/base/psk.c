@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 enum { LINE_SIZE = LB_PSK_IDENTITY_MAX + 1 + 2 * LB_PSK_KEY_MAX + 2 };
 
@@ -107,16 +108,31 @@ static int read_line(struct lb_psk_list *list, char *line, const char *path, uns
     return 0;
 }
 
+/* A key that somebody else has read lets that one in. */
+static int check(FILE *file, const char *path, struct lb_error *error)
+{
+    struct stat status;
+
+    if (fstat(fileno(file), &status) < 0)
+        return lb_error_set(error, -errno, "%s: %s", path, strerror(errno));
+    if (status.st_mode & (S_IRWXG | S_IRWXO))
+        return lb_error_set(error, -EPERM,
+                            "%s: others can read or write it; make new keys, and chmod 600 it",
+                            path);
+    return 0;
+}
+
 int lb_psk_read(struct lb_psk_list *list, const char *path, struct lb_error *error)
 {
     char line[LINE_SIZE + 1];
     FILE *file = fopen(path, "re");
-    int rc = 0;
+    int rc;
 
     *list = (struct lb_psk_list){0};
     if (!file)
         return lb_error_set(error, -errno, "%s: %s", path, strerror(errno));
     setvbuf(file, NULL, _IONBF, 0); /* no buffer that keeps them */
+    rc = check(file, path, error);
     for (unsigned number = 1; rc == 0 && fgets(line, sizeof(line), file); number++)
         rc = read_line(list, line, path, number, error);
     explicit_bzero(line, sizeof(line));

@@ -26,7 +26,8 @@ struct lb_psk_list {
     size_t count;
 };
 
-/* 0, or -errno with error, which names the file, and nothing left behind. */
+/* 0, or -errno with error, which names the file, and nothing left behind: -EPERM for a file that
+ * others than its owner can read or write. */
 int lb_psk_read(struct lb_psk_list *list, const char *path, struct lb_error *error);
 void lb_psk_done(struct lb_psk_list *list);
 

@@ -46,10 +46,13 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
                    struct lb_error *error)
 {
     struct lb_error why = {LB_ERROR_INIT};
+    const char *whence = "";
     char names[200];
 
-    if (!name || strcmp(name, "auto") == 0)
+    if (!name || strcmp(name, "auto") == 0) {
         name = secure_getenv("LASTBYTE_BACKEND");
+        whence = "LASTBYTE_BACKEND: ";
+    }
     if (!name || !name[0] || strcmp(name, "auto") == 0)
         return choose_best(backend, refused, context, error);
     for (size_t i = 0; lb_backends[i]; i++) {
@@ -61,11 +64,11 @@ int lb_choice_make(const struct lb_backend **backend, const char *name,
         /* An old kernel's EINVAL is about its features, not about our configuration. */
         if (rc < 0)
             return lb_error_set(error, rc == -EINVAL ? -ENOSYS : rc,
-                                "backend %s can't run here: %s", name, why.text);
+                                "%sbackend %s can't run here: %s", whence, name, why.text);
         *backend = lb_backends[i];
         return 0;
     }
-    return lb_error_set(error, -EINVAL, "there is no backend \"%s\"; use %s", name,
+    return lb_error_set(error, -EINVAL, "%sthere is no backend \"%s\"; use %s", whence, name,
                         list(names, sizeof(names)));
 }
 

@@ -26,6 +26,12 @@ class Probe(unittest.TestCase):
             line = next(line for line in lines if line.split()[:1] == [item["name"]])
             self.assertEqual("yes" if item["usable"] else "no", line.split()[1])
 
+    def test_a_backend_of_the_environment_is_named_with_it(self):
+        result = run("recv", "--listen=127.0.0.1:0",
+                     env={**os.environ, "LASTBYTE_BACKEND": "nonsense"})
+        self.assertEqual((2, 'lastbyte: LASTBYTE_BACKEND: there is no backend "nonsense"; use '
+                             "auto, uring, epoll or blocking\n"), (result.status, result.errors))
+
     def test_what_the_build_lacks_is_named_and_refused(self):
         lacking = {item["name"]: item["why"] for item in probe()["build"] if not item["usable"]}
         needs = {"tls": ("--tls", "--tls-cert=x", "--allow-pin=x"),

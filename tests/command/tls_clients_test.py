@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who may send by TLS, and who says so: certificates by a CA, pins, pre-shared keys."""
 
+import os
 import subprocess
 import unittest
 
@@ -23,6 +24,7 @@ class Clients(unittest.TestCase):
         path = temporary_directory(self) + "/keys"
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+        os.chmod(path, 0o600)
         return path
 
     def refused(self, server, *options):
@@ -89,6 +91,14 @@ class Clients(unittest.TestCase):
         self.refused(server, "--pin=" + server.pin, "--tls-dir=" + temporary_directory(self))
         server.signal(15)
         self.assertIn(", psk us: eof after 1 bytes", server.finish().errors)
+
+    def test_a_pre_shared_key_that_others_can_read(self):
+        path = self.keys(f"us:{KEY}\n")
+        os.chmod(path, 0o640)
+        for command in (("recv", "--listen=127.0.0.1:0", "--tls"), ("send", "127.0.0.1:1")):
+            result = run(*command, "--tls-psk=" + path)
+            self.assertEqual(3, result.status, result)
+            self.assertIn(path + ": others can read or write it; make new keys", result.errors)
 
     def test_a_pre_shared_key_of_openssl(self):
         server = TlsServer(self, "--once", "--tls-psk=" + self.keys(f"us:{KEY}\n"), "--sink=hash")

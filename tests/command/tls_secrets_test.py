@@ -91,6 +91,7 @@ class Keys(unittest.TestCase):
         path, key = temporary_directory(self) + "/psk", os.urandom(32)
         with open(path, "w", encoding="ascii") as file:
             file.write("me:" + key.hex() + "\n")
+        os.chmod(path, 0o600)
         server = self.serve("--tls-psk=" + path)
         self.assertEqual(0, run("send", "--tls-psk=" + path, "--pin=" + server.pin, server.address,
                                 "--text=x").status)

@@ -316,6 +316,7 @@ class Options(unittest.TestCase):
         with open(directory + "/junk", "w", encoding="utf-8") as file:
             file.write("junk\n")
         junk = directory + "/junk"
+        os.chmod(junk, 0o600)
         for options, text in (
                 ((f"--tls-cert={directory}/none", "--tls-key=" + key), "No such file"),
                 (("--tls-cert=" + junk, "--tls-key=" + key), "no certificate that can be used"),

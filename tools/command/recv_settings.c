@@ -211,9 +211,9 @@ const struct option_row recv_options[] = {
      .help = "streams at a time of one address (of IPv6: one /64), or one user\n"
              "of a Unix socket"},
     {OPTION_LIST, .name = "proxy-protocol", .argument = "CIDR", AT(fronts),
-     .help = "TCP peers of this network, or unix: those of Unix sockets, are\n"
-             "fronts, and have to say by the PROXY protocol for whom they come;\n"
-             "may repeat"},
+     .help = "TCP peers of this network, or with \"unix\" those of Unix sockets,\n"
+             "are fronts, and have to say by the PROXY protocol for whom they\n"
+             "come; may repeat"},
 
     {OPTION_HEADING, .name = "With which rights"},
     {OPTION_TEXT, .name = "user", .argument = "NAME[:GROUP]", AT(user_text),

@@ -7,22 +7,46 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEX16 "000102030405060708090a0b0c0d0e0F"
 
-/* Reads a file of that text. */
-static int read_text(struct lb_psk_list *list, const char *text, struct lb_error *error)
+/* Reads a file of that text and mode. */
+static int read_with_mode(struct lb_psk_list *list, const char *text, mode_t mode,
+                          struct lb_error *error)
 {
     char path[] = "/tmp/lastbyte-psk-XXXXXX";
     int fd = mkstemp(path), rc;
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, mode), 0);
     close(fd);
     rc = lb_psk_read(list, path, error);
     unlink(path);
     return rc;
+}
+
+static int read_text(struct lb_psk_list *list, const char *text, struct lb_error *error)
+{
+    return read_with_mode(list, text, 0600, error);
+}
+
+static void what_others_can_read(void **state)
+{
+    static const mode_t modes[] = {0640, 0620, 0604, 0602, 0644};
+    struct lb_error error = {LB_ERROR_INIT};
+    struct lb_psk_list list;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        assert_int_equal(read_with_mode(&list, "one:" HEX16 "\n", modes[i], &error), -EPERM);
+        assert_non_null(strstr(error.text, "others can read or write it"));
+        assert_null(list.items);
+    }
+    assert_int_equal(read_with_mode(&list, "one:" HEX16 "\n", 0400, NULL), 0);
+    lb_psk_done(&list);
 }
 
 static void keys_are_found(void **state)
@@ -78,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_found),
         cmocka_unit_test(what_is_no_line),
+        cmocka_unit_test(what_others_can_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
