@@ -168,6 +168,14 @@ class Sender(unittest.TestCase):
         self.assertNotIn("\x1b", sender.stderr.read())
         self.assertEqual(0, sender.wait(DEADLINE))
 
+    def test_what_is_left_of_a_failure_is_no_progress(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            result = run("send", "--progress=0.1", "--max-time=0.5", "--text=" + "x" * 1000,
+                         "127.0.0.1:%d" % silent.getsockname()[1])
+        self.assertEqual(1, result.status, result)
+        self.assertRegex(result.errors,
+                         "100 %(.|\n)*its time is up.*\n0 of 1 streams sent, 0 bytes in")
+
     def test_a_dumb_terminal_is_none(self):
         receiver = Receiver(self)
         sender = Watched(self, "send", receiver.address, self.file("x", MIB), TERM="dumb")

@@ -55,8 +55,10 @@ static void print_table(const struct lb_probe *probe)
     print_rows("backend", probe->features, probe->backends);
     putchar('\n');
     print_rows("kernel feature", probe->features + probe->backends, probe->count - probe->backends);
-    putchar('\n');
-    print_row("build feature", "usable", "why");
+    if (features_missing->name) {
+        putchar('\n');
+        print_row("build feature", "usable", "why");
+    }
     for (const struct feature *feature = features_missing; feature->name; feature++)
         print_row(feature->name, "no", feature->why);
 }

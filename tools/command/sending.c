@@ -64,7 +64,9 @@ static void wait_for_threads(struct sending *sending)
         while (sending->threads > 0 &&
                pthread_cond_timedwait(&sending->changed, &sending->lock, &next) != ETIMEDOUT)
             ;
-        tracks_draw(&sending->tracks);
+        /* What is left of a stream that failed in the end is no progress. */
+        if (sending->threads > 0 || sending->tracks.sent == sending->streams)
+            tracks_draw(&sending->tracks);
     }
     pthread_mutex_unlock(&sending->lock);
     console_wipe();
