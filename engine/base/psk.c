@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "psk.h"
 
+#include "secret.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { LINE_SIZE = LB_PSK_IDENTITY_MAX + 1 + 2 * LB_PSK_KEY_MAX + 2 };
 
@@ -115,7 +116,7 @@ static int check(FILE *file, const char *path, struct lb_error *error)
 
     if (fstat(fileno(file), &status) < 0)
         return lb_error_set(error, -errno, "%s: %s", path, strerror(errno));
-    if (status.st_mode & (S_IRWXG | S_IRWXO))
+    if (lb_secret_is_exposed(&status))
         return lb_error_set(error, -EPERM,
                             "%s: others can read or write it; make new keys, and chmod 600 it",
                             path);

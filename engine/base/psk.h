@@ -27,7 +27,7 @@ struct lb_psk_list {
 };
 
 /* 0, or -errno with error, which names the file, and nothing left behind: -EPERM for a file that
- * others than its owner can read or write. */
+ * others can read or write (secret.h). */
 int lb_psk_read(struct lb_psk_list *list, const char *path, struct lb_error *error);
 void lb_psk_done(struct lb_psk_list *list);
 

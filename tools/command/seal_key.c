@@ -4,6 +4,7 @@
 #include "command.h"
 #include "console.h"
 #include "quote.h"
+#include "secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,7 @@ static int check(int fd, const char *path)
         return refuse(path, "is no regular file; a key is read from one");
     if (status.st_uid != geteuid() && status.st_uid != 0)
         return refuse(path, "belongs to another user; use a file of your own or of root's");
-    if (status.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH))
+    if (lb_secret_is_exposed(&status))
         return refuse(path, "others can read or write it; make a new key, and chmod 600 it");
     return STATUS_OK;
 }

@@ -153,7 +153,7 @@ struct lb_config {
     /* Who may send; each that is given is another way to be let in, none: everyone. */
     const char *tls_client_ca;   /* a PEM file: whoever has a certificate by one of these */
     const char *const *tls_pins; /* NULL-terminated, sha256//BASE64: whoever has such a key */
-    /* A file of lines IDENTITY:HEXKEY that its owner alone can read: whoever has such a key. */
+    /* A file of lines IDENTITY:HEXKEY that others can't read: whoever has such a key. */
     const char *tls_psk;
     /* A connection's EOF without close_notify counts as its end: anybody on the way can make that.
      * Not with receipt, unless there is a seal. Such streams count in lb_stats.unproven. */

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "psk.h"
+#include "secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,6 +48,19 @@ static void what_others_can_read(void **state)
     }
     assert_int_equal(read_with_mode(&list, "one:" HEX16 "\n", 0400, NULL), 0);
     lb_psk_done(&list);
+}
+
+/* As systemd's credentials are: root's, and ours to read. */
+static void what_its_owner_lets_us_read(void **state)
+{
+    struct stat status = {.st_uid = geteuid() + 1, .st_mode = S_IFREG | 0440};
+
+    (void)state;
+    assert_false(lb_secret_is_exposed(&status));
+    status.st_mode |= S_IROTH;
+    assert_true(lb_secret_is_exposed(&status));
+    status = (struct stat){.st_uid = geteuid(), .st_mode = S_IFREG | 0440};
+    assert_true(lb_secret_is_exposed(&status));
 }
 
 static void keys_are_found(void **state)
@@ -103,6 +117,7 @@ int main(void)
         cmocka_unit_test(keys_are_found),
         cmocka_unit_test(what_is_no_line),
         cmocka_unit_test(what_others_can_read),
+        cmocka_unit_test(what_its_owner_lets_us_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
