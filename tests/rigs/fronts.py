@@ -3,6 +3,7 @@
 before a server at that port of 127.0.0.1, until standard input ends: it tells in a line of JSON its
 own port and process."""
 
+import contextlib
 import csv
 import getpass
 import json
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import types
 
 from harness import DEADLINE, Capture, Stay, exchange, program, temporary_directory
@@ -34,8 +36,15 @@ class Front:
         self.process.wait(DEADLINE)
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(DEADLINE)
+        """A signal that ssh gets just before it waits is seen after its next event, which here is
+        another signal."""
+        until = time.monotonic() + DEADLINE
+        while self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+            if time.monotonic() > until:
+                raise AssertionError(f"{self.process.args} does not end")
         self.errors.thread.join(DEADLINE)
         self.process.stderr.close()
 
