@@ -79,15 +79,20 @@ static void all_share_a_total(void **state)
                         "end3:stopped forget3 end2:stopped forget2 end1:stopped forget1 ");
 }
 
+static struct rig *begin_with_failures(void **state)
+{
+    return begin_limited(state, (struct script_options){
+                                    .sink = &plan_pausing_sink,
+                                    .total_rate = HARDLY_ANY,
+                                    .count = 2,
+                                });
+}
+
 /* What has come is paid for, whatever becomes of it: else streams that fail one after the other
  * would have a piece each for nothing. */
 static void who_fails_has_paid(void **state)
 {
-    struct rig *rig = begin_limited(state, (struct script_options){
-                                               .sink = &plan_pausing_sink,
-                                               .total_rate = HARDLY_ANY,
-                                               .count = 2,
-                                           });
+    struct rig *rig = begin_with_failures(state);
 
     rig->plan.streams[0].writes[0] = -EIO;
     RUN(rig, ACCEPT, TURN, DATA(1, 4000), TURN, ACCEPT, TURN, STOP, TURN, STOP);
@@ -97,11 +102,7 @@ static void who_fails_has_paid(void **state)
 
 static void who_fails_in_a_pause_has_paid(void **state)
 {
-    struct rig *rig = begin_limited(state, (struct script_options){
-                                               .sink = &plan_pausing_sink,
-                                               .total_rate = HARDLY_ANY,
-                                               .count = 2,
-                                           });
+    struct rig *rig = begin_with_failures(state);
 
     rig->plan.streams[0].writes[0] = 10;
     rig->plan.streams[0].readies[0] = -EIO;
