@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "door.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
+
+/* Out of descriptors or memory: accepting at once again would only burn CPU. */
+#define PAUSE_NS (100 * LB_NS_PER_MS)
 
 int lb_door_init(struct lb_door *door, unsigned lanes)
 {
@@ -69,6 +74,22 @@ unsigned lb_door_room(struct lb_door *door)
     if (all >= most)
         return 0;
     return room < most - all ? room : most - all;
+}
+
+uint64_t lb_door_pause(struct lb_door *door, uint64_t now_ns)
+{
+    uint64_t last_ns = atomic_load(&door->try_ns), turn_ns;
+
+    do
+        turn_ns = (last_ns > now_ns ? last_ns : now_ns) + PAUSE_NS;
+    while (!atomic_compare_exchange_weak(&door->try_ns, &last_ns, turn_ns));
+    return turn_ns;
+}
+
+void lb_door_resume(struct lb_door *door)
+{
+    if (atomic_exchange(&door->try_ns, 0) != 0)
+        wake_all(door);
 }
 
 static unsigned load_of(const struct lb_door *door, unsigned lane)

@@ -30,6 +30,7 @@ struct lb_door {
     struct lb_hush ends[LB_END_COUNT];
     struct lb_hush refusals;    /* of peers */
     struct lb_hush pauses;      /* of accepting */
+    _Atomic uint64_t try_ns;    /* accepting pauses: when the last in turn tries again; or 0 */
     _Atomic uint64_t last_id;   /* of a stream */
     _Atomic unsigned accepting; /* lanes that still may accept */
     _Atomic unsigned spare;     /* descriptors that no stream needs */
@@ -70,6 +71,19 @@ bool lb_door_take_spare(struct lb_door *door);
 
 /* How many more connections there is room for, those counted that have not begun. */
 unsigned lb_door_room(struct lb_door *door);
+
+/* Accepting has failed on a lane. Returns when it should try again, in the time of lb_clock_ns:
+ * those that fail together try one after the other, so that many cost no more than one. */
+uint64_t lb_door_pause(struct lb_door *door, uint64_t now_ns);
+
+/* A lane has failed since accepting worked last. */
+static inline bool lb_door_pauses(const struct lb_door *door)
+{
+    return atomic_load_explicit(&door->try_ns, memory_order_relaxed) != 0;
+}
+
+/* Accepting works: those that wait for their turn to try are woken. */
+void lb_door_resume(struct lb_door *door);
 
 /* Which lane a connection that this one has accepted should be of: this one, unless another has
  * clearly less to do. The kernel spreads peers by chance, and two bulk streams on one of two cores

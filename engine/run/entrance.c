@@ -16,9 +16,7 @@
 
 enum { SCARCE = 1024 }; /* room; with less, those who wait for it count too */
 
-/* Out of descriptors or memory: accepting at once again would only burn CPU. */
-#define PAUSE_NS (100 * LB_NS_PER_MS)
-#define TELL_NS (10 * LB_NS_PER_S) /* said once in so long */
+#define TELL_NS (10 * LB_NS_PER_S) /* that accepting pauses is said once in so long */
 
 void lb_entrance_init(struct lb_entrance *entrance, struct lb_lane *lane)
 {
@@ -115,6 +113,8 @@ void lb_entrance_accepted(struct lb_entrance *entrance, const struct lb_arrival 
     const struct lb_lane *lane = entrance->lane;
     unsigned chosen = lane->index;
 
+    if (lb_door_pauses(lane->door))
+        lb_door_resume(lane->door);
     if (is_unmarked(lane, arrival))
         lb_listener_mark(arrival->fd);
 
@@ -176,16 +176,16 @@ static const char *remedy(int error)
     }
 }
 
-/* Every lane meets the same trouble, and between two pauses some accepts may work. */
+/* The others meet the same trouble, and between two pauses some accepts may work. */
 void lb_entrance_pause(struct lb_entrance *entrance, int error)
 {
     struct lb_lane *lane = entrance->lane;
     uint64_t now_ns = lb_clock_ns(), untold;
 
-    lb_alarm_set(&lane->alarms, &entrance->again, now_ns + PAUSE_NS);
-    /* Another lane has frozen the socket. */
+    /* Another lane has frozen the socket: this one leaves it next. */
     if (error == -EINVAL && lane->door->stop != LB_RUNNING)
         return;
+    lb_alarm_set(&lane->alarms, &entrance->again, lb_door_pause(lane->door, now_ns));
     lb_news_of_pause(lane->notes, error);
     if (lb_hush_tells(&lane->door->pauses, now_ns, TELL_NS, 1, &untold))
         lb_note(lane->notes, LB_NOTE_WARNING, "accepting pauses: %s%s", strerror(-error),
@@ -261,13 +261,22 @@ static unsigned look_for_room(struct lb_lane *lane)
     return room < SCARCE ? lb_door_room(lane->door) : room;
 }
 
+/* It waits for its turn to try, unless another could accept meanwhile. */
+static bool is_pausing(struct lb_entrance *entrance)
+{
+    struct lb_lane *lane = entrance->lane;
+
+    if (entrance->again.when_ns && !lb_door_pauses(lane->door))
+        lb_alarm_set(&lane->alarms, &entrance->again, LB_NEVER);
+    return entrance->again.when_ns;
+}
+
 unsigned lb_entrance_room(struct lb_entrance *entrance)
 {
     struct lb_lane *lane = entrance->lane;
     unsigned lanes = lane->door->lane_count, room;
 
-    if (entrance->parked.first || entrance->lobby.first || entrance->again.when_ns ||
-        !has_place(lane))
+    if (entrance->parked.first || entrance->lobby.first || is_pausing(entrance) || !has_place(lane))
         return 0;
     room = look_for_room(lane);
     if (room == 0) {
@@ -314,7 +323,7 @@ bool lb_entrance_drain(struct lb_entrance *entrance)
     entrance->frozen = true;
     if (!lb_backlog_waits(listeners, lane->index))
         return true;
-    if (entrance->again.when_ns)
+    if (is_pausing(entrance))
         return false;
     while (lb_entrance_room(entrance) > 0 || may_wait_here(lane)) {
         arrival.fd = lb_backlog_take(listeners, lane->index, &arrival.listener);

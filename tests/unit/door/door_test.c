@@ -2,6 +2,7 @@
 /* The door: who is woken when, and what closes after the last lane. */
 #include "unit.h"
 
+#include "clock.h"
 #include "door.h"
 #include "support.h"
 
@@ -111,6 +112,36 @@ static void who_still_has_no_room_waits_again(void **state)
     assert_string_equal(awake(house), "001");
 }
 
+/* Sixty-four workers that all find no descriptor cost no more than one. */
+static void who_fails_tries_again_after_the_others(void **state)
+{
+    struct house *house = *state;
+    uint64_t now_ns = LB_NS_PER_S, first_ns;
+
+    assert_false(lb_door_pauses(&house->door));
+    first_ns = lb_door_pause(&house->door, now_ns);
+    assert_true(first_ns > now_ns);
+    assert_true(lb_door_pauses(&house->door));
+    assert_int_equal(lb_door_pause(&house->door, now_ns) - first_ns, first_ns - now_ns);
+    assert_int_equal(lb_door_pause(&house->door, first_ns) - first_ns, 2 * (first_ns - now_ns));
+    /* Whoever fails when nobody waits any more waits no longer than the first. */
+    assert_int_equal(lb_door_pause(&house->door, 10 * first_ns), 11 * first_ns - now_ns);
+}
+
+static void who_could_accept_wakes_those_that_pause(void **state)
+{
+    struct house *house = *state;
+
+    lb_door_resume(&house->door);
+    assert_string_equal(awake(house), "000");
+    lb_door_pause(&house->door, LB_NS_PER_S);
+    lb_door_resume(&house->door);
+    assert_false(lb_door_pauses(&house->door));
+    assert_string_equal(awake(house), "111");
+    lb_door_resume(&house->door);
+    assert_string_equal(awake(house), "000");
+}
+
 /* They have to end, whether they wait for room or not. */
 static void the_last_end_wakes_all(void **state)
 {
@@ -185,6 +216,8 @@ int main(void)
         TEST(a_stop_now_is_not_taken_back),
         TEST(who_waits_for_room_is_woken_once),
         TEST(who_still_has_no_room_waits_again),
+        TEST(who_fails_tries_again_after_the_others),
+        TEST(who_could_accept_wakes_those_that_pause),
         TEST(who_has_come_takes_room_before_it_begins),
         TEST(spare_descriptors_are_taken_once),
         TEST(the_last_end_wakes_all),

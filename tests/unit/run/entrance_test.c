@@ -147,6 +147,39 @@ static void while_it_pauses_nobody_is_accepted(void **state)
     assert_true(lb_entrance_room(entrance) > 0);
 }
 
+/* It has nothing to wait for, and is to leave at once. */
+static void a_socket_frozen_by_another_lane_is_no_pause(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+
+    entrance->lane->door->stop = LB_STOP_DRAIN;
+    lb_entrance_pause(entrance, -EINVAL);
+    assert_false(lb_door_pauses(entrance->lane->door));
+    assert_int_equal(lb_alarms_next_ns(&entrance->lane->alarms), LB_NEVER);
+}
+
+static void what_another_lane_could_accept_ends_its_pause(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+
+    lb_entrance_pause(entrance, -EMFILE);
+    assert_int_equal(lb_entrance_room(entrance), 0);
+    lb_door_resume(entrance->lane->door);
+    assert_true(lb_entrance_room(entrance) > 0);
+    assert_int_equal(lb_alarms_next_ns(&entrance->lane->alarms), LB_NEVER);
+}
+
+static void what_it_accepts_ends_the_pause_of_all(void **state)
+{
+    struct lb_entrance *entrance = begin(*state, true);
+    struct lb_arrival arrival = {.fd = -1};
+
+    lb_door_pause(entrance->lane->door, 1);
+    arrival.fd = lb_backlog_take_shared(&entrance->lane->door->listeners, &arrival.listener);
+    lb_entrance_accepted(entrance, &arrival);
+    assert_false(lb_door_pauses(entrance->lane->door));
+}
+
 static void while_it_pauses_nobody_is_drained(void **state)
 {
     struct lent *lent = *state;
@@ -219,6 +252,9 @@ int main(void)
         TEST(only_the_last_lane_looks_who_waits),
         TEST(while_somebody_waits_nobody_is_accepted),
         TEST(while_it_pauses_nobody_is_accepted),
+        TEST(a_socket_frozen_by_another_lane_is_no_pause),
+        TEST(what_another_lane_could_accept_ends_its_pause),
+        TEST(what_it_accepts_ends_the_pause_of_all),
         TEST(while_it_pauses_nobody_is_drained),
         TEST(a_lane_of_one_stream_leaves_the_rest_to_others),
         TEST(who_finds_no_place_is_turned_away),
