@@ -3,9 +3,11 @@
 
 import collections
 
-# precision: an interval of so much to both sides is narrow enough to decide by.
+# precision: an interval of so much to both sides is narrow enough to decide by. is_tail: what few
+# messages make, and a host's whim decides.
 Metric = collections.namedtuple(
-    "Metric", "key label unit heading lower_is_better digits scale precision", defaults=(0.03,))
+    "Metric", "key label unit heading lower_is_better digits scale precision is_tail",
+    defaults=(0.03, False))
 
 
 def _less(key, label, unit, heading, digits, scale=1.0):
@@ -17,8 +19,7 @@ def _more(key, label, unit, heading, digits):
 
 
 def _tail(*fields):
-    """What few messages make, and a host's whim decides."""
-    return _less(*fields)._replace(precision=0.15)
+    return _less(*fields)._replace(precision=0.15, is_tail=True)
 
 
 METRICS = {metric.key: metric for metric in (

@@ -126,7 +126,7 @@ class Session:
             save()
         if items:
             titles = dict.fromkeys(item.title for item in items)
-            self.progress.say(f"time is up: undecided: {', '.join(titles)}")
+            self.progress.say(f"time is up: more was wanted of {', '.join(titles)}")
 
     def _round_in_time(self, number, items, deadline, of=None, left=0.0):
         """Makes a round unless it would end after the deadline; the first is made in any case."""

@@ -9,10 +9,10 @@ A target is decided, or it is undecided. It is decided if its interval lies on o
 limit, or is narrow: then the median decides, to that precision. A run takes more pairs until it is
 narrow (metrics.py says what that is), or until an interval of 99.9 % excludes the limit. To look
 again and again with 95 % would find one side sooner or later; at that level (Haybittle and Peto's)
-it hardly adds to the errors.
+it hardly adds to the errors. Of a tail it takes more until there are a million messages, too.
 """
 
-from harness import arithmetic, comparison, metrics, workloads
+from harness import arithmetic, comparison, latencies, metrics, workloads
 
 CPU, RATE, SYSTEM = "receiver_cpu_s_per_gib", "gib_per_s", "system_cpu_s_per_gib"
 STREAM_CPU, STREAM_RATE = "receiver_cpu_us_per_stream", "streams_per_s"
@@ -60,10 +60,19 @@ class Bound:
     def is_settled(self, results):
         """More pairs are not needed, or would not help."""
         ratio = self.ratio(results)
-        if not ratio or self.is_narrow(ratio):
+        if not ratio:
+            return True
+        if metrics.METRICS[self.metric].is_tail and self.has_few(results):
+            return False
+        if self.is_narrow(ratio):
             return True
         low, high = ratio.interval(EARLY)
         return self.holds(low) == self.holds(high)
+
+    def has_few(self, results):
+        """Too few messages for what their logs say of a tail; where they were counted."""
+        return any(0 < sum(results.series(self.workload, name, "messages").values())
+                   < latencies.ENOUGH for name in self.names(results))
 
 
 class Ratio(Bound):

@@ -116,11 +116,11 @@ ALL = (
         full=("uring", "epoll", "blocking", "plain-*", "best-*", "libuv", "libevent"),
         quick=("uring", "epoll", "plain-epoll", "libuv")),
     Workload(
-        "latency", seconds=0.85, figures=metrics.LATENCY, leaves=outcome.Latencies(),
+        "latency", seconds=2.0, figures=metrics.LATENCY, leaves=outcome.Latencies(),
         full=("uring", *TUNES, "epoll", "plain-epoll", "best-*", "libuv"),
         quick=("uring", "epoll", *TUNES, "plain-epoll"),
-        # At 1,000 a second few are measured in less; at 50,000 a million are in 20 samples.
-        sizes=(Size("--seconds=0.5", parameter="10000"), Size("--seconds=1")),
+        # At 1,000 a second the p99 of less would be that of a handful of messages.
+        sizes=(Size("--seconds=4", parameter="1000"), Size("--seconds=1")),
         picture=Picture("percentiles", "latency over percentiles at each rate")),
     Workload(
         "file", seconds=1.0, leaves=outcome.OneFile(),

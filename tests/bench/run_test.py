@@ -164,8 +164,8 @@ class Plans(unittest.TestCase):
         self.assertEqual(made.options(item), ("--bytes=256M",))
         self.assertEqual(made.options(item._replace(contender="uring")), ("--bytes=1G",))
         latency = item._replace(workload=workloads.of("latency"), parameter="1000")
-        self.assertEqual(made.options(latency), ("--seconds=1",))
-        self.assertEqual(made.options(latency._replace(parameter="10000")), ("--seconds=0.5",))
+        self.assertEqual(made.options(latency), ("--seconds=4",))
+        self.assertEqual(made.options(latency._replace(parameter="10000")), ("--seconds=1",))
         self.assertEqual(made.options(item._replace(workload=workloads.of("fanin-64"))), ())
         self.assertEqual(plan.Plan(3, True).options(latency), ("--quick",))
 

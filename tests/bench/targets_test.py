@@ -81,6 +81,17 @@ class OfAResult(unittest.TestCase):
         self.assertNotIn(("bulk", "naive"), needed)
         self.assertEqual(set(), targets.unsettled(results.Results(synthetic.document(noise=0.001))))
 
+    def test_a_tail_is_one_of_a_million_messages(self):
+        document = synthetic.document(noise=0.001)
+        samples = [sample for sample in document["samples"] if sample["workload"] == "latency-10k"]
+        for sample in samples:
+            sample["messages"] = 1000
+        self.assertEqual({("latency-10k", "uring"), ("latency-10k", "plain-epoll")},
+                         targets.unsettled(results.Results(document)))
+        for sample in samples:
+            sample["messages"] = 10 ** 6
+        self.assertEqual(set(), targets.unsettled(results.Results(document)))
+
     def test_each_path_has_its_own(self):
         document = synthetic.document()
         document["settings"].update(path="veth", softirq="receiver")
@@ -140,11 +151,11 @@ class PairingOn(unittest.TestCase):
         self.assertEqual(self.driver.taken[9:11], self.driver.taken[11:13][::-1])
         self.assertEqual(2, self.document["settings"]["more_rounds"])
 
-    def test_it_is_bounded_by_time_and_says_what_is_undecided(self):
+    def test_it_is_bounded_by_time_and_says_what_is_missing(self):
         self.run_until(150, lambda taken: {("bulk", "a"), ("bulk", "b")})
         self.assertLessEqual(self.driver.now, 150)
         self.assertEqual(4, self.document["settings"]["more_rounds"])
-        self.assertIn("undecided: bulk", self.told.getvalue())
+        self.assertIn("more was wanted of bulk", self.told.getvalue())
 
     def test_nothing_is_added_where_all_is_decided(self):
         self.run_until(1e9, lambda taken: set())
